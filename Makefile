@@ -1,0 +1,55 @@
+# Every target works in a fresh clone: `make setup` makes .venv with Python 3.11 or 3.12 and installs the tested versions.
+
+# The first interpreter that really runs and has the right version (a shim on PATH may exist and yet fail).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/installed
+WORKERS ?= 2
+
+.PHONY: help setup grpo tiny test lint schemas bench clean
+help:            ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+# torch goes first and by its exact version, so that a CPU build on disk is taken instead of gigabytes of CUDA packages.
+$(STAMP): pyproject.toml setup.py constraints.txt
+	@test -n "$(PYTHON)" || { echo "bbflow needs Python 3.11 or 3.12 with venv; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $(STAMP)
+
+setup: $(STAMP)  ## make .venv and install bbflow with what its tests need
+
+grpo: setup      ## the main job: align the bundled policy in four capabilities, and report
+	$(BIN)/bbflow fit --config recipes/grpo.yaml
+
+# Everything lands in build/tiny first; the weights and the card of the package are written at the end.
+tiny: setup      ## rebuild the bundled policy from random weights
+	rm -rf build/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny architecture bbflow/policies/tiny
+	$(BIN)/bbflow fit --config recipes/tiny.yaml --trainer.default_root_dir=build/tiny
+	rm -rf build/tiny/stage-1 && cp -r bbflow/policies/tiny build/tiny/stage-1
+	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 build/tiny/stage-1
+	$(BIN)/bbflow fit --config recipes/tiny-2.yaml --trainer.default_root_dir=build/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny-2/version_0 bbflow/policies/tiny
+	$(BIN)/bbflow generate --config recipes/grpo.yaml --out build/tiny/data
+	$(BIN)/bbflow evaluate --policy tiny --data build/tiny/data/test.parquet --out build/tiny/scores --max_new_tokens 72
+	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny-2/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
+
+test: setup      ## the tests that need neither minutes nor a GPU
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile
+
+lint: setup      ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+schemas: setup   ## write schemas/*.schema.json anew from the code
+	$(BIN)/python -m bbflow.cli.schemas
+
+bench: setup     ## side-by-side benchmarks
+	@for f in benchmarks/*.py; do test -e "$$f" || continue; echo "== $$f"; $(BIN)/python "$$f" || exit 1; done
+
+clean:           ## remove the environment and caches, never runs/
+	rm -rf .venv build dist *.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
