@@ -1,0 +1,62 @@
+"""What can be wrong, said once: every floor raises these, `bbflow.cli.errors` prints them.
+
+`InputError` is a usage error (exit code 2) and may carry several problems; `Refused` is a check that said no (exit code 1).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input.
+
+    Attributes:
+        what: What is wrong, one sentence.
+        where: File, line or key; empty when there is nothing better to name.
+        hint: What was probably meant, or how to mend it; may be empty.
+
+    >>> print(Problem("unknown task 'fact_recal'", "data.tasks", "did you mean 'fact_recall'?"))
+    data.tasks: unknown task 'fact_recal' (did you mean 'fact_recall'?)
+    """
+
+    what: str
+    where: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class InputError(Exception):
+    """The input is wrong; carries every problem found, so that all are mended at once."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = [p if isinstance(p, Problem) else Problem(p) for p in problems]
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class Refused(Exception):
+    """A check refused (a contract, a certificate): the input is well-formed, but must not be used."""
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Returns a hint that names the nearest candidate, or lists the candidates when none is near.
+
+    >>> did_you_mean("grph", ["graph", "tasks"])
+    "did you mean 'graph'?"
+    >>> did_you_mean("zzz", ["graph", "tasks"])
+    'one of: graph, tasks'
+    """
+    candidates = sorted({str(c) for c in candidates})
+    near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    if not candidates:
+        return ""
+    shown = candidates[:12]
+    return f"one of: {', '.join(shown)}{', ...' if len(candidates) > len(shown) else ''}"

@@ -1,0 +1,192 @@
+"""What flows between the floors: one `Example` per training, validation or test item.
+
+The same record lies in Parquet, in JSONL and in memory; `schemas/example.schema.json` is generated from here. Triples are
+`(subject, predicate, object)` of graph node ids. Everything a reward, rule or metric needs stands in the record itself, so
+that a file of examples can be checked against nothing but its graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypedDict
+
+from bbflow.errors import InputError, Problem, did_you_mean
+
+Triple = tuple[str, str, str]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Message(TypedDict):
+    """One turn of a chat prompt."""
+
+    role: str
+    content: str
+
+
+class Constraint(TypedDict):
+    """A format demand that a program can verify; `type` names a verifier of `bbflow.rewards.instruction`."""
+
+    type: str
+    kwargs: dict[str, Any]
+
+
+class Patient(TypedDict, total=False):
+    """The patient of a question. Conditions, medications and allergies are graph node ids; egfr in mL/min/1.73 m2."""
+
+    age: int | None
+    sex: str | None
+    pregnant: bool | None
+    conditions: list[str]
+    medications: list[str]
+    allergies: list[str]
+    egfr: float | None
+
+
+class Recommendation(TypedDict):
+    """A drug that the reference response recommends; dose in `unit` (UCUM) per administration."""
+
+    drug: str
+    dose: float | None
+    unit: str | None
+    per_day: float | None
+    route: str | None
+
+
+class Provenance(TypedDict):
+    """Where an example comes from: enough to make it again."""
+
+    graph: str
+    graph_sha256: str
+    template: str
+    generator: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example (design: an item of the symbolic generator, rendered to text).
+
+    Attributes:
+        example_id: Hash of what the item asks; the same item has the same id in every run.
+        task: Task family that made it.
+        capabilities: Capabilities that its author says it exercises.
+        messages: The prompt, chat form.
+        response: A reference response.
+        answer: Canonical gold: the text that an ideal final answer consists of.
+        options: Texts to choose from, in the order of their letters; None for an open question.
+        constraints: Format demands on the response.
+        patient: Whom the question is about, or None.
+        recommended: Drugs that the reference response recommends.
+        workflow: Ordered names of clinical steps in the response.
+        entities: Graph nodes that the item speaks of.
+        edges: Triples that prove the answer, in reasoning order.
+        open_book: Whether the evidence stands in the prompt.
+        hops: Number of edges between question and answer.
+        level: Difficulty, 1 (easiest) and up.
+        cluster: The entity whose items belong together in resampling and splitting.
+        split: train, validation or test.
+        provenance: Where it comes from.
+        accepted: Every text that is right, where more than one is (the answer is the first); empty: only `answer`.
+    """
+
+    example_id: str
+    task: str
+    capabilities: list[str]
+    messages: list[Message]
+    response: str
+    answer: str
+    options: list[str] | None = None
+    constraints: list[Constraint] = field(default_factory=list)
+    patient: Patient | None = None
+    recommended: list[Recommendation] = field(default_factory=list)
+    workflow: list[str] = field(default_factory=list)
+    entities: list[str] = field(default_factory=list)
+    edges: list[Triple] = field(default_factory=list)
+    open_book: bool = False
+    hops: int = 1
+    level: int = 1
+    cluster: str = ""
+    split: Split = "train"
+    provenance: Provenance | None = None
+    accepted: list[str] = field(default_factory=list)
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last user turn."""
+        return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as a table row: `kwargs` of constraints become JSON text, since their keys differ by type."""
+        row = asdict(self)
+        row["constraints"] = [{"type": c["type"], "kwargs": json.dumps(c["kwargs"])} for c in self.constraints]
+        row["edges"] = [list(edge) for edge in self.edges]
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], where: str = "") -> Example:
+        """Reads a table row or JSON object back.
+
+        Args:
+            row: Column names to values, as `to_row` or a JSONL line gives them; numpy arrays count as lists.
+            where: File and row, for the error message.
+
+        Raises:
+            InputError: A required field is missing, a field is unknown, or a value has the wrong shape.
+        """
+        names = {f.name for f in fields(cls)}
+        missing = [n for n in ("example_id", "task", "capabilities", "messages", "response", "answer") if row.get(n) is None]
+        unknown = [n for n in row if n not in names]
+        problems = [Problem(f"the example lacks '{n}'", where) for n in missing]
+        problems += [Problem(f"unknown field '{n}'", where, did_you_mean(n, names)) for n in unknown]
+        if problems:
+            raise InputError(*problems)
+        value = {name: _plain(v) for name, v in row.items() if v is not None}
+        try:
+            value["constraints"] = [_constraint(c) for c in value.get("constraints", ())]
+            value["edges"] = [_triple(edge) for edge in value.get("edges", ())]
+            _check_shapes(value)
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(Problem(f"malformed example: {error}", where)) from error
+        return cls(**value)
+
+
+def _plain(value: Any) -> Any:
+    """Turns the arrays and scalars that table readers return into plain Python, so that `list` means list everywhere."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _constraint(raw: Mapping[str, Any]) -> Constraint:
+    kwargs = raw["kwargs"]
+    kwargs = json.loads(kwargs) if isinstance(kwargs, str) else dict(kwargs or {})
+    if not isinstance(kwargs, dict):
+        raise ValueError(f"constraint kwargs must be an object, not {kwargs!r}")
+    return Constraint(type=str(raw["type"]), kwargs=kwargs)
+
+
+def _triple(edge: Iterable[Any]) -> Triple:
+    subject, predicate, obj = edge
+    return str(subject), str(predicate), str(obj)
+
+
+def _check_shapes(value: Mapping[str, Any]) -> None:
+    for name in ("capabilities", "options", "workflow", "entities", "accepted"):
+        cell = value.get(name, [])
+        if not isinstance(cell, list) or not all(isinstance(v, str) for v in cell):
+            raise TypeError(f"'{name}' must be a list of texts, not {cell!r}")
+    for name in ("example_id", "task", "response", "answer"):
+        if not isinstance(value[name], str):
+            raise TypeError(f"'{name}' must be text, not {value[name]!r}")
+    for message in value["messages"]:
+        if not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
+            raise TypeError(f"a message needs a role and a content, not {message!r}")
+    if value.get("split", "train") not in SPLITS:
+        raise ValueError(f"'split' must be one of {', '.join(SPLITS)}, not {value['split']!r}")
