@@ -1,0 +1,56 @@
+"""Data contracts: what data must satisfy before a policy is trained on them, as a clinical data team writes it down.
+
+A contract is a YAML file and nothing but data: it names rules of a closed set (`RULES`) and sets their arguments. Severity
+decides what follows a failing row: critical refuses the data, warning quarantines the row as long as no more than
+`maxQuarantineFraction` of all rows are (0 where the contract does not say), info only reports. A rule's `onFailure` may turn
+critical into quarantine and warning into refuse. A rule that crashes, or that applied to no row (unless it says
+`onEmpty: pass`), refuses, and so do data without rows.
+
+What a data module does with it::
+
+    contract = load_contract(path)                                   # InputError: every mistake with line and column
+    stale = check_receipt(folder / "receipt.json", path, files, graph)
+    if stale:                                                        # nothing there yet, or a byte changed
+        verdict = validate(contract, examples, graph)                # all splits together
+        kept = verdict.keep(examples)                                # Refused, with every reason
+        ...                                                          # write the files, and verdict.quarantine
+        write_receipt(folder / "receipt.json", verdict, files, graph)
+
+Nothing here loads Great Expectations or pandas before `validate` is called.
+"""
+
+from bbflow.contracts.contract import Contract, QualityRule, load_contract
+from bbflow.contracts.row import Finding, Malformed, Row
+from bbflow.contracts.rule import RULES, Outcome, Rule, row_rule, table_rule
+from bbflow.contracts.schema import data_contract_schema, verdict_schema
+from bbflow.contracts.validation import validate
+from bbflow.contracts.verdict import Failure, Quarantined, RuleResult, Verdict
+
+# Last, since they look at the package as a whole.
+from bbflow.contracts.receipt import check_receipt, file_sha256, write_receipt  # isort: skip
+from bbflow.contracts.report import write_report  # isort: skip
+
+__all__ = [
+    "RULES",
+    "Contract",
+    "Failure",
+    "Finding",
+    "Malformed",
+    "Outcome",
+    "QualityRule",
+    "Quarantined",
+    "Row",
+    "Rule",
+    "RuleResult",
+    "Verdict",
+    "check_receipt",
+    "data_contract_schema",
+    "file_sha256",
+    "load_contract",
+    "row_rule",
+    "table_rule",
+    "validate",
+    "verdict_schema",
+    "write_receipt",
+    "write_report",
+]

@@ -1,0 +1,192 @@
+"""Rules as Great Expectations expectations: `no_phi` becomes `expect_no_phi`, and a contract a suite of them.
+
+One metric turns the batch into rows, once; a second runs a rule over them. A rule's findings travel in the result's
+`details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
+checked for being complete; whatever is missing or crashed becomes an error, which refuses the data.
+
+This module is imported by `validate` alone: loading Great Expectations takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bbflow.contracts.columns import COLUMNS_RULE
+from bbflow.contracts.contract import QualityRule
+from bbflow.contracts.row import Finding, Row
+from bbflow.contracts.rule import RULES, Outcome, Rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # versions before 1.20 sent usage statistics
+
+import great_expectations as gx
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from great_expectations.validator.metric_configuration import MetricConfiguration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RULES: dict[str, Rule] = {}
+_GRAPHS: dict[str, KnowledgeGraph] = {}
+"""Graphs in use by their hash: the arguments of an expectation are JSON, so a graph goes by its hash."""
+
+
+class RowsMetric(TableMetricProvider):
+    """The rows of the batch, made once for all rules."""
+
+    metric_name = "bbflow.rows"
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], **_: Any) -> list[Row]:
+        frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
+        return [Row(i, cells) for i, cells in enumerate(frame.to_dict("records"))]
+
+
+class RuleMetric(TableMetricProvider):
+    """What a rule finds in the rows; a crash is a value too, so that one rule cannot silence the others."""
+
+    metric_name = "bbflow.rule"
+    value_keys = ("rule", "settings", "graph")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        rows: list[Row] = metrics[RowsMetric.metric_name]
+        try:
+            rule, graph = _RULES[metric_value_kwargs["rule"]], _GRAPHS[metric_value_kwargs["graph"]]
+            outcome = rule.run(rows, graph, **json.loads(metric_value_kwargs["settings"]))
+            findings = [[f.row, rows[f.row].id, f.reason] for f in outcome.findings]
+        except Exception as error:
+            return {"rows": len(rows), "evaluated": 0, "findings": [], "error": f"the rule crashed: {type(error).__name__}: {error}"}
+        return {"rows": len(rows), "evaluated": outcome.evaluated, "findings": findings, "error": ""}
+
+    @classmethod
+    def _get_evaluation_dependencies(  # type: ignore[override]
+        cls, metric: MetricConfiguration, **_: Any
+    ) -> dict[str, MetricConfiguration]:
+        return {RowsMetric.metric_name: MetricConfiguration(RowsMetric.metric_name, metric.metric_domain_kwargs)}
+
+
+class RuleExpectation(BatchExpectation):
+    """Expects a rule to find nothing.
+
+    Args:
+        rule: Name of the rule.
+        settings: Its arguments as JSON text.
+        graph: sha256 of the graph.
+    """
+
+    rule: str
+    settings: str
+    graph: str
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RuleMetric.metric_name,)
+    success_keys: ClassVar[tuple[str, ...]] = ("rule", "settings", "graph")
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
+        found = metrics[RuleMetric.metric_name]
+        ids = list(dict.fromkeys(row_id for _, row_id, _ in found["findings"]))
+        result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
+        return {"success": not found["findings"] and not found["error"], "result": result}
+
+
+def expectation_type(rule: Rule) -> str:
+    """Returns the name of the expectation that wraps a rule, defining its class at the first call."""
+    if _RULES.get(rule.name) is not rule:
+        _RULES[rule.name] = rule
+        camel = "Expect" + "".join(word.capitalize() for word in rule.name.split("_"))
+        type(camel, (RuleExpectation,), {"__doc__": rule.summary, "__module__": __name__})
+    return f"expect_{rule.name}"
+
+
+for _rule in (COLUMNS_RULE, *RULES.values()):
+    expectation_type(_rule)
+
+
+def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.ExpectationSuite:
+    """Builds the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
+    expectations = [
+        ExpectationConfiguration(
+            type=expectation_type(rule.rule),
+            kwargs={"rule": rule.rule.name, "settings": json.dumps(rule.kwargs, sort_keys=True), "graph": graph.sha256},
+            meta={"rule_id": rule.id},
+            severity=FailureSeverity(rule.severity),
+        ).to_domain_obj()
+        for rule in rules
+    ]
+    return gx.ExpectationSuite("contract", expectations=expectations)
+
+
+def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph) -> dict[str, Outcome | str]:
+    """Runs rules over a table.
+
+    Args:
+        rules: What to run; ids are unique.
+        frame: One example a row; its index is the `example_id`.
+        graph: The graph that rules look things up in.
+
+    Returns:
+        Rule id to what it found, or to a sentence on why that is not known.
+    """
+    errors: dict[str, Outcome | str]
+    try:
+        with _lend(graph):
+            results = _batch(frame).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"}).results
+    except Exception as error:
+        errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
+        return errors
+    return read_results(rules, results, len(frame))
+
+
+def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
+    """Reads results back by rule id; a rule whose result is missing, doubled, incomplete or failed gets an error instead."""
+    by_id: dict[Any, list[Any]] = {}
+    for result in results:
+        by_id.setdefault((result.expectation_config.meta or {}).get("rule_id"), []).append(result)
+    outcomes: dict[str, Outcome | str] = {}
+    for rule in rules:
+        found = by_id.pop(rule.id, [])
+        outcomes[rule.id] = _outcome(found[0], rows) if len(found) == 1 else f"Great Expectations gave {len(found)} results, not one"
+    if by_id or not rules:
+        return {rule.id: "Great Expectations gave results that no rule asked for" for rule in rules}
+    return outcomes
+
+
+def _outcome(result: Any, rows: int) -> Outcome | str:
+    details = (result.result or {}).get("details")
+    if not isinstance(details, dict):
+        reasons = [info["exception_message"] for info in (result.exception_info or {}).values() if isinstance(info, dict)]
+        return f"the rule crashed: {'; '.join(map(str, reasons)) or 'Great Expectations gave no result'}"
+    if details["error"]:
+        return str(details["error"])
+    if details["rows"] != rows or result.result.get("element_count") != details["evaluated"]:
+        return f"Great Expectations looked at {details['rows']} rows, not at {rows}"
+    if bool(result.success) != (not details["findings"]):
+        return "Great Expectations' verdict and the rule's findings contradict each other"
+    return Outcome(details["evaluated"], [Finding(row, reason) for row, _, reason in details["findings"]])
+
+
+def _batch(frame: pd.DataFrame) -> Any:
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")
+    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+
+
+@contextmanager
+def _lend(graph: KnowledgeGraph) -> Iterator[None]:
+    _GRAPHS[graph.sha256] = graph
+    try:
+        yield
+    finally:
+        _GRAPHS.pop(graph.sha256, None)

@@ -1,0 +1,135 @@
+"""The receipt of a contract run: hashes of everything the verdict rests on, left beside the data it was given for.
+
+As long as no byte of data, contract, graph or rule code changed, training may go on without running the contract again.
+Only bytes count; a modification time is never looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import bbflow.contracts
+import bbflow.graph
+from bbflow.contracts.verdict import Verdict
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+_FORMAT = 1
+_PACKAGES = ("bbflow", "great-expectations", "pandas", "numpy", "pyarrow", "networkx", "PyYAML")
+
+
+def write_receipt(path: str | Path, verdict: Verdict, data: Sequence[str | Path], graph: KnowledgeGraph) -> None:
+    """Writes the receipt of accepted data; call it last, when the data files are as training will read them.
+
+    Args:
+        path: Where to; data files are recorded relative to its folder, so that the folder can be moved.
+        verdict: What the contract said of the rows, quarantined ones included.
+        data: The files that hold the rows it accepted.
+        graph: The graph the rules looked things up in.
+
+    Raises:
+        Refused: The verdict refuses the data.
+    """
+    verdict.raise_if_refused()
+    path = Path(path)
+    record = {
+        **_facts(path, verdict.contract.sha256, data, graph),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdict": _without_failures(verdict.to_json()),
+    }
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def check_receipt(path: str | Path, contract: str | Path, data: Sequence[str | Path], graph: KnowledgeGraph) -> list[str]:
+    """Says why a receipt does not hold for data; an empty list means that the data may be trained on.
+
+    Args:
+        path: The receipt.
+        contract: The contract file in use.
+        data: The data files in use.
+        graph: The graph in use.
+
+    Returns:
+        One sentence for each thing that changed, is missing or cannot be read.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        facts = _facts(path, file_sha256(contract), data, graph)
+    except FileNotFoundError as error:
+        return [f"there is no '{error.filename}'"]
+    except (OSError, ValueError) as error:
+        return [f"the receipt '{path}' or what it speaks of cannot be read: {error}"]
+    if not isinstance(record, dict) or not isinstance(record.get("verdict"), dict):
+        return [f"'{path}' is no receipt"]
+    stale = [
+        f"{_LABELS[key]} changed" for key in ("format", "contract_sha256", "graph_sha256", "rules_sha256") if record.get(key) != facts[key]
+    ]
+    recorded = record.get("data")
+    known, used = recorded if isinstance(recorded, dict) else {}, facts["data"]
+    stale += [f"data file '{name}' was added or removed" for name in sorted(known.keys() ^ used.keys())]
+    stale += [f"data file '{name}' changed" for name in sorted(known.keys() & used.keys()) if known[name] != used[name]]
+    if record["verdict"].get("refused") is not False:
+        stale.append("the receipt does not say that the data were accepted")
+    return stale
+
+
+_LABELS = {
+    "format": "the format of receipts",
+    "contract_sha256": "the contract",
+    "graph_sha256": "the graph",
+    "rules_sha256": "the code of the rules",
+}
+
+
+def file_sha256(path: str | Path) -> str:
+    """Returns the sha256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def rules_sha256() -> str:
+    """Returns the hash of the code that a verdict depends on: this floor, and the graph's look-ups."""
+    folders = [Path(str(bbflow.contracts.__file__)).parent, Path(str(bbflow.graph.__file__)).parent]
+    return _tree_sha256(file for folder in folders for file in folder.rglob("*.py"))
+
+
+def _tree_sha256(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.parent.name}/{file.name}\0{file_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _facts(path: Path, contract_sha256: str, data: Sequence[str | Path], graph: KnowledgeGraph) -> dict[str, Any]:
+    files = {Path(os.path.relpath(file, path.parent)).as_posix(): file_sha256(file) for file in data}
+    return {
+        "format": _FORMAT,
+        "contract_sha256": contract_sha256,
+        "graph_sha256": graph.sha256,
+        "rules_sha256": rules_sha256(),
+        "data": files,
+    }
+
+
+def _without_failures(verdict: dict[str, Any]) -> dict[str, Any]:
+    return {**verdict, "rules": [{k: v for k, v in rule.items() if k != "failures"} for rule in verdict["rules"]]}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

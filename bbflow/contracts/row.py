@@ -1,0 +1,147 @@
+"""A row as rules see it: cells by column name, and readers that turn a null or malformed cell into a finding.
+
+`row.texts("entities")` either returns a list of texts or raises `Malformed`, which the rule's wrapper reports as a failing
+row; so a rule never skips what it cannot read, and never has to say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bbflow.records import Triple
+
+
+class Malformed(Exception):
+    """A cell is null, is missing, or has the wrong shape; the message is the reason of the finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason why one row fails.
+
+    Attributes:
+        row: Position of the row in the data, from 0.
+        reason: One sentence; holds no text that may identify a person.
+    """
+
+    row: int
+    reason: str
+
+
+class Row:
+    """One example of the data.
+
+    Args:
+        position: Place in the data, from 0.
+        cells: Column name to value; numpy arrays count as lists, NaN as null.
+    """
+
+    __slots__ = ("_cells", "_plain", "position")
+
+    def __init__(self, position: int, cells: Mapping[str, Any]) -> None:
+        self.position, self._cells = position, cells
+        self._plain: dict[str, Any] = {}
+
+    @property
+    def id(self) -> str:
+        """The `example_id`, or the row number where there is none.
+
+        >>> Row(3, {"example_id": None}).id
+        'row 3'
+        """
+        value = self._cells.get("example_id")
+        return value if isinstance(value, str) and value else f"row {self.position}"
+
+    def finding(self, reason: str) -> Finding:
+        """Returns a finding about this row."""
+        return Finding(self.position, reason)
+
+    def cell(self, column: str) -> Any:
+        """Returns a cell as plain Python data; None where it is null."""
+        if column not in self._plain:
+            if column not in self._cells:
+                raise Malformed(f"there is no '{column}'")
+            self._plain[column] = plain(self._cells[column])
+        return self._plain[column]
+
+    def text(self, column: str) -> str:
+        """Returns a text cell."""
+        return as_text(self.cell(column), column)
+
+    def texts(self, column: str) -> list[str]:
+        """Returns a cell that is a list of texts."""
+        return as_texts(self.cell(column), column)
+
+    def records(self, column: str) -> list[Mapping[str, Any]]:
+        """Returns a cell that is a list of objects."""
+        values = as_list(self.cell(column), column)
+        for value in values:
+            if not isinstance(value, Mapping):
+                raise Malformed(f"'{column}' holds {_kind(value)}, not an object")
+        return values
+
+    def triples(self) -> list[Triple]:
+        """Returns the proving edges."""
+        triples = []
+        for value in as_list(self.cell("edges"), "edges"):
+            if not isinstance(value, list) or len(value) != 3 or not all(isinstance(end, str) for end in value):
+                raise Malformed("'edges' holds something that is no [subject, predicate, object]")
+            triples.append((value[0], value[1], value[2]))
+        return triples
+
+    def prompt(self) -> str:
+        """Returns the texts of all messages, one a line."""
+        messages = self.records("messages")
+        if not messages:
+            raise Malformed("'messages' is empty")
+        return "\n".join(as_text(m.get("content"), "messages.content") for m in messages)
+
+
+def plain(value: Any) -> Any:
+    """Turns what table readers return into plain Python: arrays and tuples into lists, NaN and NA into None.
+
+    >>> import numpy
+    >>> plain({"drugs": numpy.array(["a", "b"], dtype=object), "dose": float("nan")})
+    {'drugs': ['a', 'b'], 'dose': None}
+    """
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    # NaN is the only value that differs from itself; pandas' NA and NaT are asked for by name, so that pandas stays unloaded.
+    if type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None
+    return value
+
+
+def as_text(value: Any, name: str) -> str:
+    """Returns a text, or raises Malformed."""
+    if not isinstance(value, str):
+        raise Malformed(f"'{name}' is {_kind(value)}, not text")
+    return value
+
+
+def as_list(value: Any, name: str) -> list[Any]:
+    """Returns a list, or raises Malformed."""
+    if not isinstance(value, list):
+        raise Malformed(f"'{name}' is {_kind(value)}, not a list")
+    return value
+
+
+def as_texts(value: Any, name: str) -> list[str]:
+    """Returns a list of texts, or raises Malformed."""
+    values = as_list(value, name)
+    for v in values:
+        if not isinstance(v, str):
+            as_text(v, name)
+    return values
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else f"of type {type(value).__name__}"

@@ -1,0 +1,33 @@
+"""A multiple-choice row has one right option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bbflow.contracts.row import Row
+from bbflow.contracts.rule import row_rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+
+
+@row_rule("answer", "options", when=lambda row: row.cell("options") is not None)
+def answer_among_options(row: Row, graph: KnowledgeGraph, *, at_least: int = 2) -> Iterator[str]:
+    """The answer is exactly one of the options, and no two options name the same thing.
+
+    Two names of one node, such as a drug and its brand, count as the same.
+
+    Args:
+        row: The row; one without options is no multiple choice, and passes.
+        graph: The graph.
+        at_least: How many options there are at least.
+    """
+    options = row.texts("options")
+    if len(options) < at_least:
+        yield f"offers {len(options)} options, fewer than {at_least}"
+    meanings = [graph.resolve(option) or fold(option) for option in options]
+    for i, option in enumerate(options):
+        if not meanings[i]:
+            yield f"option {i + 1} is empty"
+        elif meanings[i] in meanings[:i]:
+            yield f"option '{option}' means the same as '{options[meanings.index(meanings[i])]}'"
+    if row.text("answer") not in options:
+        yield f"the answer '{row.text('answer')}' is none of the options"

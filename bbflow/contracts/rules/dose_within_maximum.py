@@ -1,0 +1,68 @@
+"""Doses stay within the graph's daily maximum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bbflow.contracts.clinical import recommended_drugs
+from bbflow.contracts.row import Malformed, Row
+from bbflow.contracts.rule import row_rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+MILLIGRAMS = {"kg": 1e6, "g": 1e3, "mg": 1.0, "ug": 1e-3, "mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ng": 1e-6}
+"""Unit of mass to milligrams: UCUM codes, and three common spellings of the microgram."""
+
+
+@row_rule("recommended", when=lambda row: any(r.get("dose") is not None for r in row.records("recommended")))
+def dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
+    """The daily dose of a recommended drug stays within the graph's maximum, whatever the unit of mass.
+
+    Several recommendations of one drug, also under different names, are added up.
+
+    Args:
+        row: The row; one that gives no dose passes.
+        graph: The graph.
+    """
+    drugs, unknown = recommended_drugs(row, graph)
+    yield from unknown
+    daily: dict[str, float] = {}
+    for drug, recommendation in drugs:
+        if recommendation.get("dose") is not None:
+            per_dose = milligrams(recommendation.get("dose"), recommendation.get("unit"))
+            daily[drug] = daily.get(drug, 0.0) + per_dose * _number(recommendation.get("per_day"), "per_day")
+    for drug, dose in daily.items():
+        limits = [_limit(graph, quantity) for quantity in graph.objects(drug, "has_maximum_daily_dose")]
+        if not limits:
+            yield f"the graph knows no maximum daily dose of {graph.name_of(drug)}"
+        elif dose > min(limits) * (1 + 1e-9):
+            yield f"{graph.name_of(drug)} {dose:g} mg/d exceeds the maximum of {min(limits):g} mg/d"
+
+
+def milligrams(amount: object, unit: object) -> float:
+    """Converts a mass to milligrams.
+
+    Raises:
+        Malformed: The amount is no positive number, or the unit is no unit of mass.
+
+    >>> milligrams(0.5, "g")
+    500.0
+    """
+    if unit not in MILLIGRAMS:
+        raise Malformed(f"the unit '{unit}' is no unit of mass: {', '.join(MILLIGRAMS)}")
+    return _number(amount, "dose") * MILLIGRAMS[str(unit)]
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise Malformed(f"'recommended.{name}' is {value}, not a positive number")
+    return float(value)
+
+
+def _limit(graph: KnowledgeGraph, quantity: str) -> float:
+    """Returns a maximum of the graph in mg per day; its unit is mass per day, such as `mg/d`."""
+    attributes = graph.node(quantity).attributes
+    mass, _, per = str(attributes.get("unit", "")).partition("/")
+    if per != "d":
+        raise Malformed(f"the graph gives the maximum '{graph.name_of(quantity)}' in no unit of mass per day")
+    return milligrams(attributes.get("value"), mass)

@@ -1,0 +1,28 @@
+"""The response says something, and not too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bbflow.contracts.row import Row
+from bbflow.contracts.rule import row_rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+
+@row_rule("messages", "response")
+def response_not_empty(row: Row, graph: KnowledgeGraph, *, min_words: int = 1, max_words: int = 400) -> Iterator[str]:
+    """Prompt and response hold text, and the response is neither too short nor too long.
+
+    Args:
+        row: The row.
+        graph: The graph.
+        min_words: Fewest words.
+        max_words: Most words.
+    """
+    words = len(row.text("response").split())
+    if not row.prompt().strip():
+        yield "the prompt is empty"
+    if words < min_words:
+        yield f"the response has {words} words, fewer than {min_words}"
+    if words > max_words:
+        yield f"the response has {words} words, more than {max_words}"

@@ -1,0 +1,33 @@
+"""The reference response gives the answer that the row records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bbflow.contracts.row import Row, as_texts
+from bbflow.contracts.rule import row_rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+
+_FINAL = re.compile(r"\banswer:\s*(.+?)\s*\.?\s*$", re.IGNORECASE | re.DOTALL)
+
+
+@row_rule("response", "answer", "options")
+def response_states_answer(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
+    """The response gives the recorded answer: after `Answer:`, as the letter of an option, or by name.
+
+    Args:
+        row: The row.
+        graph: The graph.
+    """
+    response, answer = row.text("response"), fold(row.text("answer"))
+    options = row.cell("options")
+    letters = {} if options is None else {chr(ord("a") + i): fold(text) for i, text in enumerate(as_texts(options, "options"))}
+    final = _FINAL.search(response)
+    said = fold(final[1]) if final else fold(response)
+    said = letters.get(said, said)
+    if final or said in letters.values():
+        if said != answer:
+            yield "the response ends in another answer than the recorded one"
+    elif f" {answer} " not in f" {said} ":
+        yield "the response does not name the recorded answer"

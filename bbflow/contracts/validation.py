@@ -1,0 +1,103 @@
+"""Validates data against a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from bbflow.contracts.columns import COLUMNS_RULE
+from bbflow.contracts.contract import Contract, QualityRule
+from bbflow.contracts.row import Row
+from bbflow.contracts.rule import Outcome
+from bbflow.contracts.verdict import Failure, RuleResult, Verdict
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS_ID = "declared columns"
+"""Id of the check of declared columns in a verdict; no id of a contract can hold a space, so they cannot clash."""
+
+
+def validate(contract: Contract, data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame, graph: KnowledgeGraph) -> Verdict:
+    """Runs every rule of a contract over data.
+
+    Args:
+        contract: What the data must satisfy.
+        data: Examples, table rows as mappings, or a DataFrame; all splits together, so that leakage shows.
+        graph: The graph that the data speak of.
+
+    Returns:
+        The verdict. Nothing is raised because data are bad: see `Verdict.raise_if_refused`.
+
+    Raises:
+        InputError: The data lack a column that the contract declares or one of its rules reads.
+    """
+    frame = _frame(data)
+    if len(frame):
+        _check_columns(contract, list(frame.columns))
+    ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(_column(frame, "example_id")))
+    frame.index = list(ids)
+    from bbflow.contracts.expectations import run
+
+    rules = _rules(contract)
+    outcomes = run(rules, frame, graph)
+    results = tuple(_result(rule, outcomes.get(rule.id, "there is no result"), ids) for rule in rules)
+    about = {"name": graph.name, "version": graph.version, "sha256": graph.sha256}
+    return Verdict(contract, about, ids, results)
+
+
+def _frame(data: Any) -> pd.DataFrame:
+    """Makes a table of objects, so that pandas changes no value: no None to NaN, no int to float."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data.copy(deep=False)
+    if data and isinstance(data[0], Example):
+        return pd.DataFrame({f.name: pd.Series([getattr(e, f.name) for e in data], dtype=object) for f in fields(Example)})
+    columns = list(dict.fromkeys(name for row in data for name in row))
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in data], dtype=object) for name in columns})
+
+
+def _column(frame: pd.DataFrame, name: str) -> list[Any]:
+    return frame[name].tolist() if name in frame.columns else [None] * len(frame)
+
+
+def _check_columns(contract: Contract, present: list[Any]) -> None:
+    missing = [
+        Problem(f"the data lack column '{name}'", where, did_you_mean(name, present))
+        for name, where in contract.where.items()
+        if name not in present
+    ]
+    for rule in contract.rules:
+        missing += [
+            Problem(f"the data lack column '{name}', which rule '{rule.id}' reads", rule.where, did_you_mean(name, present))
+            for name in rule.rule.columns
+            if name not in present and name not in contract.where
+        ]
+    doubled = {name for name in present if present.count(name) > 1}
+    missing += [Problem(f"the data have column '{name}' twice") for name in sorted(doubled)]
+    if missing:
+        raise InputError(*missing)
+
+
+def _rules(contract: Contract) -> list[QualityRule]:
+    if not contract.columns:
+        return list(contract.rules)
+    kwargs = {"columns": list(contract.columns)}
+    columns = QualityRule(COLUMNS_ID, COLUMNS_ID, COLUMNS_RULE, kwargs, "critical", "refuse", dimension="conformity")
+    return [columns, *contract.rules]
+
+
+def _result(rule: QualityRule, outcome: Outcome | str, ids: tuple[str, ...]) -> RuleResult:
+    error = outcome if isinstance(outcome, str) else ""
+    evaluated, findings = (0, []) if isinstance(outcome, str) else (outcome.evaluated, outcome.findings)
+    if not error and not evaluated and rule.on_empty == "refuse":
+        error = "applied to no row; if that is as it should be, set customProperties onEmpty: pass"
+    failures = tuple(sorted((Failure(ids[f.row], f.row, f.reason) for f in findings), key=lambda f: f.row))
+    return RuleResult(
+        rule.id, rule.name, rule.rule.name, rule.severity, rule.dimension, rule.tags, rule.on_failure, evaluated, failures, error,
+    )  # fmt: skip

@@ -1,0 +1,185 @@
+"""What a contract says of data: per rule what failed and why, and for the whole whether it may be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from bbflow.contracts.contract import Action, Contract, Severity
+from bbflow.errors import Refused
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One reason why one row fails a rule.
+
+    Attributes:
+        example_id: The row's id, or `row N` where it has none.
+        row: Position in the data, from 0.
+        reason: One sentence.
+    """
+
+    example_id: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule of a contract found.
+
+    Attributes:
+        id: The rule's id in the contract.
+        name: Its label.
+        rule: Its name in the registry.
+        severity: As the contract says.
+        dimension: As the contract says.
+        tags: As the contract says.
+        on_failure: What follows a failing row.
+        evaluated: How many rows it applied to.
+        failures: Every reason.
+        error: Why its findings are not known; always refuses, whatever the severity. Empty when all went well.
+    """
+
+    id: str
+    name: str
+    rule: str
+    severity: Severity
+    dimension: str
+    tags: tuple[str, ...]
+    on_failure: Action
+    evaluated: int
+    failures: tuple[Failure, ...]
+    error: str = ""
+
+    @property
+    def rows(self) -> frozenset[int]:
+        """Positions of the failing rows."""
+        return frozenset(f.row for f in self.failures)
+
+    @property
+    def verdict(self) -> Literal["pass", "refuse", "quarantine", "report"]:
+        """What follows from this rule alone."""
+        if self.error:
+            return "refuse"
+        return self.on_failure if self.failures else "pass"
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A row that is kept out of training, with the rule and the reason; one entry for each reason."""
+
+    example_id: str
+    row: int
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a contract says of data.
+
+    The data are refused when they hold no row; when a rule could not be evaluated; when a row fails a rule whose
+    `on_failure` is refuse (critical, unless the contract quarantines instead); or when more rows would be quarantined than
+    the contract allows. Otherwise every row that no quarantining rule failed is accepted. Rules that report never decide.
+
+    Attributes:
+        contract: The contract.
+        graph: Name, version and sha256 of the graph.
+        ids: The rows' ids, in order.
+        results: One for each rule, the check of declared columns first.
+    """
+
+    contract: Contract
+    graph: dict[str, str]
+    ids: tuple[str, ...]
+    results: tuple[RuleResult, ...]
+
+    @cached_property
+    def quarantine(self) -> tuple[Quarantined, ...]:
+        """Every reason why a row is quarantined, in order of rows."""
+        found = [Quarantined(f.example_id, f.row, r.id, f.reason) for r in self.results if r.verdict == "quarantine" for f in r.failures]
+        return tuple(sorted(found, key=lambda q: q.row))
+
+    @cached_property
+    def quarantined_rows(self) -> frozenset[int]:
+        """Positions of the quarantined rows."""
+        return frozenset(q.row for q in self.quarantine)
+
+    @cached_property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the data are refused; empty when they are not."""
+        reasons = [] if self.ids else ["the data hold no row"]
+        for result in self.results:
+            if result.error:
+                reasons.append(f"{result.id}: {result.error}")
+            elif result.verdict == "refuse":
+                first = result.failures[0]
+                reasons.append(f"{result.id}: {len(result.rows)} of {len(self.ids)} rows fail, first {first.example_id}: {first.reason}")
+        limit = self.contract.max_quarantine_fraction
+        # A quotient, so that 29 rows of 100 are not more than 0.29 of them; 0.29 * 100 is less than 29 in floating point.
+        if self.ids and len(self.quarantined_rows) / len(self.ids) > limit:
+            share = f"{len(self.quarantined_rows)} of {len(self.ids)} rows"
+            reasons.append(f"{share} would be quarantined, more than the contract's maxQuarantineFraction of {limit:g}")
+        if not self.results:
+            reasons.append("no rule was evaluated")
+        return tuple(reasons)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the data must not be used."""
+        return bool(self.refusals)
+
+    @cached_property
+    def accepted(self) -> tuple[str, ...]:
+        """Ids of the rows that may be used; none when the data are refused."""
+        return () if self.refused else tuple(i for row, i in enumerate(self.ids) if row not in self.quarantined_rows)
+
+    def raise_if_refused(self) -> None:
+        """Raises Refused with every reason when the data must not be used."""
+        if self.refused:
+            head = f"data contract '{self.contract.id}' ({self.contract.path}) refuses the data:"
+            raise Refused("\n  ".join([head, *self.refusals]))
+
+    def keep(self, rows: Sequence[T]) -> list[T]:
+        """Returns those of the validated rows, given in the same order, that may be used.
+
+        Raises:
+            Refused: The data are refused.
+        """
+        self.raise_if_refused()
+        return [item for i, item in zip(range(len(self.ids)), rows, strict=True) if i not in self.quarantined_rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain data by `verdict_schema`, every failing example with its reason included."""
+        return {
+            "contract": {"id": self.contract.id, "version": self.contract.version, "sha256": self.contract.sha256},
+            "graph": dict(self.graph),
+            "rows": len(self.ids),
+            "accepted": len(self.accepted),
+            "quarantined": len(self.quarantined_rows),
+            "max_quarantine_fraction": self.contract.max_quarantine_fraction,
+            "refused": self.refused,
+            "refusals": list(self.refusals),
+            "rules": [
+                {
+                    "id": r.id,
+                    "name": r.name,
+                    "rule": r.rule,
+                    "severity": r.severity,
+                    "dimension": r.dimension,
+                    "tags": list(r.tags),
+                    "on_failure": r.on_failure,
+                    "verdict": r.verdict,
+                    "evaluated": r.evaluated,
+                    "failing": len(r.rows),
+                    "error": r.error,
+                    "failures": [{"example_id": f.example_id, "row": f.row, "reason": f.reason} for f in r.failures],
+                }
+                for r in self.results
+            ],
+        }

@@ -1,0 +1,151 @@
+"""Turns symbolic items into text: a template family for the question, plain statements for the reasoning.
+
+Which families may be used depends on the split: no family of validation or test occurs in train.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Constraint, Example, Message, Patient, Provenance, Recommendation, Split
+from bbflow.synthesis.demands import LETTER, write_answer
+from bbflow.synthesis.items import NONE_OF_THESE, YES, Item, Walk
+from bbflow.synthesis.statements import state
+
+LETTERS = "ABCDEFGH"
+Wording = Literal["all", "base"]
+TEMPLATES = Path(__file__).with_name("templates.yaml")
+
+
+@cache
+def templates() -> dict[str, dict[str, list[str]]]:
+    """Returns the template families by kind of question and split."""
+    return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))
+
+
+class Renderer:
+    """Writes items of one graph.
+
+    Args:
+        graph: Gives the names.
+        seed: Goes into the provenance.
+        wording: Which families the train split uses: all, or the base ones, so that a later training can bring new wordings.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, seed: int, wording: Wording = "all") -> None:
+        self.graph, self.seed, self.wording = graph, seed, wording
+
+    def __call__(self, item: Item, split: Split, rng: random.Random) -> Example:
+        """Renders an item for a split."""
+        question, family = self._question(item, split, rng)
+        accepted = [self._name(node) for node in item.accepted] if item.options is None else []
+        edges = list(item.edges)
+        constraints = [_recorded(c) for c in item.constraints]
+        return Example(
+            example_id=item.identity[:16],
+            task=item.task,
+            capabilities=list(item.capabilities),
+            messages=[Message(role="user", content=question)],
+            response=self._response(item),
+            answer=self._name(item.gold),
+            options=None if item.options is None else [self._name(option) for option in item.options],
+            constraints=constraints,
+            patient=item.patient,
+            recommended=self._recommended(item),
+            entities=self._entities(item),
+            edges=edges,
+            hops=len(item.query.steps) if isinstance(item.query, Walk) else 1,
+            level=item.level,
+            cluster=item.cluster,
+            split=split,
+            provenance=Provenance(
+                graph=f"{self.graph.name}@{self.graph.version}", graph_sha256=self.graph.sha256, template=family,
+                generator=f"bbflow.synthesis/{item.task}", seed=self.seed,
+            ),
+            accepted=accepted,
+        )  # fmt: skip
+
+    def _name(self, node: str) -> str:
+        return self.graph.name_of(node) if node in self.graph else node
+
+    def _choose(self, kind: str, split: Split, rng: random.Random) -> tuple[str, str]:
+        """Draws a family of a kind; returns its text and its name."""
+        families = templates()[kind]
+        place = split if split in families else "all"
+        texts = families[place]
+        if place == "train" and self.wording == "all":
+            texts = texts + families.get("varied", [])
+        i = rng.randrange(len(texts))
+        return texts[i], f"{kind}#{place}{i}"
+
+    def _question(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
+        query = item.query
+        if isinstance(query, Walk):
+            x = self._name(query.start)
+            kind = query.kind or "statement"
+            if item.count > 1:
+                text, family = self._choose("list.many", split, rng)
+                text = text.format(n=item.count, what=self._choose(f"what/{kind}", split, rng)[0].format(x=x))
+                family = f"{family}/{kind}"
+            else:
+                text, family = self._choose(kind, split, rng)
+                text = text.format(x=x)
+        else:
+            x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
+            text, family = self._choose(query.kind, split, rng)
+            text = text.format(x=x, patient=self._patient(item.patient or Patient()))
+        text = text[0].upper() + text[1:]
+        if (item.options is not None and item.options[0] in self.graph) or NONE_OF_THESE in (item.options or ()):
+            text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options or ()))
+        demands = []
+        for constraint in item.constraints:
+            demand, _ = self._choose(f"demand/{constraint['type']}", split, rng)
+            keywords = constraint["kwargs"].get("keywords", [""])
+            demands.append(demand.format(**constraint["kwargs"], keyword=keywords[0]))
+        return " ".join([text + "\n", *demands]).replace("\n ", "\n") if demands else text, family
+
+    def _patient(self, patient: Patient) -> str:
+        """A vignette: age, sex, pregnancy, what the patient has besides the disease in question, and takes."""
+        noun = "woman" if patient.get("sex") == "female" else "man"
+        text = f"A {'pregnant ' if patient.get('pregnant') else ''}{patient.get('age')}-year-old {noun}"
+        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        takes = [self._name(node) for node in patient.get("medications", [])]
+        text += f" with {' and '.join(has)}" if has else ""
+        return text + (f" who takes {' and '.join(takes)}" if takes else "")
+
+    def _response(self, item: Item) -> str:
+        if isinstance(item.query, Walk) and not item.query.steps:
+            return " ".join(f"{state(self.graph, edge, item.query.start)}." for edge in item.edges)
+        if item.constraints and item.options is None:
+            walk_ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
+            return write_answer([self._name(node) for node in walk_ends], item.constraints)
+        if item.options is not None and LETTER in item.constraints:
+            return LETTERS[item.options.index(item.gold)]
+        if item.constraints:
+            return write_answer([self._name(item.gold)], item.constraints)
+        chain = [f"{state(self.graph, edge)}." for edge in item.edges] if item.chain else []
+        return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
+
+    def _recommended(self, item: Item) -> list[Recommendation]:
+        if isinstance(item.query, Walk):
+            return []
+        drug = item.query.candidates[0] if item.gold == YES else item.gold
+        if drug not in self.graph:
+            return []
+        return [Recommendation(drug=drug, dose=None, unit=None, per_day=None, route=None)]
+
+    def _entities(self, item: Item) -> list[str]:
+        ends = [node for edge in item.edges for node in (edge[0], edge[2])]
+        asked = [item.query.start] if isinstance(item.query, Walk) else [item.query.disease, *item.query.context]
+        everything = [*asked, *(item.options or ()), *ends]
+        return [node for node in dict.fromkeys(everything) if node in self.graph]
+
+
+def _recorded(constraint: Constraint) -> Constraint:
+    return Constraint(type=constraint["type"], kwargs=dict(constraint["kwargs"]))

@@ -1,0 +1,64 @@
+"""Instruction following on medical content: name things of the graph in a form that a program can check."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from bbflow.synthesis.demands import DEMANDS, draw_demands
+from bbflow.synthesis.distractors import draw
+from bbflow.synthesis.items import Item
+from bbflow.synthesis.paths import path_to
+from bbflow.synthesis.tasks.base import WalkTask
+
+
+class ConstrainedAnswer(WalkTask):
+    """Asks for one or more names under demands on the form.
+
+    Args:
+        choice: Share of the questions for one name that offer options.
+        max_count: At most how many names are asked for; one is asked for as often as any larger number together.
+        max_demands: At most how many demands one question makes.
+        num_options: How many options, where there are any.
+    """
+
+    name: ClassVar[str] = "constrained_answer"
+    capabilities: ClassVar[tuple[str, ...]] = ("instruction", "domain")
+    fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
+    metapaths = (
+        (("treats", False),),
+        (("has_phenotype", True),),
+        (("has_side_effect", True),),
+        (("contraindicated_in", False),),
+        (("diagnosed_by", True),),
+        (("interacts_with", True),),
+        (("subclass_of", False),),
+    )
+
+    def __init__(self, choice: float = 0.5, max_count: int = 2, max_demands: int = 2, num_options: int = 4) -> None:
+        self.choice, self.max_count, self.max_demands, self.num_options = choice, max_count, max_demands, num_options
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws a question, how many answers it wants, and its demands."""
+        walk = self.draw_walk(rng)
+        answers = sorted(self.answers[walk])
+        most = min(self.max_count, len(answers))
+        count = 1 if most == 1 or rng.random() < 0.5 else rng.randint(2, most)
+        chosen = rng.sample(answers, count)
+        paths = [path_to(self.graph, walk, answer) for answer in chosen]
+        constraints = draw_demands(DEMANDS, rng.randint(1, self.max_demands), count, rng)
+        edges = tuple(edge for path in paths if path is not None for edge in path)
+        if len(edges) < count:
+            return None
+        accepted, options = tuple(answers), None
+        if count == 1 and rng.random() < self.choice:
+            wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+            if wrong is None:
+                return None
+            accepted, offered = (), [chosen[0], *wrong]
+            rng.shuffle(offered)
+            options = tuple(offered)
+        return Item(
+            self.name, self.capabilities, walk, chosen[0], edges, walk.start,
+            accepted=accepted, count=count, options=options, constraints=constraints, level=count,
+        )  # fmt: skip

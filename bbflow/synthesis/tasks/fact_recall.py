@@ -1,0 +1,54 @@
+"""Fact recall: one edge of the graph, asked closed-book with options or as a short open question."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from bbflow.graph.ontology import PREDICATES
+from bbflow.synthesis.demands import LETTER
+from bbflow.synthesis.distractors import draw
+from bbflow.synthesis.items import Item
+from bbflow.synthesis.paths import path_to
+from bbflow.synthesis.tasks.base import WalkTask
+
+
+class FactRecall(WalkTask):
+    """Asks for the other end of one edge.
+
+    Args:
+        choice: Share of questions with options; the rest is open.
+        letter: Share of the questions with options that want the letter alone, which is an instruction as well.
+        num_options: How many options.
+    """
+
+    name: ClassVar[str] = "fact_recall"
+    capabilities: ClassVar[tuple[str, ...]] = ("domain", "instruction")
+    fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
+    metapaths = tuple(
+        ((predicate, forward),) for predicate in PREDICATES if predicate != "caution_in" for forward in (True, False)
+        if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
+    )  # fmt: skip
+
+    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4) -> None:
+        self.choice, self.letter, self.num_options = choice, letter, num_options
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws one edge question."""
+        walk = self.draw_walk(rng)
+        answers = self.answers[walk]
+        gold = rng.choice(sorted(answers))
+        edges = path_to(self.graph, walk, gold)
+        if edges is None:
+            return None
+        if rng.random() >= self.choice:
+            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=tuple(sorted(answers)))
+        wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+        if wrong is None:
+            return None
+        options = [gold, *wrong]
+        rng.shuffle(options)
+        letter = rng.random() < self.letter
+        names = ("domain", "instruction") if letter else ("domain",)
+        constraints = (LETTER,) if letter else ()
+        return Item(self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, level=2)

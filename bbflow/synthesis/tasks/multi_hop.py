@@ -1,0 +1,48 @@
+"""Multi-hop reasoning: two edges that meet in an entity that the question does not name; the chain is to be written."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from bbflow.synthesis.distractors import draw
+from bbflow.synthesis.items import Item
+from bbflow.synthesis.paths import path_to
+from bbflow.synthesis.tasks.base import WalkTask
+
+
+class MultiHop(WalkTask):
+    """Asks across two edges; domain knowledge decides the answer, reasoning is judged on the written chain.
+
+    Args:
+        num_options: How many options.
+        chain: Share of the references that write the reasoning; the others answer at once, as many collected demonstrations do.
+    """
+
+    name: ClassVar[str] = "multi_hop"
+    capabilities: ClassVar[tuple[str, ...]] = ("reasoning", "domain")
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
+    metapaths = (
+        (("treats", True), ("diagnosed_by", True)),
+        (("treats", True), ("has_phenotype", True)),
+        (("has_phenotype", False), ("diagnosed_by", True)),
+        (("has_phenotype", False), ("contraindicated_in", False)),
+        (("contraindicated_in", True), ("diagnosed_by", True)),
+    )
+
+    def __init__(self, num_options: int = 4, chain: float = 1.0) -> None:
+        self.num_options, self.chain = num_options, chain
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws one two-edge question whose answer has a single path."""
+        walk = self.draw_walk(rng)
+        answers = self.answers[walk]
+        gold = rng.choice(sorted(answers))
+        edges = path_to(self.graph, walk, gold)
+        wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+        if edges is None or wrong is None:
+            return None
+        options = [gold, *wrong]
+        rng.shuffle(options)
+        chain = self.chain >= 1 or rng.random() < self.chain
+        return Item(self.name, self.capabilities, walk, gold, edges, walk.start, options=tuple(options), chain=chain, level=3)

@@ -1,0 +1,46 @@
+"""Statements: facts of the graph told in both directions, for supervised training only.
+
+A closed-book policy may train on every edge as a statement; it is the questions that are held out.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Triple
+from bbflow.synthesis.items import Item, Walk
+from bbflow.synthesis.tasks.base import Task
+
+
+class Statement(Task):
+    """Tells facts about a node.
+
+    Args:
+        max_facts: At most how many facts one example tells.
+    """
+
+    name: ClassVar[str] = "statement"
+    capabilities: ClassVar[tuple[str, ...]] = ()
+    held_out: ClassVar[bool] = False
+
+    def __init__(self, max_facts: int = 4) -> None:
+        self.max_facts = max_facts
+
+    def index(self, graph: KnowledgeGraph) -> int:
+        """Lists the edges at each node."""
+        self.edges: dict[str, list[Triple]] = {}
+        for edge in graph.edges():
+            self.edges.setdefault(edge.subject, []).append(edge.triple)
+            self.edges.setdefault(edge.object, []).append(edge.triple)
+        self.nodes = list(self.edges)
+        self.weights = [len(edges) for edges in self.edges.values()]
+        return len(self.nodes)
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws a node in proportion to its edges, then some of them."""
+        node = rng.choices(self.nodes, self.weights)[0]
+        edges = self.edges[node]
+        told = rng.sample(edges, min(len(edges), rng.randint(1, self.max_facts)))
+        return Item(self.name, (), Walk(node, ()), node, tuple(told), node, accepted=(node,))
