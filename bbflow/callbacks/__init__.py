@@ -1,0 +1,22 @@
+"""Callbacks: the report of a run, and the log of its rollouts."""
+
+from collections.abc import Sequence
+
+from lightning.pytorch import Callback
+
+from bbflow.callbacks.report import Report
+from bbflow.callbacks.rollout_log import RolloutLog
+
+__all__ = ["Report", "RolloutLog", "default_callbacks"]
+
+
+def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
+    """Returns what every run gets, each unless `existing` already has one of its class.
+
+    The progress bar is not among them: Lightning takes rich's by itself, and honours `enable_progress_bar: false` only then.
+
+    >>> [type(callback).__name__ for callback in default_callbacks([Report(enabled=False)])]
+    ['RolloutLog']
+    """
+    classes: tuple[type[Callback], ...] = (RolloutLog, Report)
+    return [cls() for cls in classes if not any(isinstance(callback, cls) for callback in existing)]

@@ -1,0 +1,229 @@
+"""Evaluates the policy before and after training on the test split, and writes the report of the run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from bbflow.errors import InputError
+from bbflow.evaluation.nulls import null_scores
+from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
+from bbflow.evaluation.report import build_report, scores_table, write_report
+from bbflow.evaluation.scoring import score_policy
+from bbflow.evaluation.terminal import evaluation_progress, show_report
+from bbflow.records import Example
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHARDED = (FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy)
+
+
+class Report(Callback):
+    """Scores the starting policy and the trained one on the same test items; writes `report/` into the run folder.
+
+    The second evaluation runs when training has ended and every checkpoint is on disk, so that an error in it costs no weights. A run
+    that is resumed compares with the scores of its first start, which travel in the checkpoints.
+
+    Args:
+        enabled: Write a report at all.
+        test_examples: How many test items to score, chosen by the hash in their ids; null: all.
+        seed: Of the random null models and the bootstrap.
+    """
+
+    def __init__(self, enabled: bool = True, test_examples: int | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.enabled, self.test_examples, self.seed = enabled, test_examples, seed
+        self.before: pd.DataFrame | None = None
+        self._folder: Path | None = None
+        self._started = self._training_seconds = self._evaluation_seconds = 0.0
+
+    # ---- hooks
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Finds out whether and where to write; asks every process, since the folder is agreed on by all."""
+        self._folder = None
+        if stage != "fit" or not self.enabled or getattr(trainer, "fast_dev_run", False) or not getattr(pl_module, "capabilities", None):
+            return
+        if isinstance(trainer.strategy, _SHARDED):
+            rank_zero_warn(
+                "No report is written: weights are sharded, and the evaluation runs on one process. Use `bbflow evaluate` afterwards."
+            )
+            return
+        if not getattr(getattr(trainer, "datamodule", None), "splits", {}).get("test"):
+            rank_zero_warn("No report is written: the data module has no test split (`splits['test']`).")
+            return
+        folder = trainer.log_dir
+        self._folder = Path(folder) if folder and trainer.loggers else None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Scores the starting policy."""
+        if not self._writes(trainer):
+            return
+        examples = self._examples(trainer)
+        if self.before is not None and set(self.before["example_id"]) == _judged(pl_module, examples):
+            return  # resumed: these scores are those of the run's first start
+        if trainer.ckpt_path:
+            rank_zero_warn("The checkpoint holds no scores of these test items: the report compares with where this run resumes.")
+        self.before = self._score(pl_module, examples, "scoring the policy before training")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops the clock."""
+        self._training_seconds += time.perf_counter() - self._started
+        self._started = 0.0
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Scores the trained policy and writes the report."""
+        if not self._writes(trainer):
+            return
+        if trainer.progress_bar_callback is not None:  # two live displays would overwrite each other
+            trainer.progress_bar_callback.teardown(trainer, pl_module, stage="fit")
+        pl_module.to(trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
+        examples = self._examples(trainer)
+        after = self._score(pl_module, examples, "scoring the policy after training")
+        self._write(trainer, pl_module, examples, after)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Scores of the start and seconds so far, as plain lists and numbers, which load with `weights_only`."""
+        if self.before is None:
+            return {}
+        seconds = self._training_seconds + (time.perf_counter() - self._started if self._started else 0.0)
+        return {"before": self.before.to_dict("list"), "training_seconds": seconds, "evaluation_seconds": self._evaluation_seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up a run where it was."""
+        import pandas as pd
+
+        if "before" in state_dict:
+            self.before = pd.DataFrame(state_dict["before"]).astype({"score": "float64", "open_book": "bool"})
+            self._training_seconds, self._evaluation_seconds = state_dict["training_seconds"], state_dict["evaluation_seconds"]
+
+    # ---- work
+
+    def _writes(self, trainer: Trainer) -> bool:
+        return self._folder is not None and trainer.is_global_zero
+
+    def _examples(self, trainer: Trainer) -> list[Example]:
+        examples: list[Example] = trainer.datamodule.splits["test"]  # type: ignore[attr-defined]
+        if self.test_examples is None:
+            return examples
+        return sorted(examples, key=lambda e: e.example_id)[: self.test_examples]
+
+    def _score(self, module: LightningModule, examples: list[Example], title: str) -> pd.DataFrame:
+        start = time.perf_counter()
+        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation_batch_size}
+        with isolate_rng(), evaluation_progress(title) as progress:  # whether a report is written never changes the training
+            table = score_policy(module.ready_policy, module.capabilities, examples, progress=progress, **settings)  # type: ignore[arg-type]
+        self._evaluation_seconds += time.perf_counter() - start
+        return table
+
+    def _write(self, trainer: Trainer, module: LightningModule, examples: list[Example], after: pd.DataFrame) -> None:
+        assert self._folder is not None
+        assert self.before is not None
+        start = time.perf_counter()
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        nulls = null_scores(module.capabilities, examples, data.splits["train"], self.seed)  # type: ignore[arg-type]
+        self._evaluation_seconds += time.perf_counter() - start
+        report = build_report(
+            self.before,
+            after,
+            module.capabilities,  # type: ignore[arg-type]
+            nulls,
+            cost=self._cost(trainer, module),
+            data=_data_facts(data, examples),
+            provenance=_provenance(module, data, examples),
+            seed=self.seed,
+        )
+        folder = self._folder / "report"
+        folder.mkdir(parents=True, exist_ok=True)
+        scores_table(self.before, after).to_parquet(folder / "scores.parquet", index=False)
+        recipe = self._folder / "config.yaml"
+        page = write_report(
+            folder,
+            report,
+            history=read_history(trainer),
+            rollouts=read_rollouts(self._folder / "rollouts"),
+            recipe=recipe.read_text(encoding="utf-8") if recipe.exists() else None,
+        )
+        show_report(report, page)
+
+    def _cost(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+        cost: dict[str, Any] = {
+            "seconds": self._training_seconds + self._evaluation_seconds,
+            "training_seconds": self._training_seconds,
+            "evaluation_seconds": self._evaluation_seconds,
+        }
+        tokens = getattr(module, "tokens_generated", None)
+        if tokens is not None:
+            cost["tokens_generated"] = int(tokens)
+        cost["trained_parameters"] = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        cost["peak_memory_bytes"] = peak_memory_bytes(trainer.strategy.root_device)
+        return cost
+
+
+def _judged(module: LightningModule, examples: list[Example]) -> set[str]:
+    capabilities: dict[str, Any] = module.capabilities  # type: ignore[assignment]
+    return {e.example_id for e in examples if any(c.judges(name, e) for name, c in capabilities.items())}
+
+
+def read_history(trainer: Trainer) -> pd.DataFrame | None:
+    """Reads metrics.csv of a run, all that was logged written out first; None where there is none."""
+    import pandas as pd
+
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
+            path = Path(logger.log_dir) / "metrics.csv"
+            if path.exists() and path.stat().st_size:
+                return pd.read_csv(path)
+    return None
+
+
+def read_rollouts(folder: Path) -> pd.DataFrame | None:
+    """Reads the first and the last file of a rollout log; None where there is none."""
+    import pandas as pd
+
+    files = sorted(folder.glob("step-*.parquet"), key=lambda path: int(path.stem.removeprefix("step-")))
+    if not files:
+        return None
+    return pd.concat([pd.read_parquet(path) for path in dict.fromkeys((files[0], files[-1]))], ignore_index=True)
+
+
+def _data_facts(data: Any, examples: list[Example]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "splits": {split: len(rows) for split, rows in data.splits.items()},
+        "tasks": dict(sorted(Counter(e.task for e in examples).items())),
+    }
+    if receipt := getattr(data, "receipt", None):
+        facts["receipt"] = receipt
+    return facts
+
+
+def _provenance(module: LightningModule, data: Any, examples: list[Example]) -> dict[str, Any]:
+    known: dict[str, Any] = {"module": type(module).__name__}
+    if (settings := getattr(module, "policy_settings", None)) is not None:
+        known["policy"] = settings.path
+    if "PL_GLOBAL_SEED" in os.environ:
+        known["seed"] = int(os.environ["PL_GLOBAL_SEED"])
+    known["test_items_sha256"] = items_sha256(examples)
+    try:
+        graph = data.graph
+        known |= {"graph": f"{graph.name} {graph.version}", "graph_sha256": graph.sha256}
+    except (AttributeError, InputError):
+        pass  # data of one's own need not come from a graph
+    if isinstance(fingerprint := getattr(data, "fingerprint", None), str):
+        known["data_fingerprint"] = fingerprint
+    return known | {"versions": versions()}

@@ -1,0 +1,5 @@
+"""Capabilities: what a policy is taught and judged on, each with rewards, a metric, a weight and a margin."""
+
+from bbflow.capabilities.capability import Capability
+
+__all__ = ["Capability"]

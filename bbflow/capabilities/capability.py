@@ -1,0 +1,110 @@
+"""A capability: something the model must be good at, as its owner defines it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.rewards.base import Reward, Score
+
+_Scorer = Callable[[Sequence[Example], Sequence[str]], list[Score]]
+
+
+@dataclass
+class Capability:
+    """Binds the tasks a capability is judged on, the rewards that teach it, and the metric that decides.
+
+    Attributes:
+        metric: Scores held-out completions; decides reports and certificates, never trains.
+        rewards: Name to reward; what training sees. A capability's reward is the weighted mean of those that do not abstain.
+        mix: Name of a reward to its weight in that mean; 1 where not named.
+        tasks: Task families it is judged on; null: every example that names the capability in its `capabilities`.
+        weight: Weight of this capability among the others.
+        margin: Loss of the metric that the owner accepts, fixed before the run.
+    """
+
+    metric: Reward
+    rewards: dict[str, Reward]
+    mix: dict[str, float] = field(default_factory=dict)
+    tasks: list[str] | None = None
+    weight: float = 1.0
+    margin: float = 0.03
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong with the capability by itself; `where` is its key in the recipe."""
+        found = []
+        if not self.rewards:
+            found.append(Problem("a capability needs at least one reward", f"{where}.rewards"))
+        for name, weight in self.mix.items():
+            if name not in self.rewards:
+                found.append(Problem(f"'{name}' is no reward of this capability", f"{where}.mix", did_you_mean(name, self.rewards)))
+            elif not (math.isfinite(weight) and weight >= 0):
+                found.append(Problem(f"the weight of '{name}' must be 0 or more, not {weight}", f"{where}.mix"))
+        if self.rewards and sum(self.mix.get(name, 1.0) for name in self.rewards) <= 0:
+            found.append(Problem("all rewards have weight 0", f"{where}.mix"))
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            found.append(Problem(f"weight must be 0 or more, not {self.weight}", f"{where}.weight"))
+        if not 0 <= self.margin < 1:
+            found.append(Problem(f"margin must lie in [0, 1), not {self.margin}", f"{where}.margin"))
+        return found
+
+    def prepare(self, graph: KnowledgeGraph | None) -> None:
+        """Hands the graph to the metric and the rewards."""
+        for scorer in (self.metric, *self.rewards.values()):
+            scorer.prepare(graph)
+
+    def judges(self, name: str, example: Example) -> bool:
+        """Tells whether an example counts for this capability, known to the recipe as `name`."""
+        return name in example.capabilities if self.tasks is None else example.task in self.tasks
+
+    def reward(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores completions for training.
+
+        Returns:
+            One score in [0, 1] each; None where the example is not judged or every reward abstains.
+        """
+        return self._score(name, examples, completions, self._mean)
+
+    def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores completions for evaluation; None where the example is not judged."""
+        return self._score(name, examples, completions, lambda e, c: checked(self.metric, f"{name}.metric", e, c))
+
+    def _score(self, name: str, examples: Sequence[Example], completions: Sequence[str], scorer: _Scorer) -> list[Score]:
+        places = [i for i, example in enumerate(examples) if self.judges(name, example)]
+        scores: list[Score] = [None] * len(examples)
+        judged = scorer([examples[i] for i in places], [completions[i] for i in places]) if places else []
+        for i, score in zip(places, judged, strict=True):
+            scores[i] = score
+        return scores
+
+    def _mean(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        totals, weights = [0.0] * len(examples), [0.0] * len(examples)
+        for name, reward in self.rewards.items():
+            weight = self.mix.get(name, 1.0)
+            for i, score in enumerate(checked(reward, name, examples, completions)):
+                if score is not None and weight > 0:
+                    totals[i] += weight * score
+                    weights[i] += weight
+        return [total / weight if weight else None for total, weight in zip(totals, weights, strict=True)]
+
+
+def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+    """Calls a reward and refuses what is no score: wrong count, NaN, infinite, out of [0, 1].
+
+    Raises:
+        InputError: Names the reward, the example and the completion.
+    """
+    scores = reward(examples, completions)
+    label = f"reward '{name}' ({type(reward).__name__})"
+    if len(scores) != len(examples):
+        raise InputError(Problem(f"{label} returned {len(scores)} scores for {len(examples)} completions"))
+    for score, example, completion in zip(scores, examples, completions, strict=True):
+        if score is not None and not 0.0 <= float(score) <= 1.0:
+            raise InputError(
+                Problem(f"{label} gave {score}, not a number in [0, 1]", f"example {example.example_id}", f"completion {completion[:80]!r}")
+            )
+    return [None if s is None else float(s) for s in scores]

@@ -1,0 +1,235 @@
+"""`KnowledgeGraphData`: graph in, contract-checked splits out, cached as Parquet."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from bbflow.contracts import Contract, check_receipt, load_contract, validate, write_receipt
+from bbflow.data.cache import completed, fingerprint
+from bbflow.data.files import read_examples, write_examples, write_quarantine
+from bbflow.data.progress import progress_bar
+from bbflow.data.sampling import LengthGroupedSampler
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph import GraphSource, KnowledgeGraph
+from bbflow.records import SPLITS, Example, Split
+from bbflow.synthesis.generate import Generated, generate
+from bbflow.synthesis.rendering import Wording
+from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+
+class KnowledgeGraphData(LightningDataModule):
+    """Examples of a medical knowledge graph.
+
+    Graph, contract, tasks, sizes, mix, seed and the code that turns them into examples make up a fingerprint; what was made
+    once is read from `cache_dir/<fingerprint>` afterwards, after its receipt was checked against every byte. Nothing that
+    the contract refuses reaches a loader.
+
+    Args:
+        graph: Where the facts come from.
+        contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
+        tasks: Name to task family; null: fact recall, multi-hop, constrained answer and treatment choice.
+        mix: Name of a task to its share of the examples; 1 where not named.
+        train_size: Number of training examples.
+        validation_size: Number of validation examples.
+        test_size: Number of test examples.
+        batch_size: Examples (prompts) of one training batch on one device.
+        seed: Of the training examples; validation and test do not depend on it.
+        wording: Which of the training template families are used: all of them, or the base ones alone.
+        cache_dir: Where examples are kept.
+        num_workers: Processes that collate batches.
+    """
+
+    def __init__(
+        self,
+        graph: GraphSource,
+        contract: str | None,
+        tasks: dict[str, Task] | None = None,
+        mix: dict[str, float] | None = None,
+        train_size: int = 2000,
+        validation_size: int = 200,
+        test_size: int = 1200,
+        batch_size: int = 16,
+        seed: int = 0,
+        wording: Wording = "all",
+        cache_dir: str = ".cache/bbflow",
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.graph_source = graph
+        self.contract_path = None if contract is None else Path(contract)
+        defaults: list[Task] = [FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice()]
+        self.tasks: dict[str, Task] = tasks or {task.name: task for task in defaults}
+        self._task_settings = {n: [type(t).__module__, type(t).__qualname__, _settings(t)] for n, t in self.tasks.items()}
+        self.mix = mix or {}
+        self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
+        self.batch_size, self.seed, self.wording = batch_size, seed, wording
+        self.cache_dir, self.num_workers = Path(cache_dir), num_workers
+        self._graph: KnowledgeGraph | None = None
+        self.splits: dict[Split, list[Example]] = {}
+        self.dataset: DatasetDict | None = None
+        self.receipt: dict[str, Any] | None = None
+        self.generation_seconds = 0.0
+
+    @property
+    def graph(self) -> KnowledgeGraph:
+        """The graph, read once."""
+        if self._graph is None:
+            self._graph = self.graph_source.load()
+        return self._graph
+
+    def problems(self) -> list[Problem]:
+        """Lists what is wrong with the data part of a recipe, before anything is generated."""
+        found = []
+        for name in self.mix:
+            if name not in self.tasks:
+                found.append(Problem(f"'{name}' is no task", "data.init_args.mix", did_you_mean(name, self.tasks)))
+            elif self.mix[name] < 0:
+                found.append(Problem(f"the share of '{name}' must not be negative", "data.init_args.mix"))
+        for split, size in self.sizes.items():
+            if size < 1:
+                found.append(Problem(f"{split}_size must be at least 1, not {size}", "data.init_args"))
+        if self.batch_size < 1:
+            found.append(Problem(f"batch_size must be at least 1, not {self.batch_size}", "data.init_args"))
+        for key, read in (("graph", lambda: self.graph), ("contract", self._contract)):
+            try:
+                read()
+            except InputError as error:
+                found += [Problem(p.what, p.where or f"data.init_args.{key}", p.hint) for p in error.problems]
+        return found
+
+    def _contract(self) -> Contract | None:
+        return None if self.contract_path is None else load_contract(self.contract_path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that determines the examples."""
+        return fingerprint(
+            {
+                "graph": self.graph.sha256,
+                "contract": None if self.contract_path is None else self.contract_path.read_text(encoding="utf-8"),
+                "tasks": self._task_settings,
+                "mix": self.mix,
+                "sizes": self.sizes,
+                "seed": self.seed,
+                "wording": self.wording,
+            }
+        )
+
+    def use_graph(self, source: GraphSource) -> None:
+        """Takes the facts from elsewhere."""
+        self.graph_source, self._graph = source, None
+
+    def resize(self, total: int) -> None:
+        """Makes `total` examples in all, divided over the splits in the present proportions, at least one in each."""
+        before = sum(self.sizes.values())
+        held_out = {split: max(1, round(total * self.sizes[split] / before)) for split in SPLITS[1:]}
+        self.sizes = {"train": max(1, total - sum(held_out.values())), **held_out}
+
+    @property
+    def folder(self) -> Path:
+        """Where the examples of this recipe lie or will lie."""
+        return self.cache_dir / self.fingerprint[:16]
+
+    def prepare_data(self) -> None:
+        """Makes and checks the examples unless they are there; runs on one process of each machine.
+
+        Raises:
+            InputError: Graph, contract or tasks are wrong.
+            Refused: The contract refuses the data.
+        """
+        problems = self.problems()
+        if problems:
+            raise InputError(*problems)
+        start = time.perf_counter()
+        if not self.folder.exists():
+            with completed(self.folder) as folder:
+                self.write(folder)
+        elif self.contract_path is not None:
+            files = [self.folder / f"{split}.parquet" for split in SPLITS]
+            if check_receipt(self.folder / "receipt.json", self.contract_path, files, self.graph):
+                examples = {split: read_examples(self.folder / f"{split}.parquet") for split in SPLITS}
+                with completed(self.folder) as folder:
+                    self._write_accepted(folder, examples)
+        self.generation_seconds = time.perf_counter() - start
+
+    def write(self, folder: Path, workers: int = 1) -> Generated:
+        """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
+        with progress_bar("generating examples", sum(self.sizes.values())) as advance:
+            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.wording)
+        empty = [split for split in SPLITS if not made.examples[split]]
+        if empty:
+            raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
+        self._write_accepted(folder, made.examples)
+        return made
+
+    def _write_accepted(self, folder: Path, examples: Mapping[Split, list[Example]]) -> None:
+        """Writes what the contract accepts, what it quarantines, and the receipt."""
+        everything = [example for split in SPLITS for example in examples[split]]
+        contract = self._contract()
+        verdict = None if contract is None else validate(contract, everything, self.graph)
+        kept = everything if verdict is None else verdict.keep(everything)
+        files = {split: folder / f"{split}.parquet" for split in SPLITS}
+        for split, file in files.items():
+            write_examples(file, [example for example in kept if example.split == split])
+        if verdict is not None:
+            write_quarantine(folder / "quarantine.parquet", everything, verdict)
+            write_receipt(folder / "receipt.json", verdict, list(files.values()), self.graph)
+
+    def setup(self, stage: str) -> None:
+        """Reads the splits."""
+        from datasets import Dataset, DatasetDict
+
+        if self.splits:
+            return
+        files = {split: self.folder / f"{split}.parquet" for split in SPLITS}
+        self.dataset = DatasetDict({split: Dataset(pyarrow.parquet.read_table(file)) for split, file in files.items()})
+        self.splits = {split: read_examples(file) for split, file in files.items()}
+        receipt = self.folder / "receipt.json"
+        self.receipt = json.loads(receipt.read_text(encoding="utf-8")) if receipt.exists() else None
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled training examples."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Validation examples in order."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Test examples in order."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Test examples in order."""
+        return self._loader("test")
+
+    def _loader(self, split: Split, shuffle: bool = False) -> DataLoader[Any]:
+        """Loads examples with the collation of the module in use."""
+        module: Any = self.trainer.lightning_module if self.trainer is not None else None
+        collate = getattr(module, "collate", list)
+        examples = self.splits[split]
+        sampler = LengthGroupedSampler([len(e.prompt) + len(e.response) for e in examples], self.batch_size) if shuffle else None
+        return DataLoader(
+            examples,  # type: ignore[arg-type]
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=shuffle and len(examples) >= self.batch_size,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+        )
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    """What a new task keeps of its arguments, before it has indexed a graph; it is part of what determines the examples."""
+    return {name: value for name, value in sorted(vars(task).items()) if isinstance(value, (bool, int, float, str, list, dict, tuple))}

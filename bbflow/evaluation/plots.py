@@ -1,0 +1,165 @@
+"""Small charts as inline SVG: no scripts, no files beside the page, readable on a phone, in print and by screen readers.
+
+Colours are those of Okabe and Ito, which stay apart under the common kinds of colour blindness; shape or text always says the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bbflow.evaluation.markup import Markup, el, join
+
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+INK, MUTED, RULE = "#1d2733", "#5b6775", "#d7dde4"
+WIDTH = 340.0
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A score with its interval; shares of 1."""
+
+    label: str
+    score: float
+    interval: Interval | None = None
+    color: str = BLUE
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve; NaN breaks nothing, such points are left out. `marked` draws points, `faint` a thin line in the background."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    color: str = BLUE
+    marked: bool = False
+    faint: bool = False
+
+
+def score_bars(title: str, bars: Sequence[Bar], nulls: Mapping[str, float] | None = None) -> Markup:
+    """Horizontal bars from 0 to 1 with whiskers; each null model is a tick on the axis, the best one a dashed line that is named."""
+    left, right, row, top = 52.0, 38.0, 26.0, 8.0
+    span = WIDTH - left - right
+    bottom = top + row * len(bars)
+    height = bottom + 20 + 15 * bool(nulls)
+
+    def x(value: float) -> float:
+        return left + span * min(max(value, 0.0), 1.0)
+
+    parts = [el("line", x1=x(v), x2=x(v), y1=top, y2=bottom, stroke=RULE) for v in (0, 0.25, 0.5, 0.75, 1)]
+    parts += [_label(f"{v:g}", x(v), bottom + 13, anchor="middle", size=10, fill=MUTED) for v in (0, 0.25, 0.5, 0.75, 1)]
+    for i, bar in enumerate(bars):
+        y = top + row * i
+        parts.append(_label(bar.label, left - 6, y + row / 2 + 4, anchor="end"))
+        parts.append(el("rect", x=left, y=y + 5, width=x(bar.score) - left, height=row - 10, fill=bar.color, rx=2))
+        end = x(bar.score)
+        if bar.interval is not None:
+            low, high, middle = x(bar.interval[0]), x(bar.interval[1]), y + row / 2
+            parts.append(el("line", x1=low, x2=high, y1=middle, y2=middle, stroke=INK, stroke_width=1.5))
+            parts += [el("line", x1=v, x2=v, y1=middle - 4, y2=middle + 4, stroke=INK, stroke_width=1.5) for v in (low, high)]
+            end = max(end, high)
+        parts.append(_label(f"{bar.score:.2f}", min(end + 5, WIDTH - 26), y + row / 2 + 4, weight=600))
+    nulls = nulls or {}
+    parts += [el("line", x1=x(v), x2=x(v), y1=bottom - 5, y2=bottom + 2, stroke=VERMILLION, stroke_width=2) for v in nulls.values()]
+    if nulls:
+        best = max(nulls, key=lambda name: nulls[name])
+        at = x(nulls[best])
+        parts.append(el("line", x1=at, x2=at, y1=top - 4, y2=bottom, stroke=VERMILLION, stroke_width=2, stroke_dasharray="3 2"))
+        said = f"best null model: {best.replace('_', ' ')} {nulls[best]:.2f}"
+        parts.append(_label(said, left, bottom + 29, size=11, fill=VERMILLION))
+    said = "; ".join(f"{b.label} {b.score:.3f}" for b in bars) + "".join(f"; {name} {value:.3f}" for name, value in nulls.items())
+    return _svg(title, said, height, parts)
+
+
+def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None, height: float = 190.0, x_label: str = "step") -> Markup:
+    """Curves over a shared x axis, with a legend below.
+
+    Args:
+        title: Said by screen readers and shown above.
+        lines: At least one with two finite points, else an empty frame says so.
+        limits: y axis; None fits the data.
+        height: In units of the 340-wide drawing.
+        x_label: Name of the x axis.
+    """
+    drawn = [(line, [(float(a), float(b)) for a, b in zip(line.x, line.y, strict=True) if math.isfinite(b)]) for line in lines]
+    drawn = [(line, points) for line, points in drawn if points]
+    left, right, top, bottom = 40.0, 12.0, 8.0, 44.0
+    if not drawn:
+        return _svg(title, "no data", 40, [_label("no data", WIDTH / 2, 24, anchor="middle", fill=MUTED)])
+    xs = [a for _, points in drawn for a, _ in points]
+    ys = [b for _, points in drawn for _, b in points]
+    x0, x1 = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
+    marks = nice_ticks(*(limits or (min(ys), max(ys))))
+    y0, y1 = marks[0], marks[-1]
+
+    def px(value: float) -> float:
+        return left + (WIDTH - left - right) * (value - x0) / (x1 - x0)
+
+    def py(value: float) -> float:
+        return top + (height - top - bottom) * (1 - (min(max(value, y0), y1) - y0) / (y1 - y0))
+
+    parts = []
+    for mark in marks:
+        parts.append(el("line", x1=left, x2=WIDTH - right, y1=py(mark), y2=py(mark), stroke=RULE))
+        parts.append(_label(f"{mark:g}", left - 5, py(mark) + 3.5, anchor="end", size=10, fill=MUTED))
+    for value, anchor in ((x0, "start"), (x1, "end")):
+        parts.append(_label(f"{value:g}", px(value), height - bottom + 14, anchor=anchor, size=10, fill=MUTED))
+    parts.append(_label(x_label, (left + WIDTH - right) / 2, height - bottom + 14, anchor="middle", size=10, fill=MUTED))
+    at = left
+    for line, points in drawn:
+        path = " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in points)
+        width, opacity = (1, 0.35) if line.faint else (2, 1)
+        parts.append(el("polyline", points=path, fill="none", stroke=line.color, stroke_width=width, opacity=opacity))
+        if line.marked or len(points) == 1:
+            parts += [el("circle", cx=px(a), cy=py(b), r=3, fill="#fff", stroke=line.color, stroke_width=2) for a, b in points]
+        if not line.faint:
+            parts.append(el("line", x1=at, x2=at + 16, y1=height - 12, y2=height - 12, stroke=line.color, stroke_width=2))
+            if line.marked:
+                parts.append(el("circle", cx=at + 8, cy=height - 12, r=3, fill="#fff", stroke=line.color, stroke_width=2))
+            parts.append(_label(line.label, at + 20, height - 8, size=11))
+            at += 34 + 6.2 * len(line.label)
+    said = "; ".join(f"{line.label} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for line, points in drawn if not line.faint)
+    return _svg(title, said, height, parts)
+
+
+def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers that enclose a range.
+
+    >>> nice_ticks(0.0, 1.0)
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    >>> nice_ticks(3.1, 3.1)
+    [3.0, 3.25, 3.5, 3.75, 4.0]
+    """
+    if high <= low:
+        low, high = math.floor(low), math.floor(low) + 1
+    rough = (high - low) / count
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * i, 10) for i in range(first, last + 1)]
+
+
+def smoothed(values: Sequence[float], weight: float = 0.8) -> list[float]:
+    """Exponential moving average with the start corrected, as Adam does it; NaN stays NaN and is not averaged.
+
+    >>> [round(v, 3) for v in smoothed([1.0, 0.0], weight=0.5)]
+    [1.0, 0.333]
+    """
+    average, mass, result = 0.0, 0.0, []
+    for value in values:
+        if math.isfinite(value):
+            average, mass = weight * average + (1 - weight) * value, weight * mass + 1 - weight
+        result.append(average / mass if math.isfinite(value) else math.nan)
+    return result
+
+
+def _label(text: str, x: float, y: float, anchor: str = "start", size: int = 12, fill: str = INK, weight: int | None = None) -> Markup:
+    return el("text", text, x=x, y=y, text_anchor=anchor, font_size=size, fill=fill, font_weight=weight)
+
+
+def _svg(title: str, description: str, height: float, parts: Sequence[Markup]) -> Markup:
+    return el("svg", el("title", f"{title}: {description}"), join(*parts), viewBox=f"0 0 {WIDTH:g} {height:g}", role="img")

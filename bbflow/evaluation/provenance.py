@@ -1,0 +1,45 @@
+"""Where a report comes from and what it cost: versions, hashes, memory."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from bbflow import __version__
+from bbflow.records import Example
+
+PACKAGES = ("torch", "lightning", "transformers", "peft", "datasets", "great-expectations", "numpy", "scipy")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of bbflow, Python and what results depend on; what is not installed is left out."""
+    found = {"bbflow": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def items_sha256(examples: Iterable[Example]) -> str:
+    """Hashes which items were scored, independent of their order: equal hashes mean that scores are comparable."""
+    return hashlib.sha256("\n".join(sorted(e.example_id for e in examples)).encode()).hexdigest()
+
+
+def peak_memory_bytes(device: Any = None) -> int:
+    """Returns the most memory used so far: of the accelerator where one is used, else of this process."""
+    import torch
+
+    if device is not None and torch.device(device).type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,78 @@
+"""Judges a policy on held-out examples: greedy completions, one score per example and capability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bbflow.policies.policy import Policy
+from bbflow.records import Example
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bbflow.capabilities import Capability
+
+COLUMNS = ("example_id", "cluster", "task", "open_book", "capability", "score", "completion")
+
+
+def score_policy(
+    policy: Policy,
+    capabilities: Mapping[str, Capability],
+    examples: Sequence[Example],
+    max_new_tokens: int = 96,
+    batch_size: int = 128,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Decodes greedily and measures every capability.
+
+    Args:
+        policy: Whom to judge.
+        capabilities: By name; each judges the examples that it is responsible for.
+        examples: Held-out records.
+        max_new_tokens: Longest completion, in tokens.
+        batch_size: Prompts decoded together.
+        progress: Called with (prompts done, prompts in all) after each batch.
+
+    Returns:
+        One row per example and capability that judges it, in the order of the examples, then of the capabilities; columns `COLUMNS`,
+        score in [0, 1].
+    """
+    judged = [e for e in examples if any(c.judges(name, e) for name, c in capabilities.items())]
+    return score_completions(capabilities, judged, complete(policy, judged, max_new_tokens, batch_size, progress))
+
+
+def score_completions(capabilities: Mapping[str, Capability], examples: Sequence[Example], completions: Sequence[str]) -> pd.DataFrame:
+    """Measures given completions; the table is that of `score_policy`."""
+    import pandas as pd
+
+    measured = {name: capability.measure(name, examples, completions) for name, capability in capabilities.items()}
+    rows = [
+        (e.example_id, e.cluster, e.task, e.open_book, name, scores[i], completion)
+        for i, (e, completion) in enumerate(zip(examples, completions, strict=True))
+        for name, scores in measured.items()
+        if scores[i] is not None
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"score": "float64", "open_book": "bool"})
+
+
+def complete(
+    policy: Policy,
+    examples: Sequence[Example],
+    max_new_tokens: int = 96,
+    batch_size: int = 128,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Greedy completions in the order of the examples; equal prompts are decoded once, prompts of like length together."""
+    from bbflow.policies.rollouts import TransformersRollout
+
+    engine = TransformersRollout(group_size=1, max_new_tokens=max_new_tokens)
+    prompts = [tuple(policy.prompt_ids(example.messages)) for example in examples]
+    todo = sorted(dict.fromkeys(prompts), key=lambda ids: (len(ids), ids))
+    texts: dict[tuple[int, ...], str] = {}
+    for start in range(0, len(todo), batch_size):
+        batch = todo[start : start + batch_size]
+        texts |= zip(batch, policy.texts(engine.generate(policy, batch, greedy=True).completions()), strict=True)
+        if progress:
+            progress(len(texts), len(todo))
+    return [texts[prompt] for prompt in prompts]

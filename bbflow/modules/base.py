@@ -1,0 +1,176 @@
+"""What every module does alike: load the policy late, check the recipe early, judge held-out examples, normalise by tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem
+from bbflow.modules.batch import Batch
+from bbflow.modules.checks import capability_problems
+from bbflow.modules.hyperparameters import plain
+from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.policies import Policy, PolicySettings, load_policy
+from bbflow.records import Example
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHERE = "model.init_args"
+"""Where a module's arguments stand in a recipe; error messages name their keys from here."""
+
+
+class PolicyModule(LightningModule):
+    """A LightningModule around one policy; subclasses write `training_step` and, if they prepare tensors, `collate`.
+
+    Weights are loaded in `configure_model`, so that a recipe can be checked without them. Losses are *sums* over tokens: a subclass
+    passes them through `sum_over_tokens`, and the gradient is divided by the number of tokens of the whole optimiser step just before
+    clipping. One step over several micro-batches or several ranks then equals one step over their union.
+
+    Attributes:
+        policy: Model and tokenizer; None until `configure_model`.
+        scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
+    """
+
+    policy: Policy | None
+    scores: pd.DataFrame | None
+
+    def __init__(
+        self,
+        policy: PolicySettings,
+        capabilities: Mapping[str, Capability],
+        optimizer: OptimizerSettings,
+        max_new_tokens: int,
+        validation_examples: int | None,
+        evaluation_batch_size: int,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        for name, value in self.hparams.items():
+            self.hparams[name] = plain(value)
+        self.policy_settings = policy
+        self.capabilities = dict(capabilities)
+        self.optimizer_settings = optimizer
+        self.max_new_tokens = max_new_tokens
+        self.validation_examples = validation_examples
+        self.evaluation_batch_size = evaluation_batch_size
+        self.policy = None
+        self.scores = None
+        self._held_out: list[Example] = []
+        self._step_tokens: Tensor | None = None
+
+    # ---- before anything is loaded
+
+    def problems(self, data: Any) -> list[Problem]:
+        """Lists what is wrong with the recipe, by itself and against the data module; loads nothing."""
+        found = self.policy_settings.problems(f"{WHERE}.policy") + self.optimizer_settings.problems(f"{WHERE}.optimizer")
+        tasks = getattr(data, "tasks", None)
+        if tasks is not None:
+            return found + capability_problems(self.capabilities, tasks, f"{WHERE}.capabilities")
+        return found + [p for name, c in self.capabilities.items() for p in c.problems(f"{WHERE}.capabilities.{name}")]
+
+    def setup(self, stage: str) -> None:
+        """Refuses a wrong recipe (Lightning loads the model after this), and hands the graph to rewards and metrics."""
+        data = getattr(self.trainer, "datamodule", None)
+        problems = self.problems(data)
+        if problems:
+            raise InputError(*problems)
+        for capability in self.capabilities.values():
+            capability.prepare(getattr(data, "graph", None))
+
+    def configure_model(self) -> None:
+        """Loads the policy, once."""
+        if self.policy is None:
+            self.policy = load_policy(self.policy_settings)
+            self.model = self.policy.model
+
+    # ---- training
+
+    def collate(self, examples: list[Example]) -> Batch:
+        """Makes a batch of examples; data loaders call it."""
+        return Batch(examples)
+
+    def sum_over_tokens(self, total: Tensor, count: Tensor) -> Tensor:
+        """Registers a loss that is a sum over `count` tokens, to be divided by all tokens of the optimiser step; returns the sum."""
+        self._step_tokens = count.detach() if self._step_tokens is None else self._step_tokens + count.detach()
+        return total
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Turns the gradient of sums into that of the mean over all tokens of the step; Lightning clips after this."""
+        if self._step_tokens is None:
+            return
+        tokens = self.trainer.strategy.reduce(self._step_tokens.float(), reduce_op="sum")
+        averaged_over = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        if gradients:
+            torch._foreach_mul_(gradients, averaged_over / tokens.clamp(min=1))
+            self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+        self._step_tokens = None
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with the recipe's schedule over the whole run."""
+        settings, steps = self.optimizer_settings, self.trainer.estimated_stepping_batches
+        if steps == float("inf") and settings.schedule != "constant":
+            raise InputError(
+                Problem(f"the {settings.schedule} schedule needs an end", f"{WHERE}.optimizer.schedule", "set trainer.max_steps")
+            )
+        optimizer, schedule = settings.build(self.parameters(), steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ---- held-out evaluation
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects the examples; they are judged together at the end, sorted by length."""
+        self._held_out += batch.examples
+
+    def on_validation_epoch_end(self) -> None:
+        """Judges a fixed selection of the validation examples and logs `validation/<capability>`."""
+        chosen = sorted(self._held_out, key=lambda e: e.example_id)[: self.validation_examples]  # ids are hashes: a fair, fixed choice
+        self._held_out = []
+        if not self.trainer.sanity_checking and self.capabilities:
+            self._log_scores("validation", self.score(chosen))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects the examples."""
+        self._held_out += batch.examples
+
+    def on_test_epoch_end(self) -> None:
+        """Judges every test example, logs `test/<capability>` and keeps the table in `scores`."""
+        self.scores, self._held_out = self.score(self._held_out), []
+        self._log_scores("test", self.scores)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
+        """Greedy completions of a batch."""
+        from bbflow.evaluation.scoring import complete
+
+        texts = complete(self.ready_policy, batch.examples, self.max_new_tokens, self.evaluation_batch_size)
+        return [{"example_id": e.example_id, "completion": text} for e, text in zip(batch.examples, texts, strict=True)]
+
+    def score(self, examples: list[Example]) -> pd.DataFrame:
+        """Score table of the current policy on examples, greedy decoding."""
+        from bbflow.evaluation.scoring import score_policy
+
+        return score_policy(self.ready_policy, self.capabilities, examples, self.max_new_tokens, self.evaluation_batch_size)
+
+    @property
+    def ready_policy(self) -> Policy:
+        """The policy, after `configure_model`."""
+        if self.policy is None:
+            raise RuntimeError("the policy is not loaded yet: call configure_model() first")
+        return self.policy
+
+    def _log_scores(self, stage: str, table: pd.DataFrame) -> None:
+        """Logs the mean score per capability over all ranks; one with no example stays out."""
+        by_name = table.groupby("capability")["score"]
+        totals, counts = by_name.sum(), by_name.count()
+        local = torch.tensor([[totals.get(n, 0.0), counts.get(n, 0)] for n in self.capabilities], dtype=torch.float64, device="cpu")
+        summed = self.trainer.strategy.reduce(local.float().to(self.device), reduce_op="sum").tolist()
+        for name, (total, count) in zip(self.capabilities, summed, strict=True):
+            if count:
+                self.log(f"{stage}/{name}", total / count, prog_bar=stage == "validation")

@@ -1,0 +1,46 @@
+"""What can be told wrong with a module and its data before any model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbflow.capabilities import Capability
+from bbflow.errors import Problem, did_you_mean
+
+ALWAYS_FILLED = frozenset({"example_id", "task", "capabilities", "messages", "response", "answer"})
+"""Fields that every record has; a task declares the rest."""
+
+
+def capability_problems(capabilities: Mapping[str, Capability], tasks: Mapping[str, Any], where: str) -> list[Problem]:
+    """Lists every capability that no task feeds, and every reward or metric whose field a feeding task leaves empty.
+
+    Args:
+        capabilities: By name, as in the recipe.
+        tasks: Task families by name; each tells its `capabilities` and the `fields` that its examples fill.
+        where: Key of the capabilities in the recipe.
+    """
+    found = []
+    for name, capability in capabilities.items():
+        key = f"{where}.{name}"
+        found += capability.problems(key)
+        if capability.tasks is None:
+            feeding = [task for task in tasks if name in tasks[task].capabilities]
+            if not feeding:
+                known = {c for task in tasks.values() for c in task.capabilities}
+                hint = did_you_mean(name, known) or "none of the tasks names a capability"
+                found.append(Problem(f"no task of the data feeds the capability '{name}'", key, hint))
+        else:
+            feeding = [task for task in capability.tasks if task in tasks]
+            unknown = [task for task in capability.tasks if task not in tasks]
+            found += [Problem(f"'{task}' is no task of the data", f"{key}.tasks", did_you_mean(task, tasks)) for task in unknown]
+            if not capability.tasks:
+                found.append(Problem(f"no task of the data feeds the capability '{name}'", f"{key}.tasks", did_you_mean(name, tasks)))
+        scorers = {"metric": capability.metric, **{f"rewards.{reward}": scorer for reward, scorer in capability.rewards.items()}}
+        for part, scorer in scorers.items():
+            for field in scorer.requires:
+                lacking = [task for task in feeding if field not in tasks[task].fields | ALWAYS_FILLED]
+                if lacking:
+                    what = f"{type(scorer).__name__} reads '{field}', which task {', '.join(repr(t) for t in lacking)} leaves empty"
+                    found.append(Problem(what, f"{key}.{part}", f"restrict '{key}.tasks' to tasks that fill it"))
+    return found

@@ -1,0 +1,104 @@
+"""Supervised fine-tuning on the reference responses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem
+from bbflow.modules.base import WHERE, PolicyModule
+from bbflow.modules.batch import Batch
+from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.policies import PolicySettings
+from bbflow.policies.supervised import supervised_logprobs
+from bbflow.records import Example
+
+
+class SFT(PolicyModule):
+    """Maximum likelihood of the reference response given the prompt.
+
+    What is supervised follows from token counts alone (prompt, response, end mark), never from marks in a chat template, which are
+    silently missing from most. An example longer than `max_length` keeps the end of its prompt and the beginning of its response.
+
+    Args:
+        policy: The model to train.
+        capabilities: Judged on held-out examples, by name; nothing is trained on them.
+        optimizer: Optimiser and schedule.
+        max_length: Longest prompt and response together, in tokens.
+        max_new_tokens: Longest completion at evaluation, in tokens.
+        validation_examples: How many validation examples are judged each time; null: all.
+        evaluation_batch_size: Prompts decoded together at evaluation.
+    """
+
+    def __init__(
+        self,
+        policy: PolicySettings,
+        capabilities: dict[str, Capability] | None = None,
+        optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
+        max_length: int = 512,
+        max_new_tokens: int = 96,
+        validation_examples: int | None = 256,
+        evaluation_batch_size: int = 128,
+    ) -> None:
+        super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size)
+        self.max_length = max_length
+        self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
+
+    def problems(self, data: object) -> list[Problem]:
+        """Lists what is wrong with the recipe."""
+        found = super().problems(data)
+        if self.max_length < 2:
+            found.append(Problem(f"max_length must be at least 2, not {self.max_length}", f"{WHERE}.max_length"))
+        if self.max_new_tokens < 1:
+            found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{WHERE}.max_new_tokens"))
+        return found
+
+    def collate(self, examples: list[Example]) -> Batch:
+        """Tokenises; each row is prompt, response, end mark and padding, its width a multiple of 8 so that few shapes occur."""
+        rows, supervised = [], []
+        for prompt, response in map(self._encode, examples):
+            rows.append(prompt + response)
+            supervised.append([False] * len(prompt) + [True] * len(response))
+        width = -(-max(map(len, rows)) // 8) * 8
+        pad_id = self.ready_policy.pad_id
+        ids = torch.tensor([row + [pad_id] * (width - len(row)) for row in rows])
+        mask = torch.tensor([row + [False] * (width - len(row)) for row in supervised])
+        return Batch(examples, {"ids": ids, "supervised": mask})
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Negative log-likelihood, summed over the response tokens of the batch."""
+        loss, tokens = self._negative_log_likelihood(batch)
+        self.log("train/loss", loss.detach() / tokens, prog_bar=True, batch_size=len(batch))
+        return self.sum_over_tokens(loss, tokens)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss per token, over all examples and per capability that an example names; then as every module."""
+        super().validation_step(batch, batch_idx)
+        logprobs = self._logprobs(batch)
+        tokens = batch.tensors["supervised"].sum(1)
+        self._log_loss("validation/loss", logprobs.sum(1), tokens)
+        for name, capability in self.capabilities.items():
+            judged = torch.tensor([capability.judges(name, example) for example in batch.examples], device=tokens.device)
+            if judged.any():
+                self._log_loss(f"validation/loss/{name}", logprobs.sum(1)[judged], tokens[judged])
+
+    def _log_loss(self, name: str, logprobs_N: Tensor, tokens_N: Tensor) -> None:
+        count = int(tokens_N.sum())
+        self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=True)  # the epoch mean weights batches by their tokens
+
+    def _negative_log_likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return -self._logprobs(batch).sum(), batch.tensors["supervised"].sum()
+
+    def _logprobs(self, batch: Batch) -> Tensor:
+        return supervised_logprobs(self.model, batch.tensors["ids"], batch.tensors["supervised"])
+
+    def _encode(self, example: Example) -> tuple[list[int], list[int]]:
+        key = (example.example_id, example.prompt, example.response)
+        if key not in self._encoded:
+            if not example.response.strip():
+                raise InputError(Problem("no token to learn from: the response is empty", f"example {example.example_id}"))
+            response = self.ready_policy.response_ids(example.response)[: self.max_length - 1]
+            prompt = self.ready_policy.prompt_ids(example.messages)
+            self._encoded[key] = prompt[-(self.max_length - len(response)) :], response
+        return self._encoded[key]

@@ -1,0 +1,146 @@
+"""Advantages: from the rewards of groups of completions to one learning signal per completion, and its parts per capability.
+
+All statistics are computed in float64 within a group, which is told by position (neighbours from one prompt's rollout), never by
+the prompt's text: equal prompts in a batch stay apart. A reward of NaN abstains: it is left out of its capability's statistics and
+its part is 0. Spread below `NO_SPREAD` is no signal but rounding, and gives exactly 0; so does a group of one.
+
+Parts and weights are kept apart so that the combined advantage is the weighted sum of the parts, exactly: `combined = weights @ parts`.
+The gradient of capability k's own objective is then that of parts[k], with the same normaliser as the plain step.
+
+Dimensions: K capabilities, N completions in N / G groups of G.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NO_SPREAD = 1e-6
+"""Standard deviations of rewards in [0, 1] below this are rounding."""
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """What a group of rollouts teaches.
+
+    Attributes:
+        parts_KN: Advantage of each capability by itself, before its weight.
+        weights_K: Weight of each capability, in the order of the parts.
+        alive_KG: Whether a capability tells the completions of a group apart; K x number of groups.
+    """
+
+    parts_KN: Tensor
+    weights_K: Tensor
+    alive_KG: Tensor
+
+    @property
+    def combined_N(self) -> Tensor:
+        """The weighted sum over capabilities."""
+        return self.weights_K @ self.parts_KN
+
+
+class Advantage(ABC):
+    """Turns rewards into advantages. One of one's own is one subclass; a recipe names it by `class_path`."""
+
+    def __call__(self, rewards: Mapping[str, Tensor], group_size: int, weights: Mapping[str, float]) -> Advantages:
+        """Computes the advantages of a batch.
+
+        Args:
+            rewards: Capability to [N] rewards, NaN where it abstains.
+            group_size: G; the completions of a group are neighbours.
+            weights: Capability to weight, matched by name.
+
+        Returns:
+            Parts in the order of `rewards`, float64.
+
+        Raises:
+            ValueError: The names differ, an infinite reward, or N is no multiple of G.
+        """
+        if set(rewards) != set(weights):
+            raise ValueError(f"rewards for {sorted(rewards)}, but weights for {sorted(weights)}")
+        rewards_KN = torch.stack([rewards[name].double() for name in rewards])
+        if torch.isinf(rewards_KN).any():
+            raise ValueError("an infinite reward")
+        if rewards_KN.shape[1] % group_size:
+            raise ValueError(f"{rewards_KN.shape[1]} rewards do not make groups of {group_size}")
+        weights_K = torch.tensor([weights[name] for name in rewards], dtype=torch.float64, device=rewards_KN.device)
+        centred_KN, std_KN = group_statistics(rewards_KN, group_size)
+        alive_KG = (std_KN > 0).unflatten(1, (-1, group_size)).any(2)
+        return Advantages(self.parts(centred_KN, std_KN, weights_K, group_size), weights_K, alive_KG)
+
+    @abstractmethod
+    def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
+        """Advantage of each capability by itself.
+
+        Args:
+            centred_KN: Rewards less their group's mean, 0 where a capability abstains or its group has no spread.
+            std_KN: Standard deviation of the group that each completion is in, 0 where there is no spread.
+            weights_K: Weights of the capabilities.
+            group_size: G.
+
+        Returns:
+            [K, N]; multiplied by the weights and summed, it is the advantage.
+        """
+
+
+@dataclass
+class DecoupledAdvantage(Advantage):
+    """GDPO (arXiv 2601.05242): every capability is normalised within its group first, then the weighted sum over the batch.
+
+    A = s / sqrt(mean over the batch of s^2), s = sum_k w_k (r_k - mean_k) / std_k, std with n - 1. The batch mean of s is 0 by construction
+    (each part sums to 0 within its group), so only the scale is left to normalise. A noisy or wide reward cannot drown the others.
+
+    >>> rewards = {"domain": torch.tensor([0.0, 1.0]), "safety": torch.tensor([0.01, 0.0])}
+    >>> DecoupledAdvantage()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()
+    [-1.0, 1.0]
+    """
+
+    def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
+        """Normalises within groups, then by the scale of the weighted sum."""
+        parts_KN = _divide(centred_KN, std_KN)
+        scale = (weights_K @ parts_KN).square().mean().sqrt()
+        return parts_KN / scale if scale > NO_SPREAD else torch.zeros_like(parts_KN)
+
+
+@dataclass
+class SumThenNormalize(Advantage):
+    """Plain GRPO (arXiv 2402.03300): the weighted sum of rewards, normalised within its group.
+
+    A capability that abstains on a completion counts there as its group's mean, not as 0. The baseline to report beside anything else: the
+    widest reward decides.
+
+    >>> rewards = {"domain": torch.tensor([0.0, 1.0, 0.0, 1.0])}
+    >>> [round(a, 3) for a in SumThenNormalize()(rewards, 4, {"domain": 1.0}).combined_N.tolist()]
+    [-0.866, 0.866, -0.866, 0.866]
+    """
+
+    def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
+        """Divides every part by the group's standard deviation of the weighted sum."""
+        _, std_1N = group_statistics((weights_K @ centred_KN)[None], group_size)
+        return _divide(centred_KN, std_1N)
+
+
+def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
+    """Deviation from the group's mean, and its standard deviation (n - 1), over rewards that are not NaN; both 0 where there is no spread.
+
+    >>> centred, std = group_statistics(torch.tensor([[1.0, 0.0, float("nan")]]), 3)
+    >>> centred.tolist(), [round(s, 4) for s in std[0].tolist()]
+    ([[0.5, -0.5, 0.0]], [0.7071, 0.7071, 0.7071])
+    """
+    grouped = rewards_KN.double().unflatten(1, (-1, group_size))
+    present = ~grouped.isnan()
+    count = present.sum(2, keepdim=True)
+    mean = grouped.nan_to_num(0.0).sum(2, keepdim=True) / count.clamp(min=1)
+    centred = torch.where(present, grouped - mean, 0.0)
+    std = (centred.square().sum(2, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
+    spread = std > NO_SPREAD
+    return torch.where(spread, centred, 0.0).flatten(1), torch.where(spread, std, 0.0).expand_as(centred).flatten(1)
+
+
+def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient, 0 where the denominator is."""
+    return torch.where(denominator > 0, numerator / denominator.clamp(min=NO_SPREAD), 0.0)

@@ -1,0 +1,30 @@
+"""LoRA adapters through peft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbflow.policies.settings import LoraSettings
+
+
+def add_adapter(model: Any, settings: LoraSettings) -> Any:
+    """Freezes a model and wraps it with a fresh, trainable adapter (which changes nothing yet: its second factor is 0)."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft computes with floats although it annotates int
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        use_dora=settings.use_dora,
+        use_rslora=settings.use_rslora,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def load_adapter(model: Any, folder: str) -> Any:
+    """Wraps a model with an adapter that was trained before, and goes on training it."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder, is_trainable=True)

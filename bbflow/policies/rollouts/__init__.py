@@ -1,0 +1,6 @@
+"""Rollout engines: how completions are sampled from a policy."""
+
+from bbflow.policies.rollouts.base import RolloutEngine, Rollouts
+from bbflow.policies.rollouts.transformers_rollout import TransformersRollout
+
+__all__ = ["RolloutEngine", "Rollouts", "TransformersRollout"]

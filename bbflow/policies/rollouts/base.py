@@ -1,0 +1,97 @@
+"""What a rollout engine is, and what it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bbflow.errors import Problem
+from bbflow.policies.policy import Policy
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Completions of B prompts, G each; those of a prompt are neighbours, N = B * G.
+
+    Attributes:
+        prompt_ids_BP: Prompts, padded on the left.
+        prompt_mask_BP: True on real tokens.
+        completion_ids_NT: Completions with their end mark, padded on the right.
+        completion_mask_NT: True on real tokens; made from lengths, never from the pad id.
+        logprobs_NT: Log-probability of each sampled token at the sampling temperature; 0 where masked.
+        truncated_N: True where the length limit came before an end mark.
+        group_size: G.
+    """
+
+    prompt_ids_BP: Tensor
+    prompt_mask_BP: Tensor
+    completion_ids_NT: Tensor
+    completion_mask_NT: Tensor
+    logprobs_NT: Tensor
+    truncated_N: Tensor
+    group_size: int
+
+    @property
+    def lengths_N(self) -> Tensor:
+        """Tokens per completion, end mark included."""
+        return self.completion_mask_NT.sum(1)
+
+    def groups(self, chosen: Tensor) -> Rollouts:
+        """The rollouts of some prompts only, by their numbers."""
+        rows = (chosen[:, None] * self.group_size + torch.arange(self.group_size, device=chosen.device)).flatten()
+        completion = (self.completion_ids_NT[rows], self.completion_mask_NT[rows], self.logprobs_NT[rows], self.truncated_N[rows])
+        return Rollouts(self.prompt_ids_BP[chosen], self.prompt_mask_BP[chosen], *completion, self.group_size)
+
+    def completions(self) -> list[list[int]]:
+        """Token ids of each completion, without padding."""
+        rows, lengths = self.completion_ids_NT.tolist(), self.lengths_N.tolist()
+        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+
+class RolloutEngine(ABC):
+    """Samples completions from a policy. An engine of one's own is one subclass; a recipe names it by `class_path`.
+
+    Attributes:
+        group_size: Completions per prompt, G.
+        max_new_tokens: Longest completion, in tokens.
+        temperature: Divides the logits before sampling; the same value divides them wherever log-probabilities are compared.
+    """
+
+    group_size: int
+    max_new_tokens: int
+    temperature: float
+
+    @abstractmethod
+    def generate(
+        self,
+        policy: Policy,
+        prompts: Sequence[Sequence[int]],
+        *,
+        group_size: int | None = None,
+        generator: torch.Generator | None = None,
+        greedy: bool = False,
+    ) -> Rollouts:
+        """Completes every prompt `group_size` times.
+
+        Args:
+            policy: Whom to sample from; left in the mode (train or eval) it came in.
+            prompts: B lists of token ids.
+            group_size: G; the engine's own where None.
+            generator: Source of randomness on the policy's device; the global one where None.
+            greedy: Take the likeliest token instead of sampling.
+        """
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong with the settings; `where` is the key in the recipe."""
+        found = []
+        if self.group_size < 1:
+            found.append(Problem(f"group_size must be at least 1, not {self.group_size}", f"{where}.group_size"))
+        if self.max_new_tokens < 1:
+            found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{where}.max_new_tokens"))
+        if not 0 < self.temperature < float("inf"):
+            found.append(Problem(f"the temperature must be positive, not {self.temperature}", f"{where}.temperature"))
+        return found

@@ -1,0 +1,130 @@
+"""Rollouts in plain PyTorch over any Hugging Face causal language model with a key/value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bbflow.errors import InputError, Problem
+from bbflow.policies.logprobs import positions
+from bbflow.policies.policy import Policy, evaluating, pad
+from bbflow.policies.rollouts.base import RolloutEngine, Rollouts
+
+COMPACT_BELOW = 0.75
+"""Finished rows leave the batch when less than this share still runs: each time costs one copy of the cache."""
+
+
+@dataclass
+class TransformersRollout(RolloutEngine):
+    """Samples from the whole distribution at a temperature, without top-k or top-p, so that log-probabilities are those of the policy.
+
+    The prompt of a group is read once and its cache handed to all G completions. A completion ends at any of the policy's end marks,
+    and finished rows leave the batch.
+    """
+
+    group_size: int = 8
+    max_new_tokens: int = 96
+    temperature: float = 1.0
+
+    @torch.no_grad()
+    def generate(
+        self,
+        policy: Policy,
+        prompts: Sequence[Sequence[int]],
+        *,
+        group_size: int | None = None,
+        generator: torch.Generator | None = None,
+        greedy: bool = False,
+    ) -> Rollouts:
+        """Completes every prompt; see `RolloutEngine.generate`.
+
+        Raises:
+            InputError: A prompt is empty, or does not fit into the model's positions with `max_new_tokens` after it.
+        """
+        group_size = group_size or self.group_size
+        _check_lengths(policy, prompts, self.max_new_tokens)
+        prompt_ids, prompt_mask = pad(prompts, policy.pad_id, "left", policy.device)
+        rows = len(prompts) * group_size
+        ids = prompt_ids.new_full((rows, self.max_new_tokens), policy.pad_id)
+        logprobs = torch.zeros(rows, self.max_new_tokens, dtype=torch.float32, device=policy.device)
+        lengths = torch.zeros(rows, dtype=torch.long, device=policy.device)
+        ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
+        eos_ids = torch.tensor(policy.eos_ids, device=policy.device)
+
+        with evaluating(policy.model):
+            decoder = _Decoder(policy, prompt_ids, prompt_mask, group_size, self.max_new_tokens)
+            row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
+            for step in range(self.max_new_tokens):
+                distribution = torch.log_softmax(decoder.logits.float() / self.temperature, dim=-1)
+                token = distribution.argmax(-1) if greedy else torch.multinomial(distribution.exp(), 1, generator=generator)[:, 0]
+                running = ~ended[row]
+                now = row[running]
+                ids[now, step] = token[running]
+                logprobs[now, step] = distribution.gather(1, token[:, None])[running, 0]
+                lengths[now] = step + 1
+                ended[now] = torch.isin(token[running], eos_ids)
+                left = int((~ended[row]).sum())
+                if left == 0 or step == self.max_new_tokens - 1:
+                    break
+                if left < COMPACT_BELOW * len(row):
+                    keep = (~ended[row]).nonzero()[:, 0]
+                    decoder.select(keep)
+                    row, token = row[keep], token[keep]
+                decoder.advance(token)
+
+        width = int(lengths.max())
+        mask = torch.arange(width, device=policy.device)[None, :] < lengths[:, None]
+        return Rollouts(prompt_ids, prompt_mask, ids[:, :width], mask, logprobs[:, :width], ~ended, group_size)
+
+
+class _Decoder:
+    """The model with its cache: `logits` [rows, V] predict the next token of each running row."""
+
+    def __init__(self, policy: Policy, prompt_ids: Tensor, prompt_mask: Tensor, group_size: int, room: int) -> None:
+        from transformers import DynamicCache
+
+        from bbflow.policies.rollouts.roomy_cache import roomy
+
+        self.model = policy.model
+        cache = DynamicCache(config=self.model.config)
+        self.logits = self._forward(prompt_ids, prompt_mask, positions(prompt_mask), cache).repeat_interleave(group_size, 0)
+        cache.batch_repeat_interleave(group_size)
+        self.cache = roomy(cache, room)
+        self.position = prompt_mask.sum(1).repeat_interleave(group_size, 0)
+        self.used = prompt_mask.shape[1]
+        completion = prompt_mask.new_ones(len(self.position), room)
+        self.mask = torch.cat([prompt_mask.repeat_interleave(group_size, 0), completion], 1)
+
+    def advance(self, token: Tensor) -> None:
+        """Appends one token to every row."""
+        self.used += 1
+        self.logits = self._forward(token[:, None], self.mask[:, : self.used], self.position[:, None], self.cache)
+        self.position = self.position + 1
+
+    def select(self, keep: Tensor) -> None:
+        """Drops all other rows."""
+        self.cache.batch_select_indices(keep)
+        self.mask, self.position = self.mask[keep], self.position[keep]
+
+    def _forward(self, ids: Tensor, mask: Tensor, position_ids: Tensor, cache: object) -> Tensor:
+        output = self.model(
+            input_ids=ids,
+            attention_mask=mask.long(),
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits[:, -1]
+
+
+def _check_lengths(policy: Policy, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    if not prompts or not all(prompts):
+        raise InputError(Problem("there is no prompt to complete" if not prompts else "a prompt has no token"))
+    longest, room = max(len(p) for p in prompts), getattr(policy.model.config, "max_position_embeddings", None)
+    if room is not None and longest + max_new_tokens > room:
+        what = f"a prompt of {longest} tokens and {max_new_tokens} new ones exceed the model's {room} positions"
+        raise InputError(Problem(what, "max_new_tokens", "shorten the prompts or lower max_new_tokens"))

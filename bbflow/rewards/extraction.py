@@ -1,0 +1,88 @@
+"""Reads the answer out of a completion, strictly: two different answers are no answer."""
+
+from __future__ import annotations
+
+import re
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.records import Example
+
+_ANSWER = re.compile(r"answer\s*:", re.IGNORECASE)
+_LETTERED = re.compile(r"\(?([A-Ha-h])\)?(?:[).:]\s*(.*)|\s*)$")
+LETTER_ONLY = "answer:letter"
+
+
+def final_answers(completion: str) -> list[str]:
+    """Returns what stands after each `Answer:`, up to the end of the sentence or line; the whole text where none stands.
+
+    >>> final_answers("propranolol is contraindicated in asthma. Answer: amlodipine.")
+    ['amlodipine']
+    >>> final_answers("B")
+    ['B']
+    """
+    marked = [re.split(r"\.(?:\s|$)|\n", text.strip(" \t"))[0] for text in _ANSWER.split(completion)[1:]]
+    return [text.strip().strip("\"'*").strip() for text in marked or [completion.strip().rstrip(".")]]
+
+
+def option_index(text: str, options: list[str]) -> int | None:
+    """Returns which option an answer names, by letter, by text, or by both where they agree.
+
+    >>> option_index("B) aspirin", ["warfarin", "aspirin"]), option_index("A) aspirin", ["warfarin", "aspirin"])
+    (1, None)
+    """
+    folded = [fold(option) for option in options]
+    if fold(text) in folded:
+        return folded.index(fold(text))
+    match = _LETTERED.match(text)
+    if match is None or (index := ord(match[1].upper()) - ord("A")) >= len(options):
+        return None
+    return index if not match[2] or fold(match[2]) == folded[index] else None
+
+
+def chosen_option(example: Example, completion: str) -> int | None:
+    """Returns the one option that a completion chooses; None where it chooses none, an unknown one or several."""
+    chosen = {option_index(text, example.options or []) for text in final_answers(completion)}
+    return chosen.pop() if len(chosen) == 1 else None
+
+
+def mentioned_option(example: Example, completion: str) -> int | None:
+    """Returns the one option whose text occurs in a completion of free form; None where none or several occur."""
+    text = f" {fold(completion)} "
+    found = []
+    for i, option in sorted(enumerate(example.options or []), key=lambda pair: -len(pair[1])):
+        if f" {fold(option)} " in text:
+            found.append(i)
+            text = text.replace(f" {fold(option)} ", " ")
+    return found[0] if len(found) == 1 else None
+
+
+def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:
+    """Returns the graph nodes that a text names, in order; the longest name wins where names overlap.
+
+    Args:
+        graph: Gives names and synonyms.
+        text: Any text.
+        longest: Most words that a name has.
+    """
+    words = fold(text).split()
+    found: list[str] = []
+    i = 0
+    while i < len(words):
+        for size in range(min(longest, len(words) - i), 0, -1):
+            node = graph.resolve(" ".join(words[i : i + size]))
+            if node is not None:
+                found.append(node)
+                i += size
+                break
+        else:
+            i += 1
+    return found
+
+
+def parses(example: Example, completion: str, graph: KnowledgeGraph) -> bool:
+    """Tells whether an answer can be read at all, right or wrong: an option or its letter, or a name of the graph, offered or not."""
+    if example.options is not None and (
+        chosen_option(example, completion) is not None or mentioned_option(example, completion) is not None
+    ):
+        return True
+    return any(mentions(graph, answer) for answer in final_answers(completion))
