@@ -1,0 +1,1 @@
+"""The command line: a thin dispatcher, LightningCLI for training, plain functions for the rest."""

@@ -1,0 +1,40 @@
+"""Calls a plain function from the command line: names, types, defaults and help come from its signature and docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import get_args, get_origin
+
+from jsonargparse import ArgumentParser
+
+from bbflow.cli.paths import anchor_paths
+from bbflow.errors import InputError, Problem, did_you_mean
+
+
+def call(function: Callable[..., object], argv: Sequence[str], prog: str, positional: bool) -> object:
+    """Parses the arguments for a function and calls it.
+
+    A parameter of type `list` may be given several times (`--data a --data b`); one of type `bool` needs no value (`--gate`).
+
+    Raises:
+        InputError: The function said so.
+        argparse.ArgumentError: The arguments do not fit its signature.
+    """
+    anchor_paths()
+    parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
+    parser.add_function_arguments(function, as_group=False, as_positional=positional, fail_untyped=False)
+    parser.description = (function.__doc__ or "").strip().split("\n\n")[0]
+    hints = {option: getattr(action, "_typehint", None) for action in parser._actions for option in action.option_strings}
+    arguments = []
+    for word, after in zip(argv, [*argv[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and name.removesuffix("+") not in hints:
+            raise InputError(Problem("unknown option", name, did_you_mean(name, hints)))
+        arguments.append(f"{name}+{equals}{value}" if _is_list(hints.get(name)) else word)
+        if hints.get(name) is bool and not equals and after not in ("true", "false"):
+            arguments.append("true")
+    return function(**parser.instantiate(parser.parse_args(arguments)))
+
+
+def _is_list(hint: object) -> bool:
+    return any(get_origin(option) in (list, Sequence) for option in (hint, *get_args(hint)))

@@ -1,0 +1,192 @@
+"""Explains what is wrong with a recipe, all of it at once.
+
+The parser stops at the first mistake. This walk goes down the recipe along the types of the signatures it fills and asks the
+parser about each value alone: where a value is refused and nothing below it is to blame, that value is the mistake.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
+from copy import deepcopy
+from typing import Any, get_args, get_origin
+
+from jsonargparse import ArgumentParser, Namespace
+
+from bbflow.cli.hints import find_class, may_hold, subclasses, type_name, union_members
+from bbflow.cli.located import Located, from_file, is_class_spec
+from bbflow.cli.paths import absolute
+from bbflow.errors import InputError, Problem, did_you_mean
+
+_SPEC_KEYS = ("class_path", "init_args", "dict_kwargs")
+
+
+def mistakes(parser: ArgumentParser, recipe: Located) -> list[Problem]:
+    """Lists the mistakes of a recipe, and takes them out of it so that the rest can still be looked at.
+
+    Args:
+        parser: The parser that the recipe is for.
+        recipe: Changed in place: refused values are dropped, paths become absolute, part files are read in.
+    """
+    return list(_mapping(recipe, _signature(parser), ""))
+
+
+def _signature(parser: ArgumentParser) -> dict[str, tuple[Any, bool]]:
+    """Returns destination to (type, whether required) of what a parser takes."""
+    found = {}
+    virtual = getattr(parser, "_extra_required_keys", ())
+    for action in parser._actions:
+        if hasattr(action, "_typehint"):
+            found[action.dest] = (action._typehint, action.required or action.dest in virtual)
+    return found
+
+
+def _mapping(node: Located, known: Mapping[str, tuple[Any, bool]], key: str, prefix: str = "") -> Iterator[Problem]:
+    """Checks a mapping against the names that may stand in it; `prefix` is where in `known` it stands, `key` where in the recipe."""
+    names = {name[len(prefix) :].split(".")[0] for name in known if name.startswith(prefix)}
+    given = set(node.value)
+    for name, child in list(node.value.items()):
+        full, here = prefix + name, f"{key}.{name}" if key else name
+        if name not in names:
+            del node.value[name]
+            hint = did_you_mean(name, names)
+            given |= {other for other in names if hint == f"did you mean '{other}'?"}
+            yield Problem("unknown key", _at(child, here), hint)
+        elif full in known:
+            yield from _dropping(node.value, name, _value(child, known[full][0], here))
+        elif isinstance(child.value, dict):
+            yield from _mapping(child, known, here, f"{full}.")
+        elif child.value is not None:
+            del node.value[name]
+            yield Problem(f"must be a mapping, not {child.value!r}", _at(child, here))
+    required = {name[len(prefix) :] for name, (_, needed) in known.items() if needed and name.startswith(prefix)}
+    for name in sorted(required - given):
+        if "." not in name:
+            yield Problem(f"the key '{name}' is missing", _at(node, key))
+
+
+def _dropping(container: dict[str, Located], name: str, problems: Iterator[Problem]) -> Iterator[Problem]:
+    """Passes problems on, and drops a scalar that had one; a mapping has dropped its own children already."""
+    for problem in problems:
+        if name in container and not isinstance(container[name].value, (dict, list)):
+            del container[name]
+        yield problem
+
+
+def _value(node: Located, hint: Any, key: str) -> Iterator[Problem]:
+    """Checks one value against its type."""
+    options = union_members(hint)
+    if isinstance(node.value, str):
+        if "${" in node.value:
+            return
+        if any(inspect.isclass(option) and issubclass(option, os.PathLike) for option in options):
+            node.value = absolute(node.value, node.folder)
+            return
+        if node.value.endswith((".yaml", ".yml")) and str not in options:
+            try:
+                part = from_file(node.folder / node.value)
+            except InputError as error:
+                yield from (Problem(problem.what, f"{_at(node, key)}: {problem.where}", problem.hint) for problem in error.problems)
+                return
+            node.value, node.place, node.folder = part.value, part.place, part.folder
+    attempts = []
+    for option in options:
+        if may_hold(node.value, option):
+            trial = deepcopy(node)
+            attempts.append((list(_inside(trial, option, key)), trial))
+    accepted = _accepts(hint, node)
+    best, trial = min(attempts, key=lambda attempt: len(attempt[0]), default=([], node))
+    if not (accepted and best):  # a right value is only gone through for its relative paths
+        node.value = trial.value
+    if not accepted:
+        yield from best
+        if not best and "${" not in str(node.plain()):
+            yield Problem(f"must be {type_name(hint)}, not {node.plain()!r}", _at(node, key))
+
+
+def _inside(node: Located, hint: Any, key: str) -> Iterator[Problem]:
+    """Looks for the mistake below a value; yields nothing when it must be the value itself."""
+    arguments = get_args(hint)
+    origin = get_origin(hint) or hint
+    if isinstance(node.value, list):
+        for i, child in enumerate(node.value):
+            yield from _value(child, arguments[0] if arguments else Any, f"{key}[{i}]")
+    elif issubclass(origin, Mapping):
+        for name, child in list(node.value.items()):
+            yield from _dropping(node.value, name, _value(child, arguments[1] if arguments else Any, f"{key}.{name}"))
+    else:
+        yield from _instance(node, origin, key)
+
+
+def _instance(node: Located, base: type, key: str) -> Iterator[Problem]:
+    """Checks `{class_path, init_args}`, a class name alone, or the arguments of the class that the signature names."""
+    spec = node if is_class_spec(node) else None
+    name = spec.value["class_path"] if spec else node
+    found: Any = base
+    if isinstance(name.value, str):
+        found = find_class(name.value, base)
+        if isinstance(found, str):
+            candidates = {n: c for n, c in subclasses(base).items() if c is not base}
+            names = [f"{c.__module__}.{n}" for n, c in candidates.items()] if "." in name.value else list(candidates)
+            yield Problem(found, _at(name, f"{key}.class_path" if spec else key), did_you_mean(name.value, names))
+            return
+    if not isinstance(node.value, dict):
+        return
+    if spec:
+        for extra in [k for k in node.value if k not in _SPEC_KEYS]:
+            child = node.value.pop(extra)
+            yield Problem("unknown key", _at(child, f"{key}.{extra}"), f"arguments of {name.value} go under init_args")
+    arguments = node.value.setdefault("init_args", Located({}, node.place, node.folder)) if spec else node
+    if arguments.value is None:
+        arguments.value = {}
+    if not isinstance(arguments.value, dict):
+        yield Problem(f"must be a mapping, not {arguments.value!r}", _at(arguments, f"{key}.init_args"))
+        return
+    parser = ArgumentParser(exit_on_error=False)
+    try:
+        parser.add_class_arguments(found, fail_untyped=False)
+    except Exception:  # a class whose signature cannot be read: only the parser's own verdict on the whole value counts
+        return
+    yield from _mapping(arguments, _signature(parser), f"{key}.init_args" if spec else key)
+
+
+def _accepts(hint: Any, node: Located) -> bool:
+    """Asks the parser whether a value is of a type."""
+    parser = ArgumentParser(exit_on_error=False)
+    try:
+        parser.add_argument("--value", type=hint)
+        with chdir(node.folder):
+            parser.parse_object(Namespace(value=deepcopy(node.plain())))
+    except Exception:
+        return False
+    return True
+
+
+def unresolved(recipe: Located) -> list[Problem]:
+    """Lists the `${...}` that refer to nothing in the recipe."""
+    whole, found = recipe.plain(), []
+
+    def walk(node: Located, key: str) -> None:
+        children = node.value.items() if isinstance(node.value, dict) else enumerate(node.value) if isinstance(node.value, list) else ()
+        for name, child in children:
+            walk(child, f"{key}.{name}".lstrip("."))
+        for reference in re.findall(r"\$\{([A-Za-z_][\w.]*)\}", node.value) if isinstance(node.value, str) else ():
+            at = whole
+            for name in reference.split("."):
+                if not isinstance(at, dict) or name not in at:
+                    hint = did_you_mean(name, at) if isinstance(at, dict) else ""
+                    found.append(Problem(f"${{{reference}}} refers to nothing", _at(node, key), hint))
+                    break
+                at = at[name]
+
+    walk(recipe, "")
+    return found
+
+
+def _at(node: Located, key: str) -> str:
+    if node.place.startswith("--"):
+        return node.place
+    return f"{node.place}: {key}" if key else node.place

@@ -1,0 +1,78 @@
+"""How a command ends: 0 done, 1 refused, 2 wrong input, 130 interrupted; and what it says then.
+
+Wrong input is told as `error: where: what (hint)`, one line per problem, on the last lines of stderr. An exception that is
+none of these is a bug of the program and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentError
+from collections.abc import Callable, Iterator
+
+from bbflow.errors import InputError, Refused
+
+OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def exit_code(run: Callable[[], object]) -> int:
+    """Runs a command and returns its exit code, having said on stderr what was wrong.
+
+    >>> def wrong(): raise InputError("no such task")
+    >>> exit_code(wrong)
+    2
+    """
+    try:
+        run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as stop:
+        # Lightning shuts down on Ctrl+C and then calls sys.exit(1); argparse's --help ends with 0.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(stop.code, str):
+            return _say("error", [stop.code], USAGE)
+        return stop.code or OK
+    except Exception as error:
+        # Lightning and jsonargparse may have wrapped what a floor said, so look at the causes too.
+        for cause in _causes(error):
+            if isinstance(cause, InputError):
+                return _say("error", [str(problem) for problem in cause.problems], USAGE)
+            if isinstance(cause, Refused):
+                return _say("refused", str(cause).splitlines(), REFUSED)
+        if isinstance(error, ArgumentError):
+            return _say("error", [innermost(error.message)], USAGE)
+        if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other
+            return _say("error", [f"trainer: {' '.join(str(error).split())}"], USAGE)
+        raise
+    return OK
+
+
+def innermost(message: str) -> str:
+    r"""Returns the line of a nested parser message that names the actual mistake.
+
+    >>> innermost("Parser key 'model':\n  Problem with class_path 'GRPO':\n    Option 'lrr' is not accepted\n  Given value: 3")
+    "Option 'lrr' is not accepted"
+    """
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    noise = ("given value", "subtypes:", "errors:", "- expected a <class 'nonetype'>", "does not validate against")
+    telling = [line for line in lines if not line.strip().lower().startswith(noise)]
+    if not telling:
+        return message
+    deepest = max(len(line) - len(line.lstrip()) for line in telling)
+    return next(line for line in telling if len(line) - len(line.lstrip()) == deepest).strip().removeprefix("- ")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _say(label: str, lines: list[str], code: int) -> int:
+    sys.stdout.flush()
+    for line in dict.fromkeys(lines):
+        print(f"{label}: {line}", file=sys.stderr)  # noqa: T201
+    return code

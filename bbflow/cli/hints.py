@@ -1,0 +1,80 @@
+"""Questions about type annotations that explaining a recipe needs."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+
+def union_members(hint: Any) -> list[Any]:
+    """Returns the members of a union, without None, or the type itself."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return [option for member in get_args(hint) if member is not type(None) for option in union_members(member)]
+    return [hint]
+
+
+def may_hold(value: Any, hint: Any) -> bool:
+    """Tells whether it makes sense to look for a mistake below a value of this type.
+
+    >>> may_hold({}, dict[str, int]), may_hold([], dict[str, int]), may_hold("x.yaml", int)
+    (True, False, False)
+    """
+    origin = get_origin(hint) or hint
+    if not inspect.isclass(origin) or origin in (str, int, float, bool):
+        return False
+    is_list = issubclass(origin, (list, tuple, set)) or origin.__name__ in ("Iterable", "Sequence")
+    if isinstance(value, list):
+        return is_list
+    if isinstance(value, dict):
+        return not is_list
+    return isinstance(value, str) and not is_list and not issubclass(origin, Mapping)
+
+
+def type_name(hint: Any) -> str:
+    """Returns a type as a sentence says it.
+
+    >>> from typing import Literal
+    >>> type_name(int | None), type_name(Literal["a", "b"]), type_name(list[str])
+    ('int or null', "'a' or 'b'", 'list[str]')
+    """
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(value) for value in get_args(hint))
+    if len(union_members(hint)) > 1 or type(None) in get_args(hint):
+        names = [type_name(option) for option in union_members(hint)]
+        return " or ".join([*names, "null"] if type(None) in get_args(hint) else names)
+    return hint.__name__ if inspect.isclass(hint) and not get_args(hint) else str(hint).replace("typing.", "")
+
+
+def find_class(name: str, base: type) -> type | str:
+    """Returns the class of a short or dotted name, or what is wrong with the name."""
+    known = subclasses(base)
+    if name in known:
+        return known[name]
+    if "." not in name:
+        return f"unknown class '{name}'"
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(__import__(module, fromlist=[attribute]), attribute)
+    except (ImportError, AttributeError) as error:
+        return f"no class '{name}': {error}"
+    if inspect.isclass(found) and not issubclass(found, base):
+        return f"'{name}' is no {base.__name__}"
+    return found
+
+
+def subclasses(base: type) -> dict[str, type]:
+    """Returns short name to class of everything imported that is a `base`, abstract classes left out.
+
+    >>> sorted(subclasses(bool))
+    ['bool']
+    """
+    found: dict[str, type] = {}
+    queue = [base]
+    while queue:
+        cls = queue.pop(0)
+        if not inspect.isabstract(cls):
+            found.setdefault(cls.__name__, cls)
+        queue += type.__subclasses__(cls)
+    return found

@@ -1,0 +1,133 @@
+"""A recipe as a tree in which every value knows its place, so that a message can name file, line and column.
+
+Only used to explain what is wrong: a recipe that parses never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bbflow.cli.paths import anchored
+from bbflow.yaml_file import YamlFile, read_yaml
+
+
+@dataclass
+class Located:
+    """A value and where it was written.
+
+    Attributes:
+        value: A scalar, a dict of text to `Located`, or a list of `Located`.
+        place: `file:line:column`, or the option of the command line.
+        folder: What relative paths in it are relative to.
+    """
+
+    value: Any
+    place: str
+    folder: Path
+
+    def plain(self) -> Any:
+        """Returns the value without places."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+
+def from_file(path: Path) -> Located:
+    """Reads a YAML file.
+
+    Raises:
+        InputError: It is missing or not valid YAML.
+    """
+    file = read_yaml(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return _locate(file, file.data, ())
+
+
+def _locate(file: YamlFile, data: Any, at: tuple[Hashable, ...]) -> Located:
+    value = anchored(data, file.path.parent)
+    if isinstance(data, dict):
+        value = {str(key): _locate(file, child, (*at, key)) for key, child in data.items()}
+    elif isinstance(data, list):
+        value = [_locate(file, child, (*at, i)) for i, child in enumerate(data)]
+    return Located(value, file.where(*at), file.path.parent.absolute())
+
+
+def from_arguments(argv: Sequence[str]) -> Located:
+    """Reads a trainer command's arguments as one tree, `--config` files included, later ones over earlier ones.
+
+    Raises:
+        InputError: A recipe is missing or not valid YAML.
+    """
+    tree = Located({}, "command line", Path.cwd())
+    words = list(argv)
+    while words:
+        name, equals, text = words.pop(0).partition("=")
+        if not name.startswith("-"):
+            continue
+        if not equals and words and not words[0].startswith("--"):
+            text = words.pop(0)
+        if name in ("-c", "--config"):
+            tree = merged(tree, from_file(Path(text)))
+        elif name.startswith("--"):
+            tree = merged(tree, _option(name, text))
+    return tree
+
+
+def _option(name: str, text: str) -> Located:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    node = _plant(value, name)
+    if name.endswith("+") and not isinstance(value, list):
+        node = Located([node], name, Path.cwd())
+    if "." not in name:  # `--trainer part.yaml` goes over the recipe key by key
+        node = opened(node)
+    for key in reversed(name.strip("-+").split(".")):
+        node = Located({key: node}, name, Path.cwd())
+    return node
+
+
+def _plant(value: Any, place: str) -> Located:
+    if isinstance(value, dict):
+        value = {str(key): _plant(child, place) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_plant(child, place) for child in value]
+    return Located(value, place, Path.cwd())
+
+
+def merged(below: Located, above: Located) -> Located:
+    """Lays one tree over another as the parser does: mappings key by key, everything else replaced."""
+    if isinstance(above.value, str) and is_class_spec(below):
+        above = Located({"class_path": above}, above.place, above.folder)  # `--model SFT` changes the class only
+    if not isinstance(above.value, dict):
+        return above
+    below = opened(below)
+    if isinstance(below.value, str):  # `logger: CSVLogger`, then an argument of it
+        below = Located({"class_path": below}, below.place, below.folder)
+    if not isinstance(below.value, dict):
+        return above
+    value = dict(below.value)
+    if is_class_spec(below) and not is_class_spec(above) and not above.value.keys() & {"init_args", "dict_kwargs"}:
+        above = Located({"init_args": above}, above.place, above.folder)  # `--model.lr` is short for `--model.init_args.lr`
+    for key, child in above.value.items():
+        value[key] = merged(value[key], child) if key in value else child
+    return Located(value, below.place, below.folder)
+
+
+def is_class_spec(node: Located) -> bool:
+    """Tells whether a mapping names a class."""
+    return isinstance(node.value, dict) and "class_path" in node.value
+
+
+def opened(node: Located) -> Located:
+    """Returns the contents of the YAML file that a value names, or the value itself."""
+    if isinstance(node.value, str) and node.value.endswith((".yaml", ".yml")) and (node.folder / node.value).is_file():
+        return from_file(node.folder / node.value)
+    return node

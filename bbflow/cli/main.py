@@ -1,0 +1,109 @@
+"""`bbflow`: finds the command by its words and runs it; nothing heavy is imported before that.
+
+`COMMANDS` is the only list of commands: the help, the dispatch and the tests read it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from bbflow import __version__
+from bbflow.cli.errors import exit_code
+from bbflow.errors import InputError, Problem, did_you_mean
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: where its function lives, what the help says of it, and whether its required arguments go without a name."""
+
+    function: str
+    help: str
+    positional: bool = False
+
+
+_TRAINER = "bbflow.cli.training:run"
+COMMANDS = {
+    "fit": Command(_TRAINER, "train a policy by a recipe: bbflow fit --config recipes/grpo.yaml"),
+    "validate": Command(_TRAINER, "measure a policy on the validation split of a recipe"),
+    "test": Command(_TRAINER, "measure a policy on the test split of a recipe"),
+    "predict": Command(_TRAINER, "write completions for the prompts of a recipe"),
+    "init": Command("bbflow.cli.commands.init:init", "copy recipes, contracts and schemas into a folder of yours", positional=True),
+    "generate": Command("bbflow.cli.commands.generate:generate", "write the examples of a recipe as Parquet, with card and receipt"),
+    "contracts validate": Command("bbflow.cli.commands.contracts:validate", "check a file of examples against a data contract"),
+    "graph info": Command("bbflow.cli.commands.graph:info", "count what a knowledge graph holds"),
+    "evaluate": Command("bbflow.cli.commands.evaluate:evaluate", "score a policy, and certify it against a baseline"),
+    "schema": Command("bbflow.cli.commands.schema:schema", "print the JSON Schema of a file format", positional=True),
+}
+"""Words of a command to what it does, in the order of the help."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `bbflow` with the given arguments (default: those of the process) and returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: _dispatch(arguments))
+
+
+def console() -> None:
+    """The `bbflow` console script."""
+    sys.exit(main())
+
+
+def _dispatch(argv: list[str]) -> None:
+    if argv[:1] == ["--version"]:
+        _print(f"bbflow {__version__}")
+        return
+    words = [word for word in argv[:2] if not word.startswith("-")]
+    name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS), None)
+    if name is None:
+        _no_command(argv, words)
+        return
+    command, rest = COMMANDS[name], argv[len(name.split()) :]
+    # A console script does not search the working folder, where users keep classes of their own.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    module, attribute = command.function.split(":")
+    if command.function == _TRAINER:
+        import_module(module).run(name, rest)
+    else:
+        function = getattr(import_module(module), attribute)
+        import_module("bbflow.cli.arguments").call(function, rest, f"bbflow {name}", command.positional)
+
+
+def _no_command(argv: list[str], words: list[str]) -> None:
+    group = {name: c for name, c in COMMANDS.items() if words and name.startswith(f"{words[0]} ")}
+    if any(word in ("-h", "--help") for word in argv) or not argv:
+        _print(_help(group or COMMANDS))
+    elif group:
+        raise InputError(Problem(f"'{' '.join(words)}' is no command", "", f"one of: {', '.join(f'bbflow {name}' for name in group)}"))
+    else:
+        given = words[0] if words else argv[0]
+        raise InputError(Problem(f"'{given}' is no command", "", did_you_mean(given, COMMANDS)))
+
+
+def _help(commands: dict[str, Command]) -> str:
+    width = max(map(len, commands))
+    return "\n".join(
+        [
+            "usage: bbflow COMMAND [ARGUMENTS]",
+            "",
+            "Align small biomedical language models in several capabilities at once, from YAML recipes.",
+            "",
+            "commands:",
+            *(f"  {name:<{width}}  {command.help}" for name, command in commands.items()),
+            "",
+            "Every command takes --help; `bbflow --version` tells the version.",
+            "bbflow trains language models; it gives no medical advice.",
+        ]
+    )
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,99 @@
+"""Recipe files and the folders that their runs write into."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ActionConfigFile, Namespace
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from bbflow.yaml_file import read_yaml
+
+FLOORS = ("modules", "data", "graph", "rewards", "capabilities", "synthesis.tasks", "policies.rollouts", "optimization", "callbacks")
+"""Packages whose classes a recipe may call by their short names."""
+
+_VERSION = "BBFLOW_RUN_VERSION"
+
+
+def import_floors() -> None:
+    """Imports the floors, since only an imported class can be called by its short name."""
+    for floor in FLOORS:
+        import_module(f"bbflow.{floor}")
+
+
+class RecipeFile(ActionConfigFile):
+    """The `--config` option: reads a recipe strictly, and lets it name classes in files beside it."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+        """Lays a recipe over what was read so far.
+
+        Raises:
+            InputError: The file is missing or not valid YAML; file, line and column are named.
+        """
+        path = Path(values)
+        read_yaml(path)
+        folder = str(path.parent.absolute())
+        if folder not in sys.path:
+            sys.path.append(folder)
+        super().__call__(parser, cfg, values, option_string)
+        _forget_part_files({key: value for key, value in vars(cfg).items() if key != self.dest})
+
+
+def _forget_part_files(node: Any) -> None:
+    """Drops the note of which file a part came from: the parser would take it for one more key of a `dict[str, ...]` it overrides."""
+    node = vars(node) if isinstance(node, Namespace) else node
+    if isinstance(node, dict):
+        node.pop("__path__", None)
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _forget_part_files(child)
+
+
+def recipes_in(argv: Sequence[str]) -> list[Path]:
+    """Returns the recipe files that arguments name.
+
+    >>> [str(path) for path in recipes_in(["fit", "--config", "a.yaml", "-c=b.yaml"])]
+    ['a.yaml', 'b.yaml']
+    """
+    found = []
+    for word, after in zip(argv, [*argv[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name in ("-c", "--config"):
+            found.append(Path(value if equals else after))
+    return found
+
+
+def run_loggers(recipes: Sequence[Path], model: object, root: str | os.PathLike[str] | None) -> list[Logger]:
+    """Makes the loggers of a run: `metrics.csv` and TensorBoard events, both directly in `runs/<recipe>/<version>/`."""
+    folder = Path(root or ".") / "runs"
+    name = recipe_name(recipes[0]) if recipes else type(model).__name__.lower()
+    version = _next_version(folder / name)
+    return [CSVLogger(folder, name=name, version=version), TensorBoardLogger(folder, name=name, version=version)]
+
+
+def recipe_name(recipe: Path) -> str:
+    """Returns what a recipe's runs are filed under; a run's own saved recipe is filed under its original.
+
+    >>> recipe_name(Path("recipes/grpo.yaml")), recipe_name(Path("x/recipes/qwen2.5-0.5b/sft.yaml"))
+    ('grpo', 'qwen2.5-0.5b/sft')
+    >>> recipe_name(Path("runs/grpo/version_3/config.yaml"))
+    'grpo'
+    """
+    parts = recipe.absolute().with_suffix("").parts
+    if len(parts) > 2 and parts[-1] == "config" and parts[-2].startswith("version_"):
+        return parts[-3]
+    beside = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
+    return "/".join(beside)
+
+
+def _next_version(folder: Path) -> str:
+    """Returns the first `version_N` not yet taken; the processes of one distributed run share that of the first."""
+    if os.environ.get("LOCAL_RANK") and _VERSION in os.environ:
+        return os.environ[_VERSION]
+    taken = [int(p.name.removeprefix("version_")) for p in folder.glob("version_*") if p.name.removeprefix("version_").isdigit()]
+    os.environ[_VERSION] = version = f"version_{max(taken, default=-1) + 1}"
+    return version

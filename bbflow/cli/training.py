@@ -1,0 +1,119 @@
+"""The trainer commands (`fit`, `validate`, `test`, `predict`): LightningCLI with bbflow's recipes, run folders and error messages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from argparse import ArgumentError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning itself triggers them
+
+from jsonargparse import Namespace, set_parsing_settings
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+
+from bbflow.callbacks import default_callbacks
+from bbflow.cli.checkpoint import SaveRecipe, refuse_other_class
+from bbflow.cli.explain import cross_problems, reread
+from bbflow.cli.paths import MODE, anchor_paths
+from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers
+from bbflow.errors import InputError, Problem
+
+PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
+
+
+class RecipeCLI(LightningCLI):
+    """LightningCLI for recipes: any module and data module by short name, `vars` for interpolation, one folder per run."""
+
+    def __init__(self, argv: Sequence[str], run: bool = True) -> None:
+        self.argv = list(argv)
+        super().__init__(
+            args=self.argv, run=run, parser_kwargs=PARSER, auto_configure_optimizers=False, save_config_callback=SaveRecipe
+        )  # fmt: skip
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Makes a parser whose `--config` is a recipe file."""
+        parser = LightningArgumentParser(**kwargs)
+        parser.add_argument("-c", "--config", action=RecipeFile, help="a recipe (YAML); a later one goes over an earlier one")
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declares `vars`, values of your own that other keys refer to as `${vars.name}`."""
+        parser.add_argument("--vars", type=dict[str, Any] | None, default=None, help="values to refer to as ${vars.name}")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses, and explains every mistake when that fails."""
+        try:
+            self.config = parser.parse_args(args)
+        except (ArgumentError, OmegaConfBaseException) as error:
+            if not hasattr(self, "_subcommand_parsers"):
+                self.config = reread(error, parser, args)
+            else:
+                command = args[0]
+                self.config = Namespace({"subcommand": command, command: reread(error, self._subcommand_parsers[command], args)})
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning would lay the checkpoint's hyperparameters over recipe and command line; here those always decide.
+        refuse_other_class(self.config.get(self.config.get("subcommand", ""), self.config))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Makes the trainer, with a run folder unless the recipe brings loggers of its own."""
+        settings = self._get(self.config_init, "trainer")
+        if settings.logger in (None, True) and not settings.fast_dev_run:
+            kwargs["logger"] = run_loggers(recipes_in(self.argv), self.model, settings.default_root_dir)
+        given = settings.callbacks if isinstance(settings.callbacks, list) else [settings.callbacks] if settings.callbacks else []
+        kwargs["callbacks"] = [*given, *default_callbacks(given)]
+        if settings.enable_checkpointing is not False and not any(isinstance(callback, Checkpoint) for callback in given):
+            # Lightning's own default saves nothing when training ends between two validations.
+            kwargs["callbacks"].append(ModelCheckpoint(save_top_k=0, save_last=True))
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError, ImportError) as error:
+            raise InputError(Problem(str(error), "trainer")) from error
+
+    def after_instantiate_classes(self) -> None:
+        """Checks what no single key can show: that model and data fit each other. No weights are loaded yet."""
+        problems = cross_problems(self.model, self.datamodule)
+        if problems:
+            raise InputError(*problems)
+
+
+def run(command: str, argv: Sequence[str]) -> None:
+    """Runs a trainer command.
+
+    Raises:
+        InputError: The recipe or the arguments are wrong; every mistake is listed.
+    """
+    prepare()
+    RecipeCLI([command, *argv])
+
+
+def load_recipe(config: Path, overrides: Sequence[str] = ()) -> RecipeCLI:
+    """Builds model and data of a recipe without running or loading weights: `.model`, `.datamodule`, `.trainer`, `.config`.
+
+    Raises:
+        InputError: The recipe is wrong; every mistake is listed.
+    """
+    prepare()
+    return RecipeCLI(["--config", str(config), *overrides], run=False)
+
+
+def prepare() -> None:
+    """Sets the parser up for recipes; needed before one is read."""
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    anchor_paths()
+    import_floors()
+    # Lightning recommends its hosted products here, and warns of what only Lightning itself can change.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip:" not in record.getMessage()

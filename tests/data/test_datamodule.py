@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bbflow.data import KnowledgeGraphData
+from bbflow.data.sampling import LengthGroupedSampler
+from bbflow.errors import InputError, Refused
+from bbflow.graph import ClinicalPack, GraphFile
+from bbflow.records import SPLITS
+from bbflow.synthesis.tasks import FactRecall, MultiHop, TreatmentChoice
+
+CONTRACT = str(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
+SIZES = {"train_size": 60, "validation_size": 12, "test_size": 24}
+
+
+def data(folder: Path, **changes) -> KnowledgeGraphData:
+    return KnowledgeGraphData(ClinicalPack(), **{"contract": CONTRACT, **SIZES, "cache_dir": str(folder), **changes})
+
+
+def ready(folder: Path, **changes) -> KnowledgeGraphData:
+    module = data(folder, **changes)
+    module.prepare_data()
+    module.setup("fit")
+    return module
+
+
+def test_splits_receipt_and_cache(tmp_path: Path) -> None:
+    module = ready(tmp_path)
+    assert {split: len(module.splits[split]) for split in SPLITS} == {"train": 59, "validation": 12, "test": 24}
+    assert module.dataset["train"].num_rows == 59  # one of 60 offered the options of a held-out question
+    assert module.receipt["verdict"]["accepted"] == 95
+    before = {f.name: f.stat().st_mtime_ns for f in module.folder.iterdir()}
+    again = ready(tmp_path)
+    assert again.splits == module.splits
+    assert {f.name: f.stat().st_mtime_ns for f in again.folder.iterdir()} == before  # nothing was made twice
+
+
+def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, other = ready(tmp_path / "a"), ready(tmp_path / "b")
+    for split in SPLITS:
+        assert (one.folder / f"{split}.parquet").read_bytes() == (other.folder / f"{split}.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"train_size": 61}, {"mix": {"multi_hop": 2.0}}, {"contract": None}, {"tasks": {"fact_recall": FactRecall(choice=0.5)}}],
+)
+def test_whatever_determines_the_examples_is_in_the_fingerprint(tmp_path: Path, change: dict) -> None:
+    assert data(tmp_path).fingerprint != data(tmp_path, **change).fingerprint
+
+
+def test_the_fingerprint_does_not_change_when_the_tasks_are_used(tmp_path: Path) -> None:
+    module = data(tmp_path)
+    before = module.fingerprint
+    module.prepare_data()
+    assert module.fingerprint == before
+
+
+def test_an_edited_byte_is_noticed_and_a_bad_row_never_trains(tmp_path: Path) -> None:
+    """Advise a contraindicated drug in the cached file: the receipt is stale, the contract runs again and refuses."""
+    from bbflow.data.files import read_examples, write_examples
+
+    module = ready(tmp_path, tasks={"treatment_choice": TreatmentChoice()})
+    file = module.folder / "train.parquet"
+    examples = read_examples(file)
+    i = next(i for i, e in enumerate(examples) if e.recommended and e.edges[0][1] == "contraindicated_in")
+    examples[i].recommended[0]["drug"] = examples[i].edges[0][0]
+    write_examples(file, examples)
+    with pytest.raises(Refused, match=r"contraindicated"):
+        data(tmp_path, tasks={"treatment_choice": TreatmentChoice()}).prepare_data()
+
+
+def test_uncontracted_data_have_no_receipt(tmp_path: Path) -> None:
+    module = ready(tmp_path, contract=None)
+    assert module.receipt is None
+    assert not (module.folder / "receipt.json").exists()
+
+
+def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = data(tmp_path)
+    monkeypatch.setattr("bbflow.data.datamodule.write_receipt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        module.prepare_data()
+    assert not module.folder.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_problems_come_together(tmp_path: Path) -> None:
+    bad = data(tmp_path, mix={"multihop": 1.0}, train_size=0, contract=str(tmp_path / "none.yaml"), batch_size=0)
+    text = "\n".join(map(str, bad.problems()))
+    for part in ("did you mean 'multi_hop'", "train_size must be at least 1", "batch_size must be at least 1", "none.yaml"):
+        assert part in text
+
+
+def test_a_graph_with_a_dangling_edge_is_named_by_file_and_line(tmp_path: Path) -> None:
+    graph = tmp_path / "g.yaml"
+    graph.write_text("nodes:\n- {id: drug:a, kind: Drug, name: a}\nedges:\n- [drug:a, treats, disease:b, label:a b]\n")
+    module = KnowledgeGraphData(GraphFile(str(graph)), None)
+    assert "g.yaml:4:" in str(module.problems()[0])
+    with pytest.raises(InputError, match="dangles"):
+        module.prepare_data()
+
+
+def test_resize_keeps_proportions_and_the_total(tmp_path: Path) -> None:
+    module = data(tmp_path, train_size=80, validation_size=10, test_size=10)
+    module.resize(50)
+    assert module.sizes == {"train": 40, "validation": 5, "test": 5}
+    module.resize(3)
+    assert module.sizes == {"train": 1, "validation": 1, "test": 1}
+
+
+def test_any_number_of_workers_gives_the_same_examples(tmp_path: Path) -> None:
+    one, two = data(tmp_path, tasks={"multi_hop": MultiHop()}), data(tmp_path, tasks={"multi_hop": MultiHop()})
+    (tmp_path / "1").mkdir(), (tmp_path / "2").mkdir()
+    assert one.write(tmp_path / "1").examples == two.write(tmp_path / "2", workers=2).examples
+
+
+def test_batches_hold_examples_of_like_length_and_every_example_once() -> None:
+    lengths = [i * 7919 % 101 for i in range(230)]
+    order = list(LengthGroupedSampler(lengths, 10))
+    assert sorted(order) == list(range(230))
+    spread = [max(b) - min(b) for b in ([lengths[i] for i in order[k : k + 10]] for k in range(0, 160, 10))]
+    assert sum(spread) / len(spread) < 15  # a random batch of ten spreads over about 80
+    assert order != list(LengthGroupedSampler(lengths, 10))
+
+
+def test_generate_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen_dir: Path) -> None:
+    from bbflow.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    recipe = Path(CONTRACT).parents[1] / "recipes" / "grpo.yaml"
+    assert main(["generate", "--config", str(recipe), "--out", "out", "--num", "60"]) == 0
+    out = tmp_path / "out"
+    assert {f.name for f in out.iterdir()} == {
+        "train.parquet", "validation.parquet", "test.parquet", "receipt.json", "quarantine.parquet", "README.md", "croissant.json",
+    }  # fmt: skip
+    metadata = json.loads((out / "croissant.json").read_text())
+    assert [d["contentUrl"] for d in metadata["distribution"]] == ["train.parquet", "validation.parquet", "test.parquet"]
+    assert "not medical advice" in (out / "README.md").read_text()
+    assert main(["contracts", "validate", "--contract", CONTRACT, "--data", str(out / "train.parquet")]) == 0
+    assert main(["generate", "--config", str(recipe), "--out", "out"]) == 2

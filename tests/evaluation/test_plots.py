@@ -1,0 +1,62 @@
+import math
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbflow.evaluation.markup import el, join
+from bbflow.evaluation.plots import Bar, Line, line_chart, nice_ticks, score_bars, smoothed
+
+numbers = st.floats(-1e4, 1e4)
+
+
+def parsed(markup):
+    return ElementTree.fromstring(markup)
+
+
+def test_text_and_attributes_are_escaped():
+    assert el("p", "<b>", title='"&') == '<p title="&quot;&amp;">&lt;b&gt;</p>'
+    assert join("<", el("br"), None) == "&lt;<br/>"
+
+
+@given(numbers, numbers)
+def test_ticks_enclose_the_range_evenly(a, b):
+    low, high = sorted((a, b))
+    ticks = nice_ticks(low, high)
+    step = ticks[1] - ticks[0]
+    assert ticks[0] <= low + 1e-6 * max(step, 1)
+    assert ticks[-1] >= high - 1e-6 * max(step, 1)
+    assert 2 <= len(ticks) <= 7
+    assert all(math.isclose(later - earlier, step, rel_tol=1e-6) for earlier, later in pairwise(ticks))
+
+
+def test_bars_are_as_long_as_their_scores():
+    svg = parsed(score_bars("domain", [Bar("before", 0.5, (0.4, 0.6)), Bar("after", 1.0)], {"constant": 0.2, "options_only": 0.3}))
+    widths = [float(rect.get("width")) for rect in svg.iter("rect")]
+    assert math.isclose(widths[1], 2 * widths[0])
+    texts = [text.text for text in svg.iter("text")]
+    assert "best null model: options only 0.30" in texts
+    assert "before 0.500; after 1.000; constant 0.200; options_only 0.300" in svg.find("title").text
+
+
+def test_lines_leave_missing_points_out():
+    svg = parsed(line_chart("x", [Line("reward", [0, 1, 2], [0.0, math.nan, 1.0])], limits=(0.0, 1.0)))
+    points = [tuple(map(float, p.split(","))) for p in svg.find("polyline").get("points").split()]
+    assert len(points) == 2
+    assert points[0][1] > points[1][1]  # 1 is above 0
+
+
+def test_no_data_is_said():
+    assert "no data" in line_chart("x", [Line("reward", [], [])])
+
+
+def test_names_cannot_break_out():
+    parsed(line_chart("<script>", [Line("</svg>", [0.0], [1.0])]))
+    parsed(score_bars("<script>", [Bar("</svg>", 0.5)], {"<b>": 0.1}))
+
+
+def test_smoothing_keeps_constants_and_gaps():
+    assert smoothed([0.5, math.nan, 0.5])[::2] == pytest.approx([0.5, 0.5])
+    assert math.isnan(smoothed([0.5, math.nan])[1])

@@ -1,0 +1,58 @@
+"""One GRPO step on recorded rollouts: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT` writes the gradient that each optimiser saw."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from conftest import ListData, make_example, make_vowels
+from lightning.pytorch import Trainer
+
+from bbflow.modules import GRPO
+from bbflow.optimization import DecoupledAdvantage
+from bbflow.policies import PolicySettings
+from bbflow.policies.policy import pad
+from bbflow.policies.rollouts import RolloutEngine, Rollouts
+
+
+class Recorded(RolloutEngine):
+    """Completions that depend on the prompt alone, of very different lengths."""
+
+    group_size, max_new_tokens, temperature = 3, 20, 1.0
+
+    def generate(self, policy, prompts, *, group_size=None, generator=None, greedy=False):
+        completions = []
+        for prompt in prompts:
+            source = torch.Generator().manual_seed(sum(prompt))
+            for _ in range(self.group_size):
+                length = int(torch.randint(1, 20, (1,), generator=source))
+                completions.append(torch.randint(3, 300, (length,), generator=source).tolist())
+        ids, mask = pad(completions, policy.pad_id, "right")
+        truncated = torch.zeros(len(ids), dtype=torch.bool)
+        return Rollouts(*pad(prompts, policy.pad_id, "left"), ids, mask, torch.zeros(ids.shape), truncated, self.group_size)
+
+
+class Watched(GRPO):
+    def on_before_optimizer_step(self, optimizer):
+        super().on_before_optimizer_step(optimizer)
+        self.gradient = torch.cat([p.grad.flatten().clone() for p in self.parameters()])
+
+
+def gradient(folder, processes):
+    """Rank and gradient of one step over four examples, however many processes share them."""
+    examples = [make_example(i, question="Why? " * (1 + i)) for i in range(4)]
+    capabilities = {"domain": make_vowels("aeiou"), "safety": make_vowels("xyz", tasks=["fact_recall"])}
+    module = Watched(PolicySettings(path=folder), capabilities, Recorded(), DecoupledAdvantage())
+    trainer = Trainer(
+        accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, ListData(examples, batch_size=4 // processes))
+    return trainer.global_rank, module.gradient
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    rank, seen = gradient(sys.argv[1], int(sys.argv[2]))
+    torch.save(seen, f"{sys.argv[3]}.{rank}")

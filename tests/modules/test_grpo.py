@@ -1,0 +1,148 @@
+import pandas as pd
+import pytest
+import torch
+
+from bbflow.errors import InputError
+from bbflow.modules import GRPO, SFT
+from bbflow.optimization import DecoupledAdvantage, OptimizerSettings, SumThenNormalize
+from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs
+from bbflow.policies.rollouts import TransformersRollout
+from bbflow.rewards.base import Reward
+
+
+def make_module(folder, capabilities, adapter=None, **changes):
+    policy = PolicySettings(path=str(folder), adapter=adapter)
+    rollout = TransformersRollout(group_size=4, max_new_tokens=8)
+    return GRPO(policy, capabilities, rollout, changes.pop("advantage", DecoupledAdvantage()), **changes)
+
+
+def fit(module, data, make_trainer, tmp_path, **settings):
+    torch.manual_seed(5)
+    trainer = make_trainer(**settings)
+    trainer.fit(module, data)
+    trainer.logger.finalize("success")
+    return pd.read_csv(tmp_path / "run" / "metrics.csv")
+
+
+@pytest.mark.parametrize("advantage", [DecoupledAdvantage(), SumThenNormalize()])
+@pytest.mark.parametrize("adapter", [None, LoraSettings(r=8, dropout=0.1)])
+def test_the_reward_rises(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path, advantage, adapter):
+    examples = [example(i, question=f"Question {i}?") for i in range(8)]
+    settings = OptimizerSettings(learning_rate=5e-3 if adapter is None else 2e-2)
+    module = make_module(tiny_qwen_dir, {"domain": vowels()}, adapter, optimizer=settings, advantage=advantage)
+    metrics = fit(module, make_data(examples, batch_size=8), make_trainer, tmp_path, max_steps=25, gradient_clip_val=1.0)
+    reward = metrics["train/reward/domain"]
+    assert reward[-5:].mean() > 1.3 * reward[:5].mean()
+
+
+def test_the_gradient_is_that_of_the_algorithm_written_out(tiny_dir, example, vowels, make_trainer, make_data):
+    class Watched(GRPO):
+        def on_before_optimizer_step(self, optimizer):
+            super().on_before_optimizer_step(optimizer)
+            self.gradient = [p.grad.clone() for p in self.parameters()]
+
+        def sample(self, examples, batch_idx):
+            self.rollouts = super().sample(examples, batch_idx)
+            self.before = [p.detach().clone() for p in self.parameters()]
+            return self.rollouts
+
+    capabilities = {"domain": vowels("aeiou", weight=2.0), "safety": vowels("stxyz", tasks=["fact_recall"])}
+    module = Watched(PolicySettings(path=str(tiny_dir)), capabilities, TransformersRollout(4, 8, temperature=1.3), DecoupledAdvantage())
+    examples = [example(i, question=f"Question {i}?") for i in range(3)]
+    make_trainer(max_steps=1).fit(module, make_data(examples))
+
+    record, rollouts = module.last_rollouts, module.rollouts
+    summed = torch.zeros(12, dtype=torch.float64)
+    for name, capability in capabilities.items():
+        for group in range(3):
+            rows = torch.tensor(record.rewards[name][4 * group : 4 * group + 4], dtype=torch.float64)
+            if rows.std() > 0:
+                summed[4 * group : 4 * group + 4] += capability.weight * (rows - rows.mean()) / rows.std()
+    advantages = summed / summed.square().mean().sqrt()
+    assert record.advantages == pytest.approx(advantages.tolist())
+    for parameter, value in zip(module.parameters(), module.before, strict=True):
+        parameter.data.copy_(value)
+        parameter.grad = None
+    module.model.eval()
+    logprobs = completion_logprobs(
+        module.model, rollouts.prompt_ids_BP, rollouts.prompt_mask_BP, rollouts.completion_ids_NT, rollouts.completion_mask_NT,
+        group_size=4, temperature=1.3, share_prompt=False,
+    )  # fmt: skip
+    (-(advantages[:, None] * logprobs).sum() / rollouts.completion_mask_NT.sum()).backward()
+    for parameter, seen in zip(module.parameters(), module.gradient, strict=True):
+        torch.testing.assert_close(seen, parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_metrics(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path):
+    examples = [example(i, question=f"Question {i}?") for i in range(8)]
+    tables = []
+    for _ in range(2):
+        module = make_module(tiny_qwen_dir, {"domain": vowels()}, optimizer=OptimizerSettings(learning_rate=1e-2))
+        metrics = fit(module, make_data(examples, examples), make_trainer, tmp_path, max_steps=4, val_check_interval=2)
+        tables.append(metrics[[c for c in metrics if not c.endswith("_seconds")]])
+    pd.testing.assert_frame_equal(*tables)
+    assert tables[0]["validation/domain"].notna().sum() == 2
+
+
+def test_what_is_logged(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path):
+    module = make_module(tiny_qwen_dir, {"domain": vowels(), "safety": vowels()}, kl_coefficient=0.1)
+    metrics = fit(module, make_data([example(1), example(2)]), make_trainer, tmp_path, max_steps=1)
+    logged = {c.removeprefix("train/") for c in metrics if c.startswith("train/")}
+    assert logged == {
+        "loss", "grad_norm", "kl", "entropy", "completion_length", "truncated", "dead_groups", "tokens_generated",
+        "reward/domain", "reward_std/domain", "signal/domain", "signal/safety", "rollout_seconds", "reward_seconds",
+    } - {"signal/safety"}  # fmt: skip  # no example is judged on safety
+    record = module.last_rollouts
+    row = metrics.iloc[0]
+    assert row["train/reward/domain"] == pytest.approx(sum(record.rewards["domain"]) / 8, abs=1e-6)
+    assert row["train/truncated"] == pytest.approx(sum(record.truncated) / 8)
+    assert row["train/tokens_generated"] == pytest.approx(8 * row["train/completion_length"])
+
+
+def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels):
+    module = make_module(tiny_qwen_dir, {"domain": vowels()})
+    module.configure_model()
+    rollouts = module.sample([example(i, question=f"Question {i}?") for i in range(3)], 0)
+    rows = []
+    module.logprobs = lambda model, r: rows.append(len(r.completion_ids_NT)) or GRPO.logprobs(module, model, r)
+    advantages = torch.zeros(12)
+    advantages[4:8] = torch.tensor([1.0, -1.0, 0.5, -0.5])
+    module.summed_loss(rollouts, rollouts.completion_mask_NT, advantages).backward()
+    partial = [p.grad.clone() for p in module.parameters()]
+    module.zero_grad()
+    monitored = module.logprobs(module.model.eval(), rollouts)
+    (-(advantages[:, None] * monitored).sum()).backward()
+    assert rows[0] == 4
+    for seen, parameter in zip(partial, module.parameters(), strict=True):
+        torch.testing.assert_close(seen, parameter.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_a_bad_reward_stops_the_run_and_names_itself(tiny_qwen_dir, example, vowels, make_trainer, make_data):
+    class Broken(Reward):
+        def __call__(self, examples, completions):
+            return [float("nan")] * len(examples)
+
+    module = make_module(tiny_qwen_dir, {"domain": vowels(rewards={"broken": Broken()})})
+    with pytest.raises(InputError, match=r"reward 'broken'.*e0001|e0001.*reward 'broken'"):
+        make_trainer(max_steps=1).fit(module, make_data([example(1)]))
+
+
+def test_the_reference_stays_out_of_checkpoints(tiny_qwen_dir, vowels):
+    module = make_module(tiny_qwen_dir, {"domain": vowels()}, kl_coefficient=0.1)
+    module.configure_model()
+    plain = make_module(tiny_qwen_dir, {"domain": vowels()})
+    plain.configure_model()
+    assert module.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [("float32", "bf16-mixed"), ("bfloat16", "bf16-true"), ("bfloat16", "32-true")])
+@pytest.mark.parametrize("module_class", ["GRPO", "SFT"])
+def test_lower_precisions_run(module_class, dtype, precision, tiny_qwen_dir, example, vowels, make_trainer, make_data):
+    policy = PolicySettings(path=str(tiny_qwen_dir), dtype=dtype, adapter=LoraSettings(r=2))
+    capabilities, rollout = {"domain": vowels()}, TransformersRollout(group_size=4, max_new_tokens=8)
+    module = GRPO(policy, capabilities, rollout, DecoupledAdvantage()) if module_class == "GRPO" else SFT(policy, capabilities)
+    trainer = make_trainer(max_steps=2, precision=precision, gradient_clip_val=1.0)
+    examples = [example(i, question=f"Question {i}?") for i in range(4)]
+    trainer.fit(module, make_data(examples * 2, examples))
+    assert torch.isfinite(trainer.callback_metrics["train/grad_norm"])
+    assert torch.isfinite(trainer.callback_metrics["validation/domain"])
