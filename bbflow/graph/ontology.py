@@ -1,7 +1,7 @@
 """The node kinds and predicates bbflow knows, and what a well-formed medical graph obeys.
 
-Names follow the Biolink Model (https://biolink.github.io/biolink-model/) where it has the word; `caution_in` and
-`has_maximum_daily_dose` are this project's own.
+Names follow the Biolink Model (https://biolink.github.io/biolink-model/) where it has the word; `caution_in`,
+`has_maximum_daily_dose`, `has_red_flag` and `needs_urgent_action` are this project's own.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ KINDS = {
     "Test": "a laboratory test, image or procedure",
     "Allergy": "a hypersensitivity to a drug or drug class",
     "PhysiologicalState": "a state that is no disease, such as pregnancy",
+    "RenalFunction": "a range of kidney function, with `egfr_from` and `egfr_below` in `unit`",
+    "Action": "what is done at once in an emergency",
     "Quantity": "an amount with its unit",
 }
 
-AXES = ("disease", "pregnancy", "allergy", "interaction")
+AXES = ("disease", "pregnancy", "allergy", "interaction", "renal")
 """What a drug's `coverage` may declare complete; each axis has its own kind of risk node."""
 
-RISK_AXIS = {"Disease": "disease", "PhysiologicalState": "pregnancy", "Allergy": "allergy", "Drug": "interaction"}
+RISK_AXIS = {
+    "Disease": "disease",
+    "PhysiologicalState": "pregnancy",
+    "Allergy": "allergy",
+    "Drug": "interaction",
+    "RenalFunction": "renal",
+}
 """Kind of a node in a patient's context to the coverage axis that judges it."""
 
 
@@ -42,16 +50,20 @@ class Predicate:
     symmetric: bool = False
 
 
+_RISKS = ("Disease", "Allergy", "PhysiologicalState", "RenalFunction")
+
 PREDICATES = {
     "treats": Predicate(("Drug",), ("Disease",), "treats", "is treated with"),
     "subclass_of": Predicate(("Drug", "DrugClass", "Disease"), ("DrugClass", "Disease"), "is a kind of", "includes"),
     "has_phenotype": Predicate(("Disease",), ("PhenotypicFeature",), "presents with", "is a finding of"),
     "diagnosed_by": Predicate(("Disease",), ("Test",), "is diagnosed by", "diagnoses"),
-    "contraindicated_in": Predicate(("Drug",), ("Disease", "Allergy", "PhysiologicalState"), "is contraindicated in", "forbids"),
-    "caution_in": Predicate(("Drug",), ("Disease", "Allergy", "PhysiologicalState"), "needs caution in", "asks for caution with"),
+    "contraindicated_in": Predicate(("Drug",), _RISKS, "is contraindicated in", "forbids"),
+    "caution_in": Predicate(("Drug",), _RISKS, "needs caution in", "asks for caution with"),
     "interacts_with": Predicate(("Drug",), ("Drug",), "interacts with", "interacts with", symmetric=True),
     "has_side_effect": Predicate(("Drug",), ("PhenotypicFeature",), "can cause", "is a side effect of"),
     "has_maximum_daily_dose": Predicate(("Drug",), ("Quantity",), "has a maximum daily dose of", "is the maximum daily dose of"),
+    "has_red_flag": Predicate(("PhenotypicFeature",), ("PhenotypicFeature",), "has the red flag", "is a red flag in"),
+    "needs_urgent_action": Predicate(("Disease",), ("Action",), "calls at once for", "is done at once for"),
 }
 
 CURIE = re.compile(r"[A-Za-z][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -26,7 +26,7 @@ class FactRecall(WalkTask):
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "instruction")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
     metapaths = tuple(
-        ((predicate, forward),) for predicate in PREDICATES if predicate != "caution_in" for forward in (True, False)
+        ((predicate, forward),) for predicate in PREDICATES if predicate not in ("caution_in", "has_red_flag", "needs_urgent_action") for forward in (True, False)
         if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
     )  # fmt: skip
 
