@@ -62,7 +62,7 @@ PREDICATES = {
     "interacts_with": Predicate(("Drug",), ("Drug",), "interacts with", "interacts with", symmetric=True),
     "has_side_effect": Predicate(("Drug",), ("PhenotypicFeature",), "can cause", "is a side effect of"),
     "has_maximum_daily_dose": Predicate(("Drug",), ("Quantity",), "has a maximum daily dose of", "is the maximum daily dose of"),
-    "has_red_flag": Predicate(("PhenotypicFeature",), ("PhenotypicFeature",), "has the red flag", "is a red flag in"),
+    "has_red_flag": Predicate(("Disease", "PhenotypicFeature"), ("PhenotypicFeature",), "has the red flag", "is a red flag in"),
     "needs_urgent_action": Predicate(("Disease",), ("Action",), "calls at once for", "is done at once for"),
 }
 
