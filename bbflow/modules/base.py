@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -36,8 +36,11 @@ class PolicyModule(LightningModule):
     Attributes:
         policy: Model and tokenizer; None until `configure_model`.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
+        groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
+            tasks: what compares capabilities within a batch leaves it off.
     """
 
+    groups_lengths: ClassVar[bool] = False
     policy: Policy | None
     scores: pd.DataFrame | None
 

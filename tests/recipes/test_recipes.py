@@ -41,7 +41,7 @@ def test_the_recipes_that_the_documentation_names_are_there() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_like: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    more = [f"--model.init_args.policy.path={hub_like}"] if "qwen" in recipe or recipe == "tiny-2.yaml" else []
+    more = [f"--model.init_args.policy.path={hub_like}"] if "qwen" in recipe else []
     if "grpo" in recipe:
         more += ["--model.init_args.rollout.init_args.group_size=2", "--model.init_args.rollout.init_args.max_new_tokens=8"]
     else:
