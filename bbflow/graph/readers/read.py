@@ -9,8 +9,9 @@ from pathlib import Path
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.readers import node_link, yaml_graph
+from bbflow.graph.readers.draft import Draft
 
-READERS: dict[str, Callable[[Path], KnowledgeGraph]] = {"node-link": node_link.read, "yaml": yaml_graph.read}
+READERS: dict[str, Callable[[Path, Draft], KnowledgeGraph]] = {"node-link": node_link.read, "yaml": yaml_graph.read}
 """Format name to reader; `--format` takes these names."""
 
 
@@ -29,7 +30,7 @@ def read_graph(path: str | Path, format: str | None = None) -> KnowledgeGraph:
         raise InputError(Problem(f"unknown graph format '{format}'", "--format", did_you_mean(format, READERS)))
     if not path.exists():
         raise InputError(Problem("no such graph file or folder", str(path)))
-    graph = READERS[format or _guess(path)](path)
+    graph = READERS[format or _guess(path)](path, Draft())
     if not len(graph):
         raise InputError(Problem("the graph is empty", str(path)))
     return graph
