@@ -16,24 +16,9 @@ from typing import Any
 
 import networkx as nx
 
-from bbflow.errors import InputError, Problem
 from bbflow.graph.ontology import PREDICATES, RISK_AXIS
-from bbflow.graph.validation import Violation, violations
+from bbflow.graph.validation import GraphError, violations
 from bbflow.records import Triple
-
-_VIOLATIONS_SHOWN = 100
-
-
-class OntologyError(InputError):
-    """The graph was read, but breaks the ontology; `violations` holds all breaches, the message the first hundred."""
-
-    def __init__(self, found: Sequence[Violation]) -> None:
-        self.violations = list(found)
-        problems = [v.problem for v in self.violations[:_VIOLATIONS_SHOWN]]
-        if len(self.violations) > _VIOLATIONS_SHOWN:
-            rest = len(self.violations) - _VIOLATIONS_SHOWN
-            problems.append(Problem(f"and {rest:,} more violations", "", "`bbflow graph validate` lists all"))
-        super().__init__(*problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +72,7 @@ class KnowledgeGraph:
         edge_places: `file:line` of each edge, for messages; optional.
 
     Raises:
-        OntologyError: The graph breaks the ontology; every violation is listed with its place.
+        GraphError: The graph breaks the ontology; every violation is listed with its place.
     """
 
     def __init__(
@@ -105,7 +90,7 @@ class KnowledgeGraph:
         nodes, edges = list(nodes), list(edges)
         found = list(violations(nodes, edges, node_places, edge_places))
         if found:
-            raise OntologyError(found)
+            raise GraphError((), found)
         self._nodes = {node.id: node for node in nodes}
         self._edges: dict[Triple, Edge] = {}
         self._objects: dict[tuple[str, str], list[str]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from bbflow.errors import Problem, did_you_mean
+from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.ontology import AXES, KINDS, PREDICATES, is_curie
 from bbflow.records import Triple
 
@@ -34,6 +34,7 @@ RULES = {
 
 CONTRADICTIONS = (("treats", "contraindicated_in"), ("preventative_for_condition", "contraindicated_in"))
 _LONGEST_NAME = 4000
+_SHOWN = 100
 _HINTS_BELOW = 2000
 """Nodes up to which the nearest id is looked for; above, one hint would take longer than reading the graph."""
 
@@ -53,6 +54,23 @@ class Violation:
     problem: Problem
     node: int | None = None
     edge: int | None = None
+
+
+class GraphError(InputError):
+    """Rows of a graph are malformed, or it breaks the ontology; holds everything that is wrong, says the first hundred.
+
+    Attributes:
+        malformed: What could not be read.
+        violations: What was read and breaks a rule.
+    """
+
+    def __init__(self, malformed: Sequence[Problem], found: Sequence[Violation]) -> None:
+        self.malformed, self.violations = list(malformed), list(found)
+        problems = [*self.malformed, *(v.problem for v in self.violations)]
+        if len(problems) > _SHOWN:
+            hint = "`bbflow graph validate` lists all"
+            problems = [*problems[:_SHOWN], Problem(f"and {len(problems) - _SHOWN:,} more problems", "", hint)]
+        super().__init__(*problems)
 
 
 def violations(

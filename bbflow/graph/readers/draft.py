@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from bbflow.errors import InputError, Problem
+from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.places import Places
-from bbflow.graph.validation import violations
+from bbflow.graph.validation import GraphError, violations
 from bbflow.records import Triple
 
 OnError = Literal["refuse", "skip"]
-_PROBLEMS_KEPT = 1000
 
 
 class Draft:
@@ -34,7 +33,6 @@ class Draft:
         self.skipped: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.problems: list[Problem] = []
-        self._unlisted = 0
         self._seen: set[Triple] = set()
 
     def node(self, node: Node, file: Path, line: int, column: int = 0) -> None:
@@ -53,25 +51,21 @@ class Draft:
         self.edges.append(edge)
         self.edge_places.add(file, line, column)
 
-    def malformed(self, what: str, where: str, hint: str = "", reason: str = "") -> None:
-        """Notes a row that cannot be used; `reason` is what such rows are counted under."""
+    def malformed(self, what: str, where: str, hint: str = "", reason: str = "", rows: int = 1) -> None:
+        """Notes a row that cannot be used, or several of one kind; `reason` is what they are counted under."""
         if self.on_error == "skip":
-            self.skipped[reason or what] += 1
-        elif len(self.problems) < _PROBLEMS_KEPT:
-            self.problems.append(Problem(what, where, hint))
+            self.skipped[reason or what] += rows
         else:
-            self._unlisted += 1
+            self.problems.append(Problem(what, where, hint))
 
     def build(self, name: str, version: str, about: Mapping[str, Any]) -> KnowledgeGraph:
         """Returns the graph.
 
         Raises:
-            InputError: Rows were malformed.
-            OntologyError: The graph breaks the ontology.
+            GraphError: Rows were malformed, or the graph breaks the ontology.
         """
         if self.problems:
-            more = [Problem(f"and {self._unlisted:,} more malformed rows")] if self._unlisted else []
-            raise InputError(*self.problems, *more)
+            raise GraphError(self.problems, list(violations(self.nodes, self.edges, self.node_places, self.edge_places)))
         if self.on_error == "skip":
             self._drop_violations()
         told = {"left_out": dict(self.left_out), "skipped": dict(self.skipped)}
