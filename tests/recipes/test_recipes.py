@@ -9,7 +9,11 @@ import pytest
 from bbflow.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted(p.relative_to(ROOT / "recipes").as_posix() for p in (ROOT / "recipes").rglob("*.yaml") if "parts" not in p.parts)
+RECIPES = sorted(
+    p.relative_to(ROOT / "recipes").as_posix()
+    for p in (ROOT / "recipes").rglob("*.yaml")
+    if not {"parts", "reward.yaml", "hybrid.yaml"} & set(p.parts)
+)
 SMALL = [
     "--data.init_args.train_size=40",
     "--data.init_args.validation_size=8",
