@@ -33,7 +33,7 @@ RULES = {
 """Name of a rule to what it asks."""
 
 CONTRADICTIONS = (("treats", "contraindicated_in"), ("preventative_for_condition", "contraindicated_in"))
-_LONGEST_NAME = 4000
+LONGEST_NAME = 4000
 _SHOWN = 100
 _HINTS_BELOW = 2000
 """Nodes up to which the nearest id is looked for; above, one hint would take longer than reading the graph."""
@@ -100,7 +100,7 @@ def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violatio
             found.append(("kind", f"node '{_short(node.id)}' has unknown kind '{node.kind}'", did_you_mean(node.kind, KINDS)))
         if not node.name.strip():
             found.append(("name", f"node '{_short(node.id)}' has no name", ""))
-        elif len(longest := max((node.name, *node.synonyms), key=len)) > _LONGEST_NAME:
+        elif len(longest := max((node.name, *node.synonyms), key=len)) > LONGEST_NAME:
             found.append(("name", f"node '{_short(node.id)}' has a name of {len(longest):,} characters", ""))
         for axis, extent in node.attributes.get("coverage", {}).items():
             if axis not in AXES:
