@@ -29,13 +29,10 @@ tiny: setup      ## rebuild the bundled policy from random weights
 	rm -rf build/tiny
 	$(BIN)/python -m bbflow.cli.commands.build_tiny architecture bbflow/policies/tiny
 	$(BIN)/bbflow fit --config recipes/tiny.yaml --trainer.default_root_dir=build/tiny
-	rm -rf build/tiny/stage-1 && cp -r bbflow/policies/tiny build/tiny/stage-1
-	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 build/tiny/stage-1
-	$(BIN)/bbflow fit --config recipes/tiny-2.yaml --trainer.default_root_dir=build/tiny
-	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny-2/version_0 bbflow/policies/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 bbflow/policies/tiny
 	$(BIN)/bbflow generate --config recipes/grpo.yaml --out build/tiny/data
 	$(BIN)/bbflow evaluate --policy tiny --data build/tiny/data/test.parquet --out build/tiny/scores --max_new_tokens 72
-	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny-2/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
 
 test: setup      ## the tests that need neither minutes nor a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile

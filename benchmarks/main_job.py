@@ -34,7 +34,7 @@ def main(*seeds: int) -> None:
             limit = str(timedelta(seconds=round(grpo["cost"]["training_seconds"])))
             days = f"00:0{limit}" if limit[1] == ":" else f"00:{limit}"  # Lightning wants DD:HH:MM:SS
             same = [
-                "--data.init_args.train_size=2000",
+                "--data.init_args.train_size=6000",
                 "--trainer.max_steps=-1",
                 f"--trainer.max_time={days}",
                 "--model.init_args.optimizer.schedule=constant",

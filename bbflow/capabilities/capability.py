@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
+from bbflow.rewards.learned import LearnedReward
+
+if TYPE_CHECKING:
+    from bbflow.policies.settings import PolicySettings
 
 _Scorer = Callable[[Sequence[Example], Sequence[str]], list[Score]]
 
@@ -50,7 +55,16 @@ class Capability:
             found.append(Problem(f"weight must be 0 or more, not {self.weight}", f"{where}.weight"))
         if not 0 <= self.margin < 1:
             found.append(Problem(f"margin must lie in [0, 1), not {self.margin}", f"{where}.margin"))
-        return found
+        return found + [problem for key, scorer in self.scorers(where) for problem in scorer.problems(key)]
+
+    def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
+        """Lists what is wrong between a learned reward and the policy that it would judge."""
+        return [p for key, scorer in self.scorers(where) if isinstance(scorer, LearnedReward) for p in scorer.policy_problems(policy, key)]
+
+    def scorers(self, where: str) -> list[tuple[str, Reward]]:
+        """Metric and rewards, each with its key in the recipe."""
+        keyed = [(f"{where}.metric", self.metric), *((f"{where}.rewards.{name}", reward) for name, reward in self.rewards.items())]
+        return [(f"{key}.init_args", scorer) for key, scorer in keyed]
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
         """Hands the graph to the metric and the rewards."""

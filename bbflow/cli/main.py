@@ -35,6 +35,8 @@ COMMANDS = {
     "generate": Command("bbflow.cli.commands.generate:generate", "write the examples of a recipe as Parquet, with card and receipt"),
     "contracts validate": Command("bbflow.cli.commands.contracts:validate", "check a file of examples against a data contract"),
     "graph info": Command("bbflow.cli.commands.graph:info", "count what a knowledge graph holds"),
+    "graph validate": Command("bbflow.cli.commands.graph:validate", "check a knowledge graph against the ontology, violation by violation"),
+    "graph review": Command("bbflow.cli.commands.graph_review:review", "write a review sheet for a clinician, and read it back"),
     "evaluate": Command("bbflow.cli.commands.evaluate:evaluate", "score a policy, and certify it against a baseline"),
     "schema": Command("bbflow.cli.commands.schema:schema", "print the JSON Schema of a file format", positional=True),
 }

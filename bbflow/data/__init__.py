@@ -1,5 +1,6 @@
-"""Data: the LightningDataModule that makes, checks, caches and loads examples, and the files they are kept in."""
+"""Data: the LightningDataModules that make, check, cache and load examples and preference pairs, and the files they are kept in."""
 
 from bbflow.data.datamodule import KnowledgeGraphData
+from bbflow.data.preferences import PreferenceData
 
-__all__ = ["KnowledgeGraphData"]
+__all__ = ["KnowledgeGraphData", "PreferenceData"]

@@ -21,7 +21,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
 from bbflow.synthesis.generate import Generated, generate
-from bbflow.synthesis.rendering import Wording
+from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class KnowledgeGraphData(LightningDataModule):
         test_size: Number of test examples.
         batch_size: Examples (prompts) of one training batch on one device.
         seed: Of the training examples; validation and test do not depend on it.
-        wording: Which of the training template families are used: all of them, or the base ones alone.
+        stage: Which training questions: "pretraining" takes some, in the base wordings; "alignment" takes the others, which a policy
+            pretrained so has never been asked, in all wordings; "all" takes both.
         cache_dir: Where examples are kept.
         num_workers: Processes that collate batches.
     """
@@ -61,7 +62,7 @@ class KnowledgeGraphData(LightningDataModule):
         test_size: int = 1200,
         batch_size: int = 16,
         seed: int = 0,
-        wording: Wording = "all",
+        stage: Stage = "all",
         cache_dir: str = ".cache/bbflow",
         num_workers: int = 0,
     ) -> None:
@@ -73,7 +74,7 @@ class KnowledgeGraphData(LightningDataModule):
         self._task_settings = {n: [type(t).__module__, type(t).__qualname__, _settings(t)] for n, t in self.tasks.items()}
         self.mix = mix or {}
         self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
-        self.batch_size, self.seed, self.wording = batch_size, seed, wording
+        self.batch_size, self.seed, self.stage = batch_size, seed, stage
         self.cache_dir, self.num_workers = Path(cache_dir), num_workers
         self._graph: KnowledgeGraph | None = None
         self.splits: dict[Split, list[Example]] = {}
@@ -122,7 +123,7 @@ class KnowledgeGraphData(LightningDataModule):
                 "mix": self.mix,
                 "sizes": self.sizes,
                 "seed": self.seed,
-                "wording": self.wording,
+                "stage": self.stage,
             }
         )
 
@@ -166,7 +167,7 @@ class KnowledgeGraphData(LightningDataModule):
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
         with progress_bar("generating examples", sum(self.sizes.values())) as advance:
-            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.wording)
+            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage)
         empty = [split for split in SPLITS if not made.examples[split]]
         if empty:
             raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
@@ -219,10 +220,13 @@ class KnowledgeGraphData(LightningDataModule):
         module: Any = self.trainer.lightning_module if self.trainer is not None else None
         collate = getattr(module, "collate", list)
         examples = self.splits[split]
-        sampler = LengthGroupedSampler([len(e.prompt) + len(e.response) for e in examples], self.batch_size) if shuffle else None
+        # Batches of like length are batches of like tasks: good for a module that pads, bad for one that compares capabilities.
+        grouped = shuffle and getattr(module, "groups_lengths", False)
+        sampler = LengthGroupedSampler([len(e.prompt) + len(e.response) for e in examples], self.batch_size) if grouped else None
         return DataLoader(
             examples,  # type: ignore[arg-type]
             batch_size=self.batch_size,
+            shuffle=shuffle and not grouped,
             sampler=sampler,
             drop_last=shuffle and len(examples) >= self.batch_size,
             collate_fn=collate,

@@ -127,20 +127,21 @@ def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers that enclose a range.
+    """Round numbers that enclose a range; one too narrow to be labelled counts as a point.
 
     >>> nice_ticks(0.0, 1.0)
     [0.0, 0.25, 0.5, 0.75, 1.0]
     >>> nice_ticks(3.1, 3.1)
     [3.0, 3.25, 3.5, 3.75, 4.0]
     """
-    if high <= low:
+    if high - low <= 1e-6 * max(1.0, abs(low), abs(high)):
         low, high = math.floor(low), math.floor(low) + 1
     rough = (high - low) / count
     unit = 10 ** math.floor(math.log10(rough))
     step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(step * i, 10) for i in range(first, last + 1)]
+    digits = 3 - math.floor(math.log10(step))  # no more than the step needs: 0.3, not 0.30000000000000004
+    return [round(step * i, digits) for i in range(first, last + 1)]
 
 
 def smoothed(values: Sequence[float], weight: float = 0.8) -> list[float]:

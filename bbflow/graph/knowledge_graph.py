@@ -9,19 +9,19 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 
-from bbflow.errors import InputError, Problem, did_you_mean
-from bbflow.graph.ontology import AXES, KINDS, PREDICATES, RISK_AXIS, is_curie
+from bbflow.graph.ontology import PREDICATES, RISK_AXIS
+from bbflow.graph.validation import GraphError, violations
 from bbflow.records import Triple
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A thing that medicine speaks of. `attributes` holds `risk`, `coverage`, `value`, `unit` and what else a source gives."""
 
@@ -32,7 +32,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Edge:
     """A fact with its source; `verified` says whether a clinician or a data set vouches for it."""
 
@@ -68,10 +68,11 @@ class KnowledgeGraph:
         version: Version of its contents.
         salt: Mixed into the hash that assigns splits; changes the splits, never the items.
         about: One paragraph for cards and reports, licence and disclaimer included.
-        places: Node id or triple to `file:line`, for messages; optional.
+        node_places: `file:line` of each node, for messages; optional.
+        edge_places: `file:line` of each edge, for messages; optional.
 
     Raises:
-        InputError: The graph breaks the ontology; every violation is listed with its place.
+        GraphError: The graph breaks the ontology; every violation is listed with its place.
     """
 
     def __init__(
@@ -82,30 +83,37 @@ class KnowledgeGraph:
         version: str = "0",
         salt: str = "",
         about: Mapping[str, Any] | None = None,
-        places: Mapping[Any, str] | None = None,
+        node_places: Sequence[str] = (),
+        edge_places: Sequence[str] = (),
     ) -> None:
         self.name, self.version, self.salt, self.about = name, version, salt or name, dict(about or {})
         nodes, edges = list(nodes), list(edges)
-        problems = list(violations(nodes, edges, places or {}))
-        if problems:
-            raise InputError(*problems)
-        self.networkx = nx.MultiDiGraph(name=name)
+        found = list(violations(nodes, edges, node_places, edge_places))
+        if found:
+            raise GraphError((), found)
         self._nodes = {node.id: node for node in nodes}
         self._edges: dict[Triple, Edge] = {}
         self._objects: dict[tuple[str, str], list[str]] = {}
         self._subjects: dict[tuple[str, str], list[str]] = {}
-        for node in nodes:
-            self.networkx.add_node(node.id, kind=node.kind, name=node.name, synonyms=list(node.synonyms), **node.attributes)
         for edge in edges:
-            more = {"source": edge.source, "verified": edge.verified, **edge.attributes}
-            self.networkx.add_edge(edge.subject, edge.object, key=edge.predicate, **more)
-            self._edges[edge.triple] = edge
-            ends = [(edge.subject, edge.object)]
-            if PREDICATES[edge.predicate].symmetric:
-                ends.append((edge.object, edge.subject))
-            for subject, obj in ends:
-                self._objects.setdefault((subject, edge.predicate), []).append(obj)
-                self._subjects.setdefault((edge.predicate, obj), []).append(subject)
+            subject, predicate, obj = triple = edge.triple
+            self._edges[triple] = edge
+            self._objects.setdefault((subject, predicate), []).append(obj)
+            self._subjects.setdefault((predicate, obj), []).append(subject)
+            if PREDICATES[predicate].symmetric:
+                self._objects.setdefault((obj, predicate), []).append(subject)
+                self._subjects.setdefault((predicate, subject), []).append(obj)
+
+    @cached_property
+    def networkx(self) -> nx.MultiDiGraph:
+        """The graph for networkx: predicates are edge keys, everything else attributes; built when first asked for."""
+        graph = nx.MultiDiGraph(name=self.name)
+        for node in self._nodes.values():
+            graph.add_node(node.id, **{**node.attributes, "kind": node.kind, "name": node.name, "synonyms": list(node.synonyms)})
+        for edge in self._edges.values():
+            more = {**edge.attributes, "source": edge.source, "verified": edge.verified}
+            graph.add_edges_from([(edge.subject, edge.object, edge.predicate, more)])
+        return graph
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -188,50 +196,3 @@ class KnowledgeGraph:
             "nodes": dict(Counter(n.kind for n in self._nodes.values()).most_common()),
             "edges": dict(Counter(e.predicate for e in self._edges.values()).most_common()),
         }
-
-
-def violations(nodes: list[Node], edges: list[Edge], places: Mapping[Any, str]) -> Iterator[Problem]:
-    """Lists what breaks the ontology: identifiers, kinds, dangling ends, domain and range, duplicates, sources, cycles."""
-    by_id: dict[str, Node] = {}
-    for node in nodes:
-        where = places.get(node.id, "")
-        if not is_curie(node.id):
-            yield Problem(f"node id '{node.id}' is not a CURIE", where, "write prefix:local_name")
-        if node.kind not in KINDS:
-            yield Problem(f"node '{node.id}' has unknown kind '{node.kind}'", where, did_you_mean(node.kind, KINDS))
-        if node.id in by_id:
-            yield Problem(f"node '{node.id}' is defined twice", where)
-        if not node.name.strip():
-            yield Problem(f"node '{node.id}' has no name", where)
-        for axis in node.attributes.get("coverage", {}):
-            if axis not in AXES:
-                yield Problem(f"node '{node.id}' declares coverage of unknown axis '{axis}'", where, did_you_mean(axis, AXES))
-        by_id[node.id] = node
-    seen: set[Triple] = set()
-    for edge in edges:
-        where = places.get(edge.triple, "")
-        said = f"edge {edge.subject} {edge.predicate} {edge.object}"
-        predicate = PREDICATES.get(edge.predicate)
-        if predicate is None:
-            yield Problem(f"{said}: unknown predicate '{edge.predicate}'", where, did_you_mean(edge.predicate, PREDICATES))
-        if not edge.source:
-            yield Problem(f"{said} has no source", where)
-        for end, role, kinds in (
-            (edge.subject, "subject", predicate.domain if predicate else ()),
-            (edge.object, "object", predicate.range if predicate else ()),
-        ):
-            if end not in by_id:
-                yield Problem(f"{said} dangles: there is no node '{end}'", where, did_you_mean(end, by_id))
-            elif kinds and by_id[end].kind not in kinds:
-                yield Problem(f"{said}: the {role} is a {by_id[end].kind}, not a {' or '.join(kinds)}", where)
-        mirror = (edge.object, edge.predicate, edge.subject) if predicate and predicate.symmetric else edge.triple
-        if edge.triple in seen or mirror in seen:
-            yield Problem(f"{said} stands twice", where)
-        seen.add(edge.triple)
-    for subject, predicate_name, obj in seen:
-        if predicate_name == "treats" and (subject, "contraindicated_in", obj) in seen:
-            yield Problem(f"{subject} both treats and is contraindicated in {obj}", places.get((subject, "treats", obj), ""))
-    hierarchy = nx.DiGraph((s, o) for s, p, o in seen if p == "subclass_of")
-    if not nx.is_directed_acyclic_graph(hierarchy):
-        cycle = " -> ".join(s for s, _ in nx.find_cycle(hierarchy))
-        yield Problem(f"subclass_of runs in a circle: {cycle}")

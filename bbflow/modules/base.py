@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -36,8 +36,11 @@ class PolicyModule(LightningModule):
     Attributes:
         policy: Model and tokenizer; None until `configure_model`.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
+        groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
+            tasks: what compares capabilities within a batch leaves it off.
     """
 
+    groups_lengths: ClassVar[bool] = False
     policy: Policy | None
     scores: pd.DataFrame | None
 
@@ -71,6 +74,7 @@ class PolicyModule(LightningModule):
         """Lists what is wrong with the recipe, by itself and against the data module; loads nothing."""
         found = self.policy_settings.problems(f"{WHERE}.policy") + self.optimizer_settings.problems(f"{WHERE}.optimizer")
         tasks = getattr(data, "tasks", None)
+        found += [p for name, c in self.capabilities.items() for p in c.policy_problems(self.policy_settings, f"{WHERE}.capabilities.{name}")]
         if tasks is not None:
             return found + capability_problems(self.capabilities, tasks, f"{WHERE}.capabilities")
         return found + [p for name, c in self.capabilities.items() for p in c.problems(f"{WHERE}.capabilities.{name}")]

@@ -31,6 +31,8 @@ class SFT(PolicyModule):
         evaluation_batch_size: Prompts decoded together at evaluation.
     """
 
+    groups_lengths = True
+
     def __init__(
         self,
         policy: PolicySettings,

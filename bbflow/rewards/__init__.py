@@ -1,9 +1,17 @@
 """Rewards: pure functions from records and completions to scores in [0, 1]."""
 
 from bbflow.rewards.base import Reward, Score
+from bbflow.rewards.grounding import GroundedCitations
 from bbflow.rewards.instruction import ConstraintReward, FollowsInstructions
-from bbflow.rewards.knowledge import CorrectAnswer
-from bbflow.rewards.reasoning import ChainReward, ReasonedAnswer
-from bbflow.rewards.safety import SafeChoice
+from bbflow.rewards.knowledge import CorrectAnswer, PartialAnswer
+from bbflow.rewards.learned import LearnedReward
+from bbflow.rewards.reasoning import ChainReward, ConnectedReasoning, ReasonedAnswer
+from bbflow.rewards.safety import AppropriateRefusal, SafeAdvice, SafeChoice
+from bbflow.rewards.shaping import AnswerFormat, NoRepetition, NotOverlong
+from bbflow.rewards.workflow import RedFlagHandled, WorkflowSteps
 
-__all__ = ["ChainReward", "ConstraintReward", "CorrectAnswer", "FollowsInstructions", "ReasonedAnswer", "Reward", "SafeChoice", "Score"]
+__all__ = [
+    "AnswerFormat", "AppropriateRefusal", "ChainReward", "ConnectedReasoning", "ConstraintReward", "CorrectAnswer", "FollowsInstructions",
+    "GroundedCitations", "LearnedReward", "NoRepetition", "NotOverlong", "PartialAnswer", "ReasonedAnswer", "RedFlagHandled", "Reward",
+    "SafeAdvice", "SafeChoice", "Score", "WorkflowSteps",
+]  # fmt: skip

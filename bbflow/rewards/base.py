@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 
@@ -23,6 +24,10 @@ class Reward(ABC):
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what can be told wrong with the reward before anything is loaded; `where` is its key in the recipe."""
+        return []
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:  # noqa: B027 (optional)
         """Receives the graph once, before the first call; most rewards need nothing."""

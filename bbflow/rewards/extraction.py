@@ -12,6 +12,11 @@ _LETTERED = re.compile(r"\(?([A-Ha-h])\)?(?:[).:]\s*(.*)|\s*)$")
 LETTER_ONLY = "answer:letter"
 
 
+def marked(completion: str) -> bool:
+    """Tells whether an `Answer:` stands in a completion."""
+    return _ANSWER.search(completion) is not None
+
+
 def final_answers(completion: str) -> list[str]:
     """Returns what stands after each `Answer:`, up to the end of the sentence or line; the whole text where none stands.
 
@@ -54,6 +59,20 @@ def mentioned_option(example: Example, completion: str) -> int | None:
             found.append(i)
             text = text.replace(f" {fold(option)} ", " ")
     return found[0] if len(found) == 1 else None
+
+
+def gives_one_answer(example: Example, completion: str) -> bool:
+    """Tells whether a completion ends in one answer after a mark, right or wrong: with options one of them, else any one text.
+
+    >>> from bbflow.rewards.worked import CHOICE
+    >>> [gives_one_answer(CHOICE, text) for text in ("Answer: B", "Answer: B. Answer: A", "amlodipine", "Answer: all of them")]
+    [True, False, False, False]
+    """
+    if not marked(completion):
+        return False
+    if example.options is not None:
+        return chosen_option(example, completion) is not None
+    return len({fold(text) for text in final_answers(completion)} - {""}) == 1
 
 
 def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:

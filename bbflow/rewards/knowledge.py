@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
 from bbflow.errors import InputError, Problem
-from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.extraction import LETTER_ONLY, chosen_option, mentioned_option, mentions
+from bbflow.rewards.extraction import LETTER_ONLY, chosen_option, final_answers, marked, mentioned_option, mentions
+from bbflow.rewards.quantities import DECISIONS, Quantity, decision, single_quantity
 
 
 class GraphReward(Reward):
@@ -29,19 +31,36 @@ class GraphReward(Reward):
 
 
 class CorrectAnswer(GraphReward):
-    """1 where the answer is right, else 0.
+    """1 where the answer is right, else 0. Range: 0 or 1; never abstains.
 
     A question with options wants the right one, by letter or text. An open question wants as many right names as its proof
-    has answers, and not a single wrong one; the entity that the question itself names counts neither way.
+    has answers, and not a single wrong one; the entity that the question itself names counts neither way. A gold that is no name of the
+    graph is a decision (yes, no, maybe), an amount, whatever its unit, or else a text. Two different answers are wrong.
 
-    | question | completion | score |
-    |---|---|---|
-    | options warfarin, aspirin; gold aspirin | `Answer: aspirin` | 1 |
-    | the same | `Answer: B` | 1 |
-    | the same | `Answer: A) aspirin` | 0 |
-    | the same | `Answer: aspirin. Answer: warfarin` | 0 |
-    | name one drug for gout | `allopurinol` | 1 |
-    | the same | `allopurinol, aspirin` | 0 |
+    >>> from bbflow.rewards.worked import CHOICE, DECISION, DOSE, OPEN, table
+    >>> table(CorrectAnswer(), CHOICE, ["Answer: amlodipine", "Answer: B", "Answer: A) amlodipine", "Answer: B. Answer: A"])
+    | completion | score |
+    |---|---|
+    | `Answer: amlodipine` | 1 |
+    | `Answer: B` | 1 |
+    | `Answer: A) amlodipine` | 0 |
+    | `Answer: B. Answer: A` | 0 |
+    >>> table(CorrectAnswer(), OPEN, ["Advil for osteoarthritis", "aspirin, warfarin"])
+    | completion | score |
+    |---|---|
+    | `Advil for osteoarthritis` | 1 |
+    | `aspirin, warfarin` | 0 |
+    >>> table(CorrectAnswer(), DOSE, ["10 mg/kg times 20 kg. Answer: 0.2 g", "Answer: 200 g", "Answer: 200 mg. Answer: 300 mg"])
+    | completion | score |
+    |---|---|
+    | `10 mg/kg times 20 kg. Answer: 0.2 g` | 1 |
+    | `Answer: 200 g` | 0 |
+    | `Answer: 200 mg. Answer: 300 mg` | 0 |
+    >>> table(CorrectAnswer(), DECISION, ["Answer: Maybe.", "yes or maybe"])
+    | completion | score |
+    |---|---|
+    | `Answer: Maybe.` | 1 |
+    | `yes or maybe` | 0 |
     """
 
     requires: ClassVar[tuple[str, ...]] = ("answer",)
@@ -55,11 +74,76 @@ class CorrectAnswer(GraphReward):
         if example.options is not None:
             index = chosen_option(example, completion) if not _is_free_form(example) else mentioned_option(example, completion)
             return index is not None and example.options[index] == example.answer
-        right = {self.graph.resolve(name) for name in (example.accepted or [example.answer])}
+        golds = example.accepted or [example.answer]
+        right = {self.graph.resolve(name) for name in golds}
+        if right == {None}:
+            return _states(example, golds, completion)
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
+        if marked(completion) and not right.intersection(n for text in final_answers(completion) for n in mentions(self.graph, text)):
+            return False  # named in the reasoning, and not given as the answer
         return len(set(named)) == len(named) == wanted and right.issuperset(named)
+
+
+class PartialAnswer(CorrectAnswer):
+    """Partial credit: F1 of the names given against the names wanted. Range: [0, 1]; abstains where options are offered.
+
+    For owners who ask for it: `CorrectAnswer` pays for a whole answer alone. Naming more than was asked for divides the score by
+    the excess, twice as many names are worth nothing, and where one name is wanted there is no part of it.
+
+    >>> from bbflow.rewards.worked import LISTED, table
+    >>> everything = "aspirin, ibuprofen, warfarin, amlodipine"
+    >>> table(PartialAnswer(), LISTED, ["aspirin, ibuprofen", "aspirin", "aspirin, warfarin", everything, ""])
+    | completion | score |
+    |---|---|
+    | `aspirin, ibuprofen` | 1 |
+    | `aspirin` | 0.667 |
+    | `aspirin, warfarin` | 0.5 |
+    | `aspirin, ibuprofen, warfarin, amlodipine` | 0 |
+    | (nothing) | 0 |
+    """
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        pairs = zip(examples, completions, strict=True)
+        return [self._f1(example, text) if example.options is None else None for example, text in pairs]
+
+    def _f1(self, example: Example, completion: str) -> float:
+        right = {self.graph.resolve(name) for name in (example.accepted or [example.answer])}
+        if right == {None}:
+            return float(self.is_right(example, completion))
+        asked = {node for node in example.entities[:1] if node not in right}
+        named = [node for node in mentions(self.graph, completion) if node not in asked]
+        wanted = len(example.edges) if len(example.accepted) > 1 else 1
+        hits = min(len(right.intersection(named)), wanted)
+        if not hits or len(named) >= 2 * wanted > 2:  # listing everything is no partial answer
+            return 0.0
+        if wanted == 1:
+            return float(self.is_right(example, completion))
+        precision, recall = hits / len(named), hits / wanted
+        return 2 * precision * recall / (precision + recall) / max(1.0, len(named) / wanted)
+
+
+def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
+    """Tells whether a completion states a gold that is no name of the graph: a decision, an amount, or a text."""
+    if not any(gold.strip() for gold in golds):
+        raise InputError(Problem("the record has no answer to compare with", f"example {example.example_id}: answer"))
+    said = final_answers(completion)
+    folded = {fold(gold) for gold in golds}
+    if folded <= set(DECISIONS):
+        found = {decision(text) for text in said}
+        return len(found) == 1 and found <= folded
+    wanted = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
+    if wanted:
+        stated = [single_quantity(text) for text in said]
+        return any(all(amount is not None and amount.equals(gold) for amount in stated) for gold in wanted)
+    return len({fold(text) for text in said}) == 1 and fold(said[0]) in folded and fold(said[0]) != ""
+
+
+def _whole_amount(gold: str) -> Quantity | None:
+    """Returns the amount that a gold is; None where it is a text, perhaps with a number in it."""
+    return single_quantity(gold) if re.match(r"\s*[-+\u2212]?[\d.]", gold) else None
 
 
 def _is_free_form(example: Example) -> bool:

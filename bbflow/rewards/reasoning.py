@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
+from bbflow.rewards.extraction import gives_one_answer, mentions
 from bbflow.rewards.knowledge import CorrectAnswer, GraphReward
 from bbflow.synthesis.statements import read
 
@@ -19,17 +20,22 @@ def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
 
 
 class ChainReward(GraphReward):
-    """Share of the proof that is stated, times the share of statements that belong to the proof; abstains without a proof.
+    """Share of the proof that is stated, times the share of statements that belong to the proof. Range: [0, 1]; abstains without a proof.
 
     The proof is that of the record, each edge in either direction of reading. Statements that are no edge, repeat, or lead
     elsewhere lower the second factor, so naming many facts does not pay.
 
-    | proof | reasoning | score |
-    |---|---|---|
-    | a treats b, b is diagnosed by c | both | 1 |
-    | the same | the first alone | 0.5 |
-    | the same | both, and two more | 0.5 |
-    | the same | none | 0 |
+    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
+    >>> more = "aspirin treats osteoarthritis. warfarin treats hypertension."
+    >>> table(ChainReward(), MULTI_HOP, [f"{s} Answer: A" for s in (f"{one} {two}", one, f"{one} {two} {more}")] + ["Answer: A"])
+    | completion | score |
+    |---|---|
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
+    | `propranolol is contraindicated in asthma. Answer: A` | 0.5 |
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. aspirin treats osteoarthritis. warfarin treats
+       hypertension. Answer: A` | 0.5 |
+    | `Answer: A` | 0 |
     """
 
     requires: ClassVar[tuple[str, ...]] = ("edges",)
@@ -39,14 +45,24 @@ class ChainReward(GraphReward):
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:
-        proof = {_canonical(edge) for edge in example.edges}
+        proof = {canonical(edge) for edge in example.edges}
         stated = asserted(self, completion)
-        hits = proof.intersection(_canonical(edge) for edge in stated if edge is not None)
+        hits = proof.intersection(canonical(edge) for edge in stated if edge is not None)
         return len(hits) / len(proof) * len(hits) / len(stated) if stated else 0.0
 
 
 class ReasonedAnswer(GraphReward):
-    """1 where the answer is right, the whole proof is stated, and everything stated is an edge of the graph; else 0."""
+    """1 where the answer is right, the whole proof is stated, and everything stated is an edge of the graph; else 0. Never abstains.
+
+    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> proof = "propranolol is contraindicated in asthma. asthma is diagnosed by spirometry."
+    >>> table(ReasonedAnswer(), MULTI_HOP, [f"{proof} Answer: A", f"{proof} Answer: B", "Answer: A"])
+    | completion | score |
+    |---|---|
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: B` | 0 |
+    | `Answer: A` | 0 |
+    """
 
     requires: ClassVar[tuple[str, ...]] = ("answer", "edges")
 
@@ -64,10 +80,72 @@ class ReasonedAnswer(GraphReward):
         stated = asserted(self, completion)
         if not self.answer.is_right(example, completion) or any(t is None or not self.graph.has(*t) for t in stated):
             return False
-        return {_canonical(edge) for edge in example.edges} <= {_canonical(edge) for edge in stated if edge is not None}
+        return {canonical(edge) for edge in example.edges} <= {canonical(edge) for edge in stated if edge is not None}
 
 
-def _canonical(edge: Triple) -> Triple:
+class ConnectedReasoning(GraphReward):
+    """Does a chain of true statements lead from the question to the answer? Any proof counts, not the record's alone. Range: [0, 1].
+
+    Statements that are edges make up a graph of their own. The part of it that holds the right answer and something that the question
+    names is the chain; where there is none the score is 0. Else it is coverage times precision: coverage is the share of what the record's
+    proof adds to the question that the chain reaches (what stands in the prompt does not count; where all of it does, the proof's edges
+    count); precision is the share of the statements, repeats and falsehoods included, that belong to the chain, so stuffing does not pay.
+    A completion without one single final answer has no chain. Abstains without a proof.
+
+    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
+    >>> table(ConnectedReasoning(), MULTI_HOP, [f"{one} {two} Answer: A", f"{one} {two} {two} Answer: A", f"{two} Answer: A", "Answer: A"])
+    | completion | score |
+    |---|---|
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. asthma is diagnosed by spirometry. Answer: A` | 0.667 |
+    | `asthma is diagnosed by spirometry. Answer: A` | 0 |
+    | `Answer: A` | 0 |
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("answer", "edges", "entities")
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
+
+    def _score(self, example: Example, completion: str) -> float:
+        stated = asserted(self, completion)
+        if not stated or not gives_one_answer(example, completion):
+            return 0.0
+        true = {canonical(edge) for edge in stated if edge is not None and self.graph.has(*edge)}
+        answer = self.graph.resolve(example.answer)
+        question = set(mentions(self.graph, _question(example))) - {answer}
+        chain = _component(true, answer if answer is not None else next(iter(question & _ends(example.edges)), None))
+        if not chain or not _ends(chain) & question:
+            return 0.0
+        added = _ends(example.edges) - set(mentions(self.graph, example.prompt))
+        proof = {canonical(edge) for edge in example.edges}
+        coverage = len(added & _ends(chain)) / len(added) if added else len(proof & chain) / len(proof)
+        return coverage * len(chain) / len(stated)
+
+
+def _question(example: Example) -> str:
+    """The question without its options, which are no part of what the chain may start from."""
+    names = {option.casefold() for option in example.options or ()}
+    lines = [line for line in example.prompt.splitlines() if line.partition(")")[2].strip().casefold() not in names]
+    return "\n".join(lines)
+
+
+def _component(edges: set[Triple], node: str | None) -> set[Triple]:
+    """Edges that hang together with a node."""
+    reached, chain = {node}, set[Triple]()
+    while new := {edge for edge in edges - chain if edge[0] in reached or edge[2] in reached}:
+        chain |= new
+        reached |= _ends(new)
+    return chain
+
+
+def _ends(edges: Iterable[Triple]) -> set[str]:
+    return {node for subject, _, obj in edges for node in (subject, obj)}
+
+
+def canonical(edge: Triple) -> Triple:
     """One spelling for both directions of a symmetric edge."""
     subject, predicate, obj = edge
     first, second = sorted((subject, obj)) if PREDICATES[predicate].symmetric else (subject, obj)

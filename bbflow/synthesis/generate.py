@@ -17,9 +17,9 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
 from bbflow.synthesis.items import NO, YES
-from bbflow.synthesis.rendering import Renderer, Wording
+from bbflow.synthesis.rendering import Renderer
 from bbflow.synthesis.solver import objections
-from bbflow.synthesis.splits import FRACTIONS, item_split
+from bbflow.synthesis.splits import FRACTIONS, PRETRAINING, Stage, in_stage, item_split
 from bbflow.synthesis.tasks.base import Task
 
 _PATIENCE = 60
@@ -60,7 +60,7 @@ def generate(
     seed: int,
     progress: Callable[[int], None] | None = None,
     workers: int = 1,
-    wording: Wording = "all",
+    stage: Stage = "all",
 ) -> Generated:
     """Makes examples.
 
@@ -72,7 +72,7 @@ def generate(
         seed: Of the train split.
         progress: Called with the number of new examples.
         workers: Processes; the examples are the same for any number of them.
-        wording: Which of the training template families are used.
+        stage: Which of the training questions and template families are used.
 
     Returns:
         The examples and what was dropped.
@@ -81,7 +81,7 @@ def generate(
     made = Generated({split: [] for split in SPLITS})
     streams: dict[Split, dict[str, list[Example]]] = {split: {} for split in SPLITS}
     wanted = [(split, name, count) for split in SPLITS for name, count in _counts(tasks, sizes.get(split, 0), mix, split).items()]
-    jobs = [(graph, tasks[name], split, count, seed if split == "train" else 0, wording) for split, name, count in wanted]
+    jobs = [(graph, tasks[name], split, count, seed if split == "train" else 0, stage) for split, name, count in wanted]
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         for (split, name, count), (examples, dropped) in zip(wanted, (pool.map if pool else map)(_stream, jobs), strict=True):
             streams[split][name] = examples
@@ -116,13 +116,15 @@ def _counts(tasks: Mapping[str, Task], size: int, mix: Mapping[str, float], spli
     return counts
 
 
-def _stream(job: tuple[KnowledgeGraph, Task, Split, int, int, Wording]) -> tuple[list[Example], Counter[tuple[str, str]]]:
+def _stream(job: tuple[KnowledgeGraph, Task, Split, int, int, Stage]) -> tuple[list[Example], Counter[tuple[str, str]]]:
     """Makes the examples of one task for one split; also counts why draws were dropped."""
-    graph, task, split, count, seed, wording = job
-    render = Renderer(graph, seed, wording)
+    graph, task, split, count, seed, stage = job
+    render = Renderer(graph, seed, varied=stage != "pretraining")
     examples: dict[str, Example] = {}
     dropped: Counter[tuple[str, str]] = Counter()
     fraction = dict(FRACTIONS)[split] if task.held_out else 1.0
+    if task.held_out and split == "train":
+        fraction *= {"all": 1.0, "pretraining": PRETRAINING, "alignment": 1 - PRETRAINING}[stage]
     for attempt in range(int(_PATIENCE * count / fraction)):
         if len(examples) == count:
             break
@@ -132,6 +134,8 @@ def _stream(job: tuple[KnowledgeGraph, Task, Split, int, int, Wording]) -> tuple
             reason = "the draw led nowhere"
         elif task.held_out and item_split(item, graph.salt) != split:
             reason = "belongs to another split"
+        elif task.held_out and split == "train" and not in_stage(item, graph.salt, stage):
+            reason = "belongs to another stage of training"
         elif item.identity in examples:
             reason = "duplicate"
         elif (objection := next(objections(graph, item), None)) is not None:

@@ -1,32 +1,52 @@
 """Turns symbolic items into text: a template family for the question, plain statements for the reasoning.
 
-Which families may be used depends on the split: no family of validation or test occurs in train.
+Which families may be used depends on the split: no family of validation or test occurs in train. Within a family,
+`[one|another]` offers wordings that mean the same.
 """
 
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import yaml
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Constraint, Example, Message, Patient, Provenance, Recommendation, Split
-from bbflow.synthesis.demands import LETTER, write_answer
-from bbflow.synthesis.items import NONE_OF_THESE, YES, Item, Walk
+from bbflow.synthesis.demands import LETTER, append, write_answer
+from bbflow.synthesis.items import NO, NONE_OF_THESE, YES, Item, Question, Walk
 from bbflow.synthesis.statements import state
 
 LETTERS = "ABCDEFGH"
-Wording = Literal["all", "base"]
 TEMPLATES = Path(__file__).with_name("templates.yaml")
+WORDINGS = Path(__file__).with_name("wordings")
+Wordings = Mapping[str, Mapping[str, list[str]]]
+"""Template families by kind of question and split."""
+
+_CHOICE = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 
 
 @cache
 def templates() -> dict[str, dict[str, list[str]]]:
-    """Returns the template families by kind of question and split."""
-    return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))
+    """Returns the template families by kind of question and split, those of every task family that ships."""
+    found = {}
+    for file in (TEMPLATES, *sorted(WORDINGS.glob("*.yaml"))):
+        found.update(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return found
+
+
+def expand(text: str, rng: random.Random) -> str:
+    """Picks one of each `[one|another]`, the innermost first.
+
+    >>> expand("[Which|What] drug [helps|is [given|used]]?", random.Random(0))
+    'What drug is given?'
+    """
+    while (match := _CHOICE.search(text)) is not None:
+        text = text[: match.start()] + rng.choice(match[1].split("|")) + text[match.end() :]
+    return text
 
 
 class Renderer:
@@ -35,11 +55,13 @@ class Renderer:
     Args:
         graph: Gives the names.
         seed: Goes into the provenance.
-        wording: Which families the train split uses: all, or the base ones, so that a later training can bring new wordings.
+        varied: Whether the train split uses the varied families besides the base ones.
+        wordings: Template families that a task brings, besides those that ship.
     """
 
-    def __init__(self, graph: KnowledgeGraph, seed: int, wording: Wording = "all") -> None:
-        self.graph, self.seed, self.wording = graph, seed, wording
+    def __init__(self, graph: KnowledgeGraph, seed: int, varied: bool = True, wordings: Wordings | None = None) -> None:
+        self.graph, self.seed, self.varied = graph, seed, varied
+        self.wordings: Wordings = {**templates(), **(wordings or {})}
 
     def __call__(self, item: Item, split: Split, rng: random.Random) -> Example:
         """Renders an item for a split."""
@@ -47,7 +69,7 @@ class Renderer:
         accepted = [self._name(node) for node in item.accepted] if item.options is None else []
         edges = list(item.edges)
         constraints = [_recorded(c) for c in item.constraints]
-        return Example(
+        example = Example(
             example_id=item.identity[:16],
             task=item.task,
             capabilities=list(item.capabilities),
@@ -60,7 +82,8 @@ class Renderer:
             recommended=self._recommended(item),
             entities=self._entities(item),
             edges=edges,
-            hops=len(item.query.steps) if isinstance(item.query, Walk) else 1,
+            workflow=list(item.workflow),
+            hops=len(item.query.steps) if isinstance(item.query, Walk) else getattr(item.query, "hops", 1),
             level=item.level,
             cluster=item.cluster,
             split=split,
@@ -70,19 +93,24 @@ class Renderer:
             ),
             accepted=accepted,
         )  # fmt: skip
+        if not item.evidence:
+            return example
+        from bbflow.synthesis.evidence import with_evidence
+
+        return with_evidence(self.graph, example, item.evidence)
 
     def _name(self, node: str) -> str:
         return self.graph.name_of(node) if node in self.graph else node
 
     def _choose(self, kind: str, split: Split, rng: random.Random) -> tuple[str, str]:
         """Draws a family of a kind; returns its text and its name."""
-        families = templates()[kind]
+        families = self.wordings[kind]
         place = split if split in families else "all"
         texts = families[place]
-        if place == "train" and self.wording == "all":
+        if place == "train" and self.varied:
             texts = texts + families.get("varied", [])
         i = rng.randrange(len(texts))
-        return texts[i], f"{kind}#{place}{i}"
+        return expand(texts[i], rng), f"{kind}#{place}{i}"
 
     def _question(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
         query = item.query
@@ -96,12 +124,16 @@ class Renderer:
             else:
                 text, family = self._choose(kind, split, rng)
                 text = text.format(x=x)
+        elif isinstance(query, Question):
+            text, family = self._choose(query.kind, split, rng)
+            patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
+            text = text.format(patient=patient, **query.slots(self.graph, item))
         else:
             x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
             text, family = self._choose(query.kind, split, rng)
             text = text.format(x=x, patient=self._patient(item.patient or Patient()))
         text = text[0].upper() + text[1:]
-        if (item.options is not None and item.options[0] in self.graph) or NONE_OF_THESE in (item.options or ()):
+        if item.options is not None and not {YES, NO}.issuperset(item.options):
             text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options or ()))
         demands = []
         for constraint in item.constraints:
@@ -119,7 +151,20 @@ class Renderer:
         text += f" with {' and '.join(has)}" if has else ""
         return text + (f" who takes {' and '.join(takes)}" if takes else "")
 
+    def _vignette(self, patient: Patient, split: Split, rng: random.Random) -> str:
+        """A patient in one of many phrasings, without the disease in question: what follows an article, such as `58-year-old man on aspirin`."""
+        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        takes = [self._name(node) for node in patient.get("medications", [])]
+        noun = {"female": "woman", "male": "man"}.get(str(patient.get("sex")), "adult")
+        text, _ = self._choose("vignette", split, rng)
+        more = self._choose("vignette/has", split, rng)[0].format(has=" and ".join(has)) if has else ""
+        more += self._choose("vignette/takes", split, rng)[0].format(takes=" and ".join(takes)) if takes else ""
+        return text.format(age=patient.get("age"), noun=noun, pregnant="pregnant " if patient.get("pregnant") else "", more=more)
+
     def _response(self, item: Item) -> str:
+        if isinstance(item.query, Question):
+            told = item.query.reasoning(self.graph, item) if item.chain else []
+            return append(" ".join([*told, f"Answer: {self._name(item.gold)}"]), item.constraints)
         if isinstance(item.query, Walk) and not item.query.steps:
             return " ".join(f"{state(self.graph, edge, item.query.start)}." for edge in item.edges)
         if item.constraints and item.options is None:
@@ -133,8 +178,8 @@ class Renderer:
         return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
 
     def _recommended(self, item: Item) -> list[Recommendation]:
-        if isinstance(item.query, Walk):
-            return []
+        if isinstance(item.query, (Walk, Question)):
+            return list(item.recommended)
         drug = item.query.candidates[0] if item.gold == YES else item.gold
         if drug not in self.graph:
             return []
@@ -142,7 +187,12 @@ class Renderer:
 
     def _entities(self, item: Item) -> list[str]:
         ends = [node for edge in item.edges for node in (edge[0], edge[2])]
-        asked = [item.query.start] if isinstance(item.query, Walk) else [item.query.disease, *item.query.context]
+        if isinstance(item.query, Walk):
+            asked = [item.query.start]
+        elif isinstance(item.query, Question):
+            asked = list(item.query.entities)
+        else:
+            asked = [item.query.disease, *item.query.context]
         everything = [*asked, *(item.options or ()), *ends]
         return [node for node in dict.fromkeys(everything) if node in self.graph]
 

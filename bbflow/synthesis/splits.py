@@ -2,14 +2,22 @@
 
 Closed-book tasks hold out questions, paths, option sets and template families; the facts themselves may be trained on as
 statements.
+
+The training questions are divided once more, by a hash of their own: some are for pretraining, and some are kept back for the
+alignment that follows, so that what is rewarded there is knowledge and not the memory of a question.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 from bbflow.records import Split
 from bbflow.synthesis.items import Item
+
+Stage = Literal["all", "pretraining", "alignment"]
+PRETRAINING = 0.65
+"""Share of the training questions that pretraining may ask."""
 
 FRACTIONS: tuple[tuple[Split, float], ...] = (("train", 0.7), ("validation", 0.1), ("test", 0.2))
 
@@ -24,7 +32,7 @@ def split_of(key: str, salt: str) -> Split:
     >>> split_of("a", "s") == split_of("a", "s")
     True
     """
-    place = int.from_bytes(hashlib.sha256(f"{salt}/{key}".encode()).digest()[:8], "big") / 2**64
+    place = _place(f"{salt}/{key}")
     for split, fraction in FRACTIONS:
         if place < fraction:
             return split
@@ -35,3 +43,13 @@ def split_of(key: str, salt: str) -> Split:
 def item_split(item: Item, salt: str) -> Split:
     """Returns the split of an item."""
     return split_of(item.question_key, salt)
+
+
+def in_stage(item: Item, salt: str, stage: Stage) -> bool:
+    """Tells whether a training question belongs to a stage of training; "all" takes every one."""
+    return stage == "all" or (_place(f"{salt}/stage/{item.question_key}") < PRETRAINING) == (stage == "pretraining")
+
+
+def _place(text: str) -> float:
+    """Maps a text evenly to [0, 1)."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

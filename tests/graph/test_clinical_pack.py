@@ -32,8 +32,7 @@ def test_size_of_the_pack() -> None:
 
 def test_no_node_stands_alone() -> None:
     for kind in GRAPH.counts()["nodes"]:
-        allowed = {"renal:g1"} if kind == "RenalFunction" else set()
-        assert {node.id for node in GRAPH.nodes(kind)} - set(connected(kind)) <= allowed
+        assert {node.id for node in GRAPH.nodes(kind)} == set(connected(kind))
 
 
 def test_every_axis_is_there() -> None:

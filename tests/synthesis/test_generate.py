@@ -126,10 +126,17 @@ def test_a_graph_without_the_edges_that_a_task_needs_is_refused() -> None:
     assert len(caught.value.problems) == 2
 
 
-def test_wording_chooses_among_the_training_families_alone() -> None:
+def test_alignment_asks_what_pretraining_never_asked() -> None:
     sizes = {"train": 200, "test": 60}
-    base, full = (generate(GRAPH, {"multi_hop": MultiHop()}, sizes, {}, 0, wording=w) for w in ("base", "all"))
-    families = lambda made: {e.provenance["template"].split("#")[1] for e in made.examples["train"]}  # noqa: E731
-    assert families(base) == {f"train{i}" for i in range(4)}
-    assert families(full) == {f"train{i}" for i in range(7)}
-    assert [e.prompt for e in base.examples["test"]] == [e.prompt for e in full.examples["test"]]
+    tasks = {"multi_hop": MultiHop(), "fact_recall": FactRecall(), "constrained_answer": ConstrainedAnswer()}
+    before, after, whole = (generate(GRAPH, tasks, sizes, {}, 0, stage=s) for s in ("pretraining", "alignment", "all"))
+    families = lambda made: {e.provenance["template"].split("#")[1] for e in made.examples["train"] if e.task == "multi_hop"}  # noqa: E731
+    assert families(before) == {f"train{i}" for i in range(4)}
+    assert families(after) == families(whole) == {f"train{i}" for i in range(7)}
+    asked = lambda made: {_question(e) for e in made.examples["train"]}  # noqa: E731
+    assert asked(before)
+    assert asked(after)
+    assert not asked(before) & asked(after)
+    assert asked(whole) & asked(before)
+    assert asked(whole) & asked(after)
+    assert [e.prompt for e in before.examples["test"]] == [e.prompt for e in after.examples["test"]]

@@ -141,7 +141,8 @@ exists so that recipes, tests and tutorials run in minutes on two CPU cores.
 
 Scores on the closed-book test split of `recipes/grpo.yaml` (synthetic graph, greedy decoding), measured by
 `bbflow evaluate --policy tiny`. The facts were trained on as statements; no question, path, option set or wording of the test
-split was. The null is the best of random text, random and constant answers, blanket refusal and options only; corrected is
+split was, nor any question that `recipes/grpo.yaml` trains on (its data have the stage `alignment`, these `pretraining`).
+The null is the best of random text, random and constant answers, blanket refusal and options only; corrected is
 max(0, (score - null) / (1 - null)).
 
 | capability | items | score | null | corrected |

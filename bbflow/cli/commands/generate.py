@@ -16,7 +16,7 @@ def generate(config: str, out: str, num: int | None = None, workers: int = 1, gr
         out: Folder to write; must not exist, or be empty.
         num: How many examples in all, divided over the splits as in the recipe; by default the recipe's sizes.
         workers: Processes; the examples are the same for any number of them.
-        graph: A graph file or folder to use instead of the recipe's.
+        graph: A graph file or folder, `clinical` or `hpo`, to use instead of the recipe's.
     """
     from rich.console import Console
     from rich.table import Table
@@ -25,7 +25,7 @@ def generate(config: str, out: str, num: int | None = None, workers: int = 1, gr
     from bbflow.data import KnowledgeGraphData
     from bbflow.data.cache import completed
     from bbflow.data.card import write_card
-    from bbflow.graph import GraphFile
+    from bbflow.graph import graph_source
     from bbflow.records import SPLITS
 
     folder = Path(out)
@@ -37,7 +37,7 @@ def generate(config: str, out: str, num: int | None = None, workers: int = 1, gr
     if not isinstance(data, KnowledgeGraphData):
         raise InputError(Problem(f"the data of this recipe are a {type(data).__name__}, not a KnowledgeGraphData", config))
     if graph is not None:
-        data.use_graph(GraphFile(graph))
+        data.use_graph(graph_source(graph))
     if num is not None:
         if num < len(SPLITS):
             raise InputError(Problem(f"num must be at least {len(SPLITS)}, one for each split, not {num}", "--num"))

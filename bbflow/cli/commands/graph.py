@@ -1,22 +1,29 @@
-"""`bbflow graph`: what a knowledge graph holds."""
+"""`bbflow graph`: what a knowledge graph holds, and whether it obeys the ontology."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from bbflow.graph import ClinicalPack, KnowledgeGraph, read_graph
+from bbflow.errors import InputError, Problem, Refused
+from bbflow.graph import KnowledgeGraph, graph_source
+from bbflow.graph.readers.draft import OnError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_SHOWN = 20
 
-def info(graph: str = "clinical", format: str | None = None) -> None:
+
+def info(graph: str = "clinical", format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> None:
     """Counts the nodes of a knowledge graph by kind and its edges by predicate, and tells where it comes from.
 
     Args:
-        graph: File or folder, or `clinical` for the graph that ships with bbflow.
-        format: How to read it (`yaml`, `node-link`); by default its contents decide.
+        graph: File or folder, `clinical` for the graph that ships with bbflow, or `hpo` for the Human Phenotype Ontology.
+        format: How to read it (`yaml`, `node-link`, `obo`, `hpo`, `table`, `umls`, `primekg`, `hetionet`, `biocypher`);
+            by default its contents decide.
+        mapping: What columns and words mean: a mapping that ships, or a YAML file.
+        on_error: `refuse`, or `skip` to leave out, and count, malformed rows and what breaks the ontology.
 
     Raises:
         InputError: The graph cannot be read or breaks the ontology; every violation is named with file and line.
@@ -24,33 +31,77 @@ def info(graph: str = "clinical", format: str | None = None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    loaded = load_graph(graph, format)
+    loaded = load_graph(graph, format, mapping, on_error)
     console.print(f"[bold]{loaded.name}[/bold] {loaded.version}", soft_wrap=True)
     console.print(f"sha256 {loaded.sha256}", soft_wrap=True)
     for key, value in loaded.about.items():
         if key not in ("name", "version", "salt") and isinstance(value, (str, int, float)):
             console.print(f"{key}: {' '.join(str(value).split())}", soft_wrap=True, markup=False)
     for title, counts in loaded.counts().items():
-        console.print(_table(title, counts))
+        console.print(_table(title, "predicate" if title == "edges" else "kind", counts))
+    for key, title in (("left_out", "rows left out on purpose"), ("skipped", "rows skipped, as --on_error=skip asks")):
+        reasons = loaded.about.get(key)
+        if isinstance(reasons, dict) and reasons:
+            console.print(_table(title, "reason", dict(Counter(reasons).most_common())))
     console.print("bbflow trains language models; it gives no medical advice.")
 
 
-def load_graph(graph: str, format: str | None = None) -> KnowledgeGraph:
-    """Reads the graph that a command line names: `clinical` for the pack, else a file or folder.
+def validate(graph: str, format: str | None = None, mapping: str | None = None) -> None:
+    """Checks a knowledge graph against the ontology, and lists every violation with file and line.
+
+    Ends 0 where there is none, 1 where the ontology refuses, 2 where the files are no graph: malformed rows, an edge to a
+    node that is not there, nothing in it.
+
+    Args:
+        graph: File or folder, `clinical` or `hpo`.
+        format: How to read it; by default its contents decide.
+        mapping: What columns and words mean: a mapping that ships, or a YAML file.
+
+    Raises:
+        InputError: The files are no graph.
+        Refused: It breaks the ontology.
+    """
+    from rich.console import Console
+
+    from bbflow.graph.validation import RULES, GraphError
+
+    console = Console(highlight=False)
+    try:
+        loaded = load_graph(graph, format, mapping)
+    except GraphError as error:
+        found = [*(("malformed", p) for p in error.malformed), *((v.rule, v.problem) for v in error.violations)]
+    else:
+        edges = sum(1 for _ in loaded.edges())
+        console.print(
+            f"{loaded.name} {loaded.version}: {len(loaded):,} nodes and {edges:,} edges obey all {len(RULES)} rules", soft_wrap=True
+        )
+        return
+    for rule, problem in found:
+        console.print(f"{rule}: {problem}", soft_wrap=True, markup=False)
+    counts = Counter(rule for rule, _ in found)
+    meaning = {"malformed": "every row can be read", **RULES}
+    console.print(_table("violations", "rule", {f"{rule} ({meaning[rule]})": count for rule, count in counts.most_common()}))
+    summary = f"{graph}: {len(found):,} violations of {len(counts)} rules, listed above"
+    if counts["malformed"] or counts["dangling"]:
+        first = [problem for rule, problem in found if rule in ("malformed", "dangling")]
+        raise InputError(*first[:_SHOWN], Problem(summary))
+    raise Refused(summary)
+
+
+def load_graph(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> KnowledgeGraph:
+    """Reads the graph that a command line names: `clinical` or `hpo`, else a file or folder.
 
     Raises:
         InputError: The graph cannot be read or breaks the ontology.
     """
-    if graph == "clinical" and format is None and not Path(graph).exists():
-        return ClinicalPack().load()
-    return read_graph(Path(graph), format)
+    return graph_source(graph, format, mapping, on_error).load()
 
 
-def _table(title: str, counts: dict[str, int]) -> Table:
+def _table(title: str, column: str, counts: dict[str, int]) -> Table:
     from rich.table import Table
 
     table = Table(title=f"{sum(counts.values())} {title}", title_justify="left")
-    table.add_column("predicate" if title == "edges" else "kind")
+    table.add_column(column)
     table.add_column("count", justify="right")
     for name, count in counts.items():
         table.add_row(name, str(count))

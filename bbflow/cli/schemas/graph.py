@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bbflow.graph.ontology import AXES, CURIE, KINDS, PREDICATES
+from bbflow.graph.validation import LONGEST_NAME
 
-_TEXT = {"type": "string", "minLength": 1}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 _ID = {"type": "string", "pattern": f"^{CURIE.pattern}$"}
 
 
@@ -29,25 +30,49 @@ def graph_schema() -> dict[str, Any]:
             },
         },
     }
-    source = {**_TEXT, "description": "package:name@version#row, or label:drug section for what was curated by hand"}
-    verified = {"type": "boolean", "default": False}
+    source = {
+        "type": "string",
+        "minLength": 1,
+        "description": "package:name@version#row, or label:drug section for what was curated by hand",
+    }
+    verified = {"type": "boolean", "default": False, "description": "a clinician or a data set vouches for it"}
+    qualifier = {
+        "type": "string",
+        "minLength": 1,
+        "description": "the condition under which it holds; resolves treats against contraindicated_in",
+    }
     listed = {
         "type": "array",
         "description": "[subject, predicate, object, source] and maybe a mapping of attributes",
-        "prefixItems": [_ID, predicate, _ID, source, {"type": "object"}],
+        "prefixItems": [_ID, predicate, _ID, source, {"type": "object", "properties": {"verified": verified, "qualifier": qualifier}}],
         "items": False,
         "minItems": 4,
     }
     spelled = {
         "type": "object",
         "required": ["subject", "predicate", "object", "source"],
-        "properties": {"subject": _ID, "predicate": predicate, "object": _ID, "source": source, "verified": verified},
+        "properties": {
+            "subject": _ID,
+            "predicate": predicate,
+            "object": _ID,
+            "source": source,
+            "verified": verified,
+            "qualifier": qualifier,
+        },
     }
     link = {
         "type": "object",
         "required": ["source", "target", "provenance"],
         "anyOf": [{"required": ["key"]}, {"required": ["predicate"]}],
-        "properties": {"source": _ID, "target": _ID, "key": predicate, "predicate": predicate, "provenance": source, "verified": verified},
+        "properties": {
+            "source": _ID,
+            "target": _ID,
+            "key": predicate,
+            "predicate": predicate,
+            "provenance": source,
+            "verified": verified,
+            "qualifier": qualifier,
+        },
     }
     head = {"name": _TEXT, "version": {"type": ["string", "number"]}, "salt": _TEXT}
     return {

@@ -1,1 +1,23 @@
-"""Graphs that ship with bbflow."""
+"""Graphs that ship with bbflow, or with a package that it can ask for; `PACKS` lists them by the name that `--graph` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bbflow.graph.packs.clinical import ClinicalPack
+from bbflow.graph.packs.hpo import HumanPhenotypeOntology
+from bbflow.graph.readers.draft import OnError
+from bbflow.graph.readers.read import GraphFile, GraphSource
+
+PACKS: dict[str, type[GraphSource]] = {"clinical": ClinicalPack, "hpo": HumanPhenotypeOntology}
+
+
+def graph_source(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> GraphSource:
+    """Returns the graph that a command line names: a key of `PACKS`, else a file or folder.
+
+    >>> type(graph_source("clinical")).__name__
+    'ClinicalPack'
+    """
+    if graph in PACKS and format is None and mapping is None and not Path(graph).exists():
+        return PACKS[graph]()
+    return GraphFile(graph, format, mapping, on_error)

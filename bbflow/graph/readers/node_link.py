@@ -7,53 +7,53 @@ taken, the origin of the fact is called `provenance`. networkx's older name `lin
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
+from bbflow.graph.readers.draft import Draft
 
 _NODE_KEYS = {"id", "kind", "name", "synonyms"}
 _EDGE_KEYS = {"source", "target", "key", "predicate", "provenance", "verified"}
+_ARRAYS = ("nodes", "edges", "links")
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def read(path: Path) -> KnowledgeGraph:
+def read(path: Path, draft: Draft) -> KnowledgeGraph:
     """Reads a node-link file."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip()[:1] not in ("{", ""):
+            raise InputError(Problem("a node-link file is an object with 'nodes' and 'edges'", str(path)))
+        about, arrays = _parse(text)
     except json.JSONDecodeError as error:
         raise InputError(Problem(f"not valid JSON: {error.msg}", f"{path}:{error.lineno}:{error.colno}")) from None
+    except RecursionError:
+        raise InputError(Problem("the JSON is nested too deeply", str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(Problem(f"cannot be read as UTF-8 text: {error}", str(path))) from None
-    if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
+    if "nodes" not in arrays:
         raise InputError(Problem("a node-link file is an object with 'nodes' and 'edges'", str(path)))
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    problems: list[Problem] = []
-    places: dict[Any, str] = {}
-    for i, raw in enumerate(data["nodes"]):
-        where = f"{path}: nodes[{i}]"
-        if not isinstance(raw, dict) or not all(isinstance(raw.get(k), str) for k in ("id", "kind", "name")):
-            problems.append(Problem("a node needs id, kind and name", where))
-            continue
-        attributes = {k: v for k, v in raw.items() if k not in _NODE_KEYS}
-        nodes.append(Node(raw["id"], raw["kind"], raw["name"], tuple(raw.get("synonyms") or ()), attributes))
-        places[raw["id"]] = where
-    for i, raw in enumerate(data.get("edges") or data.get("links") or []):
-        where = f"{path}: edges[{i}]"
+    for line, raw in arrays["nodes"]:
+        if isinstance(raw, dict) and all(isinstance(raw.get(k), str) for k in ("id", "kind", "name")) and _well_shaped(raw):
+            attributes = {k: v for k, v in raw.items() if k not in _NODE_KEYS}
+            draft.node(Node(raw["id"], raw["kind"], raw["name"], tuple(raw.get("synonyms") or ()), attributes), path, line)
+        else:
+            draft.malformed("a node needs id, kind and name, synonyms are a list of texts, coverage is an object", f"{path}:{line}")
+    for line, raw in arrays.get("edges") or arrays.get("links") or []:
         predicate = raw.get("predicate", raw.get("key")) if isinstance(raw, dict) else None
-        if not isinstance(predicate, str) or not all(isinstance(raw.get(k), str) for k in ("source", "target")):
-            problems.append(Problem("an edge needs source, target and predicate", where))
-            continue
-        attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
-        origin = str(raw.get("provenance") or "")
-        edges.append(Edge(raw["source"], predicate, raw["target"], origin, raw.get("verified") is True, attributes))
-        places[edges[-1].triple] = where
-    if problems:
-        raise InputError(*problems)
-    about: dict[str, Any] = data["graph"] if isinstance(data.get("graph"), dict) else {}
-    head = {k: str(about[k]) for k in ("name", "version", "salt") if k in about}
-    return KnowledgeGraph(nodes, edges, **{"name": path.stem, **head}, about=about, places=places)
+        if isinstance(predicate, str) and all(isinstance(raw.get(k), str) for k in ("source", "target")):
+            attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
+            origin = str(raw.get("provenance") or "")
+            draft.edge(Edge(raw["source"], predicate, raw["target"], origin, raw.get("verified") is True, attributes), path, line)
+        else:
+            draft.malformed("an edge needs source, target and predicate", f"{path}:{line}")
+    head = about.get("graph")
+    told: dict[str, Any] = head if isinstance(head, dict) else {}
+    return draft.build(str(told.get("name", path.stem)), str(told.get("version", "0")), told)
 
 
 def write(graph: KnowledgeGraph, path: Path) -> None:
@@ -66,3 +66,63 @@ def write(graph: KnowledgeGraph, path: Path) -> None:
     head = {**graph.about, "name": graph.name, "version": graph.version, "salt": graph.salt}
     data = {"directed": True, "multigraph": True, "graph": head, "nodes": nodes, "edges": edges}
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _well_shaped(raw: dict[str, Any]) -> bool:
+    synonyms = raw.get("synonyms") or []
+    return isinstance(synonyms, list) and all(isinstance(s, str) for s in synonyms) and isinstance(raw.get("coverage", {}), dict)
+
+
+def _parse(text: str) -> tuple[dict[str, Any], dict[str, list[tuple[int, Any]]]]:
+    """Decodes an object member by member, and its arrays of nodes and edges element by element, each with its line."""
+    decode = json.JSONDecoder().raw_decode
+    about: dict[str, Any] = {}
+    arrays: dict[str, list[tuple[int, Any]]] = {}
+    at = _expect(text, _skip(text, 0), "{")
+    closed = text[at : at + 1] == "}"
+    while not closed:
+        key, at = decode(text, at)
+        at = _expect(text, _skip(text, at), ":")
+        if key in _ARRAYS and text[at : at + 1] == "[":
+            elements = _Elements(text, at, decode)
+            arrays[key] = list(elements)
+            at = elements.end
+        else:
+            about[key], at = decode(text, at)
+        at = _skip(text, at)
+        closed = text[at : at + 1] == "}"
+        at = at if closed else _expect(text, at, ",")
+    if _skip(text, at + 1) != len(text):
+        raise json.JSONDecodeError("Extra data", text, at + 1)
+    return about, arrays
+
+
+class _Elements:
+    """The elements of an array that starts at `at`, with their lines; `end` is where it ended."""
+
+    def __init__(self, text: str, at: int, decode: Any) -> None:
+        self.text, self.at, self.decode, self.end = text, at, decode, at
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        line, counted = 1, 0
+        at = _expect(self.text, self.at, "[")
+        while self.text[at : at + 1] != "]":
+            line, counted = line + self.text.count("\n", counted, at), at
+            element, at = self.decode(self.text, at)
+            yield line, element
+            at = _skip(self.text, at)
+            if self.text[at : at + 1] != "]":
+                at = _expect(self.text, at, ",")
+        self.end = at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    """Returns the position after a mark and the space behind it."""
+    if text[at : at + 1] != mark:
+        raise json.JSONDecodeError(f"Expecting '{mark}'", text, at)
+    return _skip(text, at + 1)

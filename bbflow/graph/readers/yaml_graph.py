@@ -10,46 +10,68 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
+from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.text import lines
 from bbflow.yaml_file import YamlFile, read_yaml
 
 _NODE_KEYS = {"id", "kind", "name", "synonyms"}
 _EDGE_KEYS = {"subject", "predicate", "object", "source", "verified"}
 
 
-def read(path: Path) -> KnowledgeGraph:
+def read(path: Path, draft: Draft) -> KnowledgeGraph:
     """Reads a YAML graph; see the module's docstring for its shape."""
     files = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    places: dict[Any, str] = {}
     about: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for file in (read_yaml(f) for f in files):
+    for path_of_file in files:
+        for _ in lines(path_of_file, whole=False):  # the YAML parser knows no limit to a line
+            pass
+        file = read_yaml(path_of_file)
         if not isinstance(file.data, dict):
-            problems.append(Problem("a graph file is a mapping with 'nodes' and 'edges'", str(file.path)))
-            continue
+            raise InputError(Problem("a graph file is a mapping with 'nodes' and 'edges'", str(file.path)))
         about.update({k: v for k, v in file.data.items() if k not in ("nodes", "edges")})
-        for i in range(len(file.data.get("nodes") or [])):
-            _collect(_node, file, "nodes", i, nodes, places, problems)
-        for i in range(len(file.data.get("edges") or [])):
-            _collect(_edge, file, "edges", i, edges, places, problems)
-    if problems:
-        raise InputError(*problems)
-    head = {k: str(about[k]) for k in ("name", "version", "salt") if k in about}
-    return KnowledgeGraph(nodes, edges, **{"name": path.stem, **head}, about=about, places=places)
+        _collect(file, "nodes", draft)
+        _collect(file, "edges", draft)
+    return draft.build(str(about.get("name", path.stem)), str(about.get("version", "0")), about)
 
 
-def _collect(parse: Any, file: YamlFile, key: str, i: int, into: list[Any], places: dict[Any, str], problems: list[Problem]) -> None:
-    where = file.where(key, i)
-    try:
-        item = parse(file.data[key][i])
-    except (TypeError, ValueError, KeyError) as error:
-        problems.append(Problem(f"malformed entry of '{key}': {error}", where))
-        return
-    into.append(item)
-    places[item.id if isinstance(item, Node) else item.triple] = where
+def write(graph: KnowledgeGraph, path: Path) -> None:
+    """Writes a graph as one YAML file, a line for each node and edge, so that `read` gives it back."""
+    head = {**graph.about, "name": graph.name, "version": graph.version, "salt": graph.salt}
+    nodes = []
+    for n in graph.nodes():
+        synonyms = {"synonyms": list(n.synonyms)} if n.synonyms else {}
+        nodes.append({"id": n.id, "kind": n.kind, "name": n.name, **synonyms, **n.attributes})
+    edges: list[list[Any]] = []
+    for e in graph.edges():
+        more = {**({"verified": True} if e.verified else {}), **e.attributes}
+        edges.append([*e.triple, e.source, more] if more else [*e.triple, e.source])
+    blocks = [yaml.safe_dump(head, sort_keys=False, allow_unicode=True)]
+    for key, rows in (("nodes", nodes), ("edges", edges)):
+        blocks.append(f"{key}:\n" + "".join(f"  - {_line(row)}\n" for row in rows) if rows else f"{key}: []\n")
+    path.write_text("".join(blocks), encoding="utf-8")
+
+
+def _line(row: Any) -> str:
+    return str(yaml.safe_dump(row, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))).strip()
+
+
+def _collect(file: YamlFile, key: str, draft: Draft) -> None:
+    entries = file.data.get(key) or []
+    if not isinstance(entries, list):
+        raise InputError(Problem(f"'{key}' is a list", file.where(key)))
+    for i, raw in enumerate(entries):
+        line, column = file.lines[key, i]
+        try:
+            if key == "nodes":
+                draft.node(_node(raw), file.path, line, column)
+            else:
+                draft.edge(_edge(raw), file.path, line, column)
+        except (TypeError, ValueError, KeyError) as error:
+            draft.malformed(f"malformed entry of '{key}': {error}", file.where(key, i), reason=f"malformed entry of '{key}'")
 
 
 def _node(raw: Any) -> Node:
@@ -60,7 +82,9 @@ def _node(raw: Any) -> Node:
         raise ValueError(f"a node needs {', '.join(sorted(missing))}")
     if not isinstance(raw.get("coverage", {}), dict):
         raise TypeError("'coverage' is a mapping of axis to complete or partial")
-    synonyms = tuple(str(s) for s in raw.get("synonyms", ()))
+    if not isinstance(raw.get("synonyms") or [], list):
+        raise TypeError("'synonyms' is a list of names")
+    synonyms = tuple(str(s) for s in raw.get("synonyms") or ())
     return Node(str(raw["id"]), str(raw["kind"]), str(raw["name"]), synonyms, {k: v for k, v in raw.items() if k not in _NODE_KEYS})
 
 
@@ -68,7 +92,11 @@ def _edge(raw: Any) -> Edge:
     if isinstance(raw, list):
         if len(raw) not in (4, 5) or not all(isinstance(v, str) for v in raw[:4]):
             raise ValueError(f"an edge is [subject, predicate, object, source] and maybe a mapping, not {raw!r}")
+        if len(raw) == 5 and not isinstance(raw[4], dict):
+            raise TypeError(f"the fifth part of an edge is a mapping of attributes, not {raw[4]!r}")
         raw = dict(zip(("subject", "predicate", "object", "source"), raw[:4], strict=True)) | (raw[4] if len(raw) == 5 else {})
+    if not isinstance(raw, dict):
+        raise TypeError(f"an edge is a list or a mapping, not {raw!r}")
     missing = {"subject", "predicate", "object"} - raw.keys()
     if missing:
         raise ValueError(f"an edge needs {', '.join(sorted(missing))}")

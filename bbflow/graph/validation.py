@@ -1,0 +1,193 @@
+"""What a well-formed graph obeys, rule by rule: every violation with its place, never only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.ontology import AXES, KINDS, PREDICATES, is_curie
+from bbflow.records import Triple
+
+if TYPE_CHECKING:
+    from bbflow.graph.knowledge_graph import Edge, Node
+
+RULES = {
+    "identifier": "a node's id is a compact URI",
+    "kind": "a node is of a known kind",
+    "name": "a node has a name, of at most 4,000 characters",
+    "coverage": "coverage is declared on known axes, as complete or partial",
+    "duplicate node": "an id belongs to one node",
+    "predicate": "an edge's relation is a known one",
+    "source": "an edge says where it is from",
+    "dangling": "both ends of an edge are nodes",
+    "domain": "the subject of an edge is of a kind that the relation takes",
+    "range": "the object of an edge is of a kind that the relation takes",
+    "duplicate edge": "an edge stands once, and in one direction where its relation is symmetric",
+    "contradiction": "no drug treats what it is contraindicated in, unless one of the edges has a `qualifier`",
+    "cycle": "subclass_of never leads back to where it started",
+}
+"""Name of a rule to what it asks."""
+
+CONTRADICTIONS = (("treats", "contraindicated_in"), ("preventative_for_condition", "contraindicated_in"))
+LONGEST_NAME = 4000
+_SHOWN = 100
+_HINTS_BELOW = 2000
+"""Nodes up to which the nearest id is looked for; above, one hint would take longer than reading the graph."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One breach of one rule.
+
+    Attributes:
+        rule: Key of `RULES`.
+        problem: What is wrong, and where.
+        node: Index of the node to blame, or None.
+        edge: Index of the edge to blame, or None.
+    """
+
+    rule: str
+    problem: Problem
+    node: int | None = None
+    edge: int | None = None
+
+
+class GraphError(InputError):
+    """Rows of a graph are malformed, or it breaks the ontology; holds everything that is wrong, says the first hundred.
+
+    Attributes:
+        malformed: What could not be read.
+        violations: What was read and breaks a rule.
+    """
+
+    def __init__(self, malformed: Sequence[Problem], found: Sequence[Violation]) -> None:
+        self.malformed, self.violations = list(malformed), list(found)
+        problems = [*self.malformed, *(v.problem for v in self.violations)]
+        if len(problems) > _SHOWN:
+            hint = "`bbflow graph validate` lists all"
+            problems = [*problems[:_SHOWN], Problem(f"and {len(problems) - _SHOWN:,} more problems", "", hint)]
+        super().__init__(*problems)
+
+
+def violations(
+    nodes: Sequence[Node], edges: Sequence[Edge], node_places: Sequence[str] = (), edge_places: Sequence[str] = ()
+) -> Iterator[Violation]:
+    """Lists every violation, nodes first, in file order.
+
+    Args:
+        nodes: All nodes.
+        edges: All edges.
+        node_places: `file:line` of each node; empty where unknown.
+        edge_places: `file:line` of each edge; empty where unknown.
+    """
+    yield from _of_nodes(nodes, node_places)
+    yield from _of_edges(nodes, edges, edge_places)
+    yield from _contradictions(edges, edge_places)
+    yield from _cycles(edges, edge_places)
+
+
+def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violation]:
+    seen: dict[str, int] = {}
+    for i, node in enumerate(nodes):
+        found: list[tuple[str, str, str]] = []
+        if not is_curie(node.id):
+            found.append(("identifier", f"node id '{_short(node.id)}' is not a CURIE", "write prefix:local_name"))
+        if node.kind not in KINDS:
+            found.append(("kind", f"node '{_short(node.id)}' has unknown kind '{node.kind}'", did_you_mean(node.kind, KINDS)))
+        if not node.name.strip():
+            found.append(("name", f"node '{_short(node.id)}' has no name", ""))
+        elif len(longest := max((node.name, *node.synonyms), key=len)) > LONGEST_NAME:
+            found.append(("name", f"node '{_short(node.id)}' has a name of {len(longest):,} characters", ""))
+        for axis, extent in node.attributes.get("coverage", {}).items():
+            if axis not in AXES:
+                said = f"node '{node.id}' declares coverage of unknown axis '{axis}'"
+                found.append(("coverage", said, did_you_mean(axis, AXES)))
+            elif extent not in ("complete", "partial"):
+                found.append(("coverage", f"node '{node.id}' declares coverage '{extent}' of {axis}", "complete or partial"))
+        if node.id in seen:
+            first = _at(places, seen[node.id])
+            found.append(("duplicate node", f"node '{node.id}' is defined twice", f"first at {first}" if first else ""))
+        seen.setdefault(node.id, i)
+        for rule, what, hint in found:
+            yield Violation(rule, Problem(what, _at(places, i), hint), node=i)
+
+
+def _of_edges(nodes: Sequence[Node], edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:
+    kind_of = {node.id: node.kind for node in nodes}
+    ids = kind_of if len(kind_of) <= _HINTS_BELOW else ()
+    seen: dict[Triple, int] = {}
+    for i, edge in enumerate(edges):
+        triple = edge.triple
+        predicate = PREDICATES.get(edge.predicate)
+        subject, obj = kind_of.get(edge.subject), kind_of.get(edge.object)
+        mirror = (edge.object, edge.predicate, edge.subject) if predicate is not None and predicate.symmetric else triple
+        first = seen.get(triple, seen.get(mirror))
+        seen.setdefault(triple, i)
+        if predicate is not None and subject and obj and edge.source and first is None and predicate.fits(subject, obj):
+            continue
+        said = f"edge {_short(edge.subject)} {edge.predicate} {_short(edge.object)}"
+        found: list[tuple[str, str, str]] = []
+        if predicate is None:
+            hint = did_you_mean(edge.predicate, PREDICATES)
+            found.append(("predicate", f"{said}: unknown predicate '{edge.predicate}'", hint))
+        if not edge.source:
+            found.append(("source", f"{said} has no source", ""))
+        for end, kind in ((edge.subject, subject), (edge.object, obj)):
+            if kind is None:
+                found.append(("dangling", f"{said} dangles: there is no node '{_short(end)}'", did_you_mean(end, ids)))
+        if predicate is not None and subject and obj and not predicate.fits(subject, obj):
+            if subject not in predicate.domain:
+                found.append(("domain", f"{said}: the subject is a {subject}, not a {' or '.join(predicate.domain)}", ""))
+            if obj not in predicate.range:
+                found.append(("range", f"{said}: the object is a {obj}, not a {' or '.join(predicate.range)}", ""))
+            if subject in predicate.domain and obj in predicate.range:
+                found.append(("range", f"{said}: it joins a {subject} to a {obj}, not to another {subject}", ""))
+        if first is not None:
+            place = _at(places, first)
+            found.append(("duplicate edge", f"{said} stands twice", f"first at {place}" if place else ""))
+        for rule, what, hint in found:
+            yield Violation(rule, Problem(what, _at(places, i), hint), edge=i)
+
+
+def _contradictions(edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:
+    joined = {name for pair in CONTRADICTIONS for name in pair}
+    held = {e.triple: i for i, e in enumerate(edges) if e.predicate in joined}
+    for (subject, predicate, obj), i in held.items():
+        for good, bad in CONTRADICTIONS:
+            other = held.get((subject, bad, obj)) if predicate == good else None
+            if other is None or edges[i].attributes.get("qualifier") or edges[other].attributes.get("qualifier"):
+                continue
+            place = _at(places, other)
+            hint = f"{f'{bad} at {place}; ' if place else ''}where both hold under conditions, give one a `qualifier`"
+            verb = "treats" if good == "treats" else "prevents"
+            what = f"{_short(subject)} both {verb} and is contraindicated in {_short(obj)}"
+            yield Violation("contradiction", Problem(what, _at(places, i), hint), edge=i)
+
+
+def _cycles(edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:
+    """One violation per knot of the hierarchy, blamed on the last edge (in file order) of a cycle in it."""
+    index = {(e.subject, e.object): i for i, e in enumerate(edges) if e.predicate == "subclass_of"}
+    hierarchy = nx.DiGraph(index.keys())
+    if nx.is_directed_acyclic_graph(hierarchy):
+        return
+    for knot in nx.strongly_connected_components(hierarchy):
+        part = hierarchy.subgraph(knot)
+        if part.number_of_edges() == 0:
+            continue
+        cycle = [(s, o) for s, o, *_ in nx.find_cycle(part, source=min(knot))]
+        last = max(index[pair] for pair in cycle)
+        path = " -> ".join([s for s, _ in cycle] + [cycle[0][0]])
+        more = f" (one of several among {len(knot)} nodes)" if part.number_of_edges() > len(cycle) else ""
+        yield Violation("cycle", Problem(f"subclass_of runs in a circle: {path}{more}", _at(places, last)), edge=last)
+
+
+def _at(places: Sequence[str], index: int) -> str:
+    return places[index] if index < len(places) else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."

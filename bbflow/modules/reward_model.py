@@ -1,0 +1,237 @@
+"""A reward model: what a response is worth, by head and as a whole, learned from correct and corrupted responses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional as F
+
+from bbflow.data.preferences import PreferencePair
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.evaluation.reward_model import PairScores, evaluate_pairs, fit_temperature
+from bbflow.modules.base import WHERE
+from bbflow.modules.batch import Batch
+from bbflow.modules.hyperparameters import plain
+from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.optimization.preference import bradley_terry, correctness
+from bbflow.policies import PolicySettings, load_policy
+from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
+from bbflow.synthesis.corruption import HEADS
+
+FOLDER = "reward_model"
+"""Where in the run folder the trained model is saved."""
+
+
+class RewardModel(LightningModule):
+    """Scores responses in several dimensions; a gate mixes them by what the prompt asks for.
+
+    Every pair teaches its own head and the mixture, each by two losses: Bradley-Terry with the pair's margin and centring, and the
+    cross-entropy of correct against corrupted, after which a score of 0 means even odds. Heads that a pair says nothing about are left
+    alone. `language_weight` adds the likelihood of the chosen response under the backbone's own head, which keeps its hidden states
+    general (GRM, arXiv 2406.10216). Dropout is off.
+
+    At the end of a run the model is written to `<run>/reward_model/`: backbone or adapter, tokenizer, heads, and temperatures fitted on
+    the validation pairs; the evaluation on the test pairs goes to `<run>/report/`.
+
+    Args:
+        policy: The backbone; any policy path, trained in full or by an adapter.
+        heads: Names of the dimensions; the pairs' heads must be among them.
+        pooling: `attention`: each head attends to the response tokens; `last`: the end mark alone is read.
+        pointer: Whether each token of the response carries its support by the prompt (`bbflow.policies.reward_heads.Pointer`).
+        margins: Whether a pair's margin counts in the Bradley-Terry loss.
+        centring: Weight of (chosen + rejected)^2.
+        absolute_weight: Weight of the cross-entropy.
+        language_weight: Weight of the language-model loss on chosen responses.
+        optimizer: Optimiser and schedule.
+        max_length: Longest prompt and response together, in tokens; longer ones keep the end of the prompt.
+        evaluation_batch_size: Rows scored together at evaluation.
+    """
+
+    def __init__(
+        self,
+        policy: PolicySettings,
+        heads: list[str] | None = None,
+        pooling: Pooling = "attention",
+        pointer: bool = True,
+        margins: bool = True,
+        centring: float = 0.01,
+        absolute_weight: float = 1.0,
+        language_weight: float = 0.1,
+        optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
+        max_length: int = 512,
+        evaluation_batch_size: int = 64,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        for name, value in self.hparams.items():
+            self.hparams[name] = plain(value)
+        self.policy_settings, self.optimizer_settings = policy, optimizer
+        self.file = RewardModelFile(tuple(heads or HEADS), pooling, pointer, max_length)
+        self.margins, self.centring = margins, centring
+        self.absolute_weight, self.language_weight = absolute_weight, language_weight
+        self.evaluation_batch_size = evaluation_batch_size
+        self._scorer: RewardScorer | None = None
+        self._encoded: dict[str, list[tuple[list[int], list[int]]]] = {}
+        self._held_out: list[PreferencePair] = []
+        self._finishing = False
+
+    # ---- before anything is loaded
+
+    def problems(self, data: Any) -> list[Problem]:
+        """Lists what is wrong with the recipe, by itself and against the data module; loads nothing."""
+        found = self.policy_settings.problems(f"{WHERE}.policy") + self.optimizer_settings.problems(f"{WHERE}.optimizer")
+        for name in ("centring", "absolute_weight", "language_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                found.append(Problem(f"{name} must be 0 or more, not {getattr(self, name)}", f"{WHERE}.{name}"))
+        if self.file.max_length < 2:
+            found.append(Problem(f"max_length must be at least 2, not {self.file.max_length}", f"{WHERE}.max_length"))
+        if len(set(self.file.heads)) != len(self.file.heads) or GATED in self.file.heads:
+            found.append(Problem(f"heads need names of their own, none of them '{GATED}'", f"{WHERE}.heads"))
+        if data is not None and not hasattr(data, "corruptions"):
+            found.append(Problem(f"a reward model needs preference pairs, not {type(data).__name__}", "data.class_path", "PreferenceData"))
+        for corruption in getattr(data, "corruptions", ()):
+            if corruption.head not in self.file.heads:
+                what = f"corruption '{corruption.name}' teaches head '{corruption.head}', which the model lacks"
+                found.append(Problem(what, f"{WHERE}.heads", did_you_mean(corruption.head, self.file.heads)))
+        return list(dict.fromkeys(found))
+
+    def setup(self, stage: str) -> None:
+        """Refuses a wrong recipe; Lightning loads the model after this."""
+        problems = self.problems(getattr(self.trainer, "datamodule", None))
+        if problems:
+            raise InputError(*problems)
+
+    def configure_model(self) -> None:
+        """Loads the backbone and makes the heads, once."""
+        if self._scorer is None:
+            self.scorer = self._scorer = RewardScorer(load_policy(self.policy_settings), self.file)
+
+    @property
+    def ready(self) -> RewardScorer:
+        """The scorer, after `configure_model`."""
+        if self._scorer is None:
+            raise RuntimeError("the backbone is not loaded yet: call configure_model() first")
+        return self._scorer
+
+    # ---- training
+
+    def collate(self, pairs: list[PreferencePair]) -> Batch:
+        """Tokenises N pairs into 2N rows: the chosen responses, then the rejected ones."""
+        rows = [self._encode(pair) for pair in pairs]
+        ids, response = stack([both[0] for both in rows] + [both[1] for both in rows], self.ready.policy.pad_id)
+        tensors = {
+            "ids": ids,
+            "response": response,
+            "head": torch.tensor([self.file.heads.index(pair.head) for pair in pairs]),
+            "margin": torch.tensor([pair.margin if self.margins else 0.0 for pair in pairs]),
+        }
+        return Batch(cast("list[Any]", pairs), tensors)
+
+    def _encode(self, pair: PreferencePair) -> list[tuple[list[int], list[int]]]:
+        if pair.pair_id not in self._encoded:
+            self._encoded[pair.pair_id] = [self.ready.encode(pair.messages, text)[:2] for text in (pair.chosen, pair.rejected)]
+        return self._encoded[pair.pair_id]
+
+    def on_train_start(self) -> None:
+        """Switches dropout off: a pair is compared under one and the same network."""
+        self.ready.eval()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch of pairs."""
+        count = len(batch)
+        heads_MK, gate_MK, hidden_MLD = self.ready(batch.tensors["ids"], batch.tensors["response"])
+        gated_M = (heads_MK * gate_MK).sum(1)
+        own_M = heads_MK[torch.arange(2 * count, device=self.device), batch.tensors["head"].repeat(2)]
+        correct_M = torch.arange(2 * count, device=self.device) < count
+        loss = torch.zeros((), device=self.device)
+        for scores_M in (own_M, gated_M):
+            loss = loss + bradley_terry(scores_M[:count], scores_M[count:], batch.tensors["margin"], self.centring).mean()
+            loss = loss + self.absolute_weight * correctness(scores_M, correct_M).mean()
+        if self.language_weight:
+            loss = loss + self.language_weight * self._language_loss(batch, hidden_MLD[:count])
+        won = (gated_M[:count] > gated_M[count:]).float().mean()
+        self.log_dict({"train/loss": loss.detach(), "train/accuracy": won}, prog_bar=True, batch_size=count)
+        return loss
+
+    def _language_loss(self, batch: Batch, hidden_NLD: Tensor) -> Tensor:
+        inner = self.ready.model.get_base_model() if hasattr(self.ready.model, "get_base_model") else self.ready.model
+        ids_NL, predicts_NL = batch.tensors["ids"][: len(hidden_NLD)], batch.tensors["response"][: len(hidden_NLD), 1:]
+        logits_SV = inner.get_output_embeddings()(hidden_NLD[:, :-1][predicts_NL])
+        return F.cross_entropy(logits_SV.float(), ids_NL[:, 1:][predicts_NL])
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with the recipe's schedule over the whole run."""
+        settings, steps = self.optimizer_settings, self.trainer.estimated_stepping_batches
+        if steps == float("inf") and settings.schedule != "constant":
+            raise InputError(
+                Problem(f"the {settings.schedule} schedule needs an end", f"{WHERE}.optimizer.schedule", "set trainer.max_steps")
+            )
+        optimizer, schedule = settings.build(self.parameters(), steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ---- held-out evaluation
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects the pairs; they are scored together at the end, sorted by length."""
+        self._held_out += cast("list[PreferencePair]", batch.examples)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `validation/accuracy`, and one value per head."""
+        pairs, self._held_out = self._held_out, []
+        if pairs and not self.trainer.sanity_checking:
+            self._log_accuracy("validation", self.score_pairs(pairs))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects the pairs."""
+        self._held_out += cast("list[PreferencePair]", batch.examples)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/accuracy`."""
+        pairs, self._held_out = self._held_out, []
+        self._log_accuracy("test", self.score_pairs(pairs))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """Scores of both responses of each pair."""
+        scores = self.score_pairs(cast("list[PreferencePair]", batch.examples))
+        return scores.table().to_dict("records")  # type: ignore[no-any-return]
+
+    def _log_accuracy(self, stage: str, scores: PairScores) -> None:
+        for head, value in scores.accuracies().items():
+            self.log(f"{stage}/accuracy" if head == GATED else f"{stage}/accuracy/{head}", value, prog_bar=head == GATED, sync_dist=True)
+
+    def score_pairs(self, pairs: list[PreferencePair]) -> PairScores:
+        """Scores pairs with the current weights."""
+        texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+        return PairScores(pairs, self.ready.score([pair.messages for pair in pairs] * 2, texts, self.evaluation_batch_size))
+
+    # ---- what a run leaves behind
+
+    def on_fit_end(self) -> None:
+        """Fits the temperatures, saves the model, and writes the report; on the first process."""
+        folder, data = self.trainer.log_dir, cast("Any", getattr(self.trainer, "datamodule", None))
+        if not folder or not self.trainer.loggers or not self.trainer.is_global_zero or getattr(self.trainer, "fast_dev_run", False):
+            return
+        from bbflow.evaluation.reward_report import write_reward_report
+
+        self.to(self.trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
+        validation = self.score_pairs(data.pairs["validation"])
+        temperature = fit_temperature(validation, self.file.heads)
+        self.save(Path(folder) / FOLDER, temperature)
+        test = self.score_pairs(data.pairs["test"])
+        held_out = set(data.held_out_corruptions)
+        result = evaluate_pairs(test, temperature, data.pairs["train"], held_out)
+        result["policy"] = self.policy_settings.path
+        page = write_reward_report(Path(folder) / "report", result)
+        self.print(f"test accuracy {result['accuracy']:.3f}, held-out corruption {result['held_out_accuracy']}; report: {page}")
+
+    def save(self, folder: str | Path, temperature: dict[str, float] | None = None) -> None:
+        """Writes the reward model to a folder that `LearnedReward` and `bbflow score` read."""
+        from dataclasses import replace
+
+        self.ready.file = replace(self.file, temperature=temperature or {})
+        self.ready.save(folder)

@@ -1,0 +1,72 @@
+"""Are the cited facts there, and are they the ones that are used?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from bbflow.records import Example, Triple
+from bbflow.rewards.base import Score
+from bbflow.rewards.extraction import gives_one_answer
+from bbflow.rewards.knowledge import GraphReward
+from bbflow.rewards.reasoning import canonical
+from bbflow.synthesis.statements import read
+
+_NUMBERED = re.compile(r"\[(\d+)\]\s*([^\[\n]+)")
+_CITED = re.compile(r"\[(\d+)\]")
+
+
+class GroundedCitations(GraphReward):
+    """F1 of the citations against the proof: a citation counts where its fact exists, is an edge, and is what its sentence says.
+
+    The prompt numbers its facts, `[1] asthma is diagnosed by spirometry.`, and the reasoning cites them, `asthma is diagnosed by
+    spirometry [1].` Precision is over the sentences of the reasoning and whatever else they cite, recall over the record's proof. Range:
+    [0, 1]; 0 without one single final answer; abstains where the prompt numbers no facts or the record has no proof.
+
+    >>> from bbflow.rewards.worked import CITED, table
+    >>> one, two = "propranolol is contraindicated in asthma", "asthma is diagnosed by spirometry"
+    >>> every = "[1] [2] [3]"
+    >>> good, bad = f"{one} [1]. {two} [3].", f"{one} [1]. {two} [2]."
+    >>> texts = [good, bad, f"{one} [1].", f"{one}. {two}.", f"{one} {every}. {two} {every}."]
+    >>> table(GroundedCitations(), CITED, [f"{text} Answer: spirometry" for text in texts])
+    | completion | score |
+    |---|---|
+    | `propranolol is contraindicated in asthma [1]. asthma is diagnosed by spirometry [3]. Answer: spirometry` | 1 |
+    | `propranolol is contraindicated in asthma [1]. asthma is diagnosed by spirometry [2]. Answer: spirometry` | 0.5 |
+    | `propranolol is contraindicated in asthma [1]. Answer: spirometry` | 0.667 |
+    | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: spirometry` | 0 |
+    | `propranolol is contraindicated in asthma [1] [2] [3]. asthma is diagnosed by spirometry [1] [2] [3]. Answer: spirometry` | 0.5 |
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("edges",)
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        return [self._score(example, text) for example, text in zip(examples, completions, strict=True)]
+
+    def _score(self, example: Example, completion: str) -> Score:
+        facts = self.facts(example.prompt)
+        if not facts or not example.edges:
+            return None
+        head, marker, _ = completion.rpartition("Answer:")
+        if not marker or not gives_one_answer(example, completion):
+            return 0.0
+        proof = {canonical(edge) for edge in example.edges}
+        claims, grounded = 0, set[Triple]()
+        for sentence in filter(str.strip, re.split(r"\.(?:\s|$)|\n", head)):
+            cited = _CITED.findall(sentence)
+            said = [canonical(t) for t in read(self.graph, _CITED.sub("", sentence)) if t is not None and self.graph.has(*t)]
+            claims += max(1, len(cited))
+            grounded |= {t for t in said if any(facts.get(number) == t for number in cited)}
+        hits = len(grounded & proof)
+        return 2 * hits / (claims + len(proof)) if hits else 0.0
+
+    def facts(self, prompt: str) -> dict[str, Triple]:
+        """Reads the numbered facts of a prompt that are statements; number to triple."""
+        found = {}
+        for number, text in _NUMBERED.findall(prompt):
+            triple = (read(self.graph, text.strip()) or [None])[0]
+            if triple is not None:
+                found[number] = canonical(triple)
+        return found

@@ -1,0 +1,120 @@
+"""A reward model as a reward: frozen, batched, calibrated."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from bbflow.errors import Problem
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.rewards.base import Reward, Score
+
+if TYPE_CHECKING:
+    from bbflow.policies.reward_heads import RewardScorer
+    from bbflow.policies.settings import PolicySettings
+
+_log = logging.getLogger(__name__)
+
+
+class LearnedReward(Reward):
+    """Probability of being correct by a trained reward model, sigmoid(score / temperature). Range: [0, 1]. Pure: the model is frozen.
+
+    A judge that reads evidence needs it in its prompt: where the record is closed-book, `facts` puts the record's proof and as many
+    distracting facts before the question, which the policy never sees. Abstains on an input that had to be cut (`truncated: score` pays for
+    the part), and counts it in `truncated_count`. Weights are loaded at the first call; what can be wrong with the folder is told before
+    the run.
+
+    Args:
+        path: Folder that `RewardModel` wrote.
+        head: Name of a head, or `gated` for the mixture.
+        facts: Facts in the judge's prompt of a closed-book record; 0: the judge sees what the policy sees.
+        truncated: What a cut input gets.
+        batch_size: Rows of one forward pass.
+        same_tokenizer: Whether a policy with another tokenizer is refused.
+        device: Where the model lies; null: a GPU where there is one.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        head: str = "gated",
+        facts: int = 5,
+        truncated: Literal["abstain", "score"] = "abstain",
+        batch_size: int = 64,
+        same_tokenizer: bool = True,
+        device: str | None = None,
+    ) -> None:
+        self.path, self.head, self.facts, self.truncated = path, head, facts, truncated
+        self.batch_size, self.same_tokenizer, self.device = batch_size, same_tokenizer, device
+        self.truncated_count = 0
+        self._scorer: RewardScorer | None = None
+        self._graph: KnowledgeGraph | None = None
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong with the folder or the head, without loading a weight."""
+        from bbflow.policies.reward_heads import reward_model_problems
+
+        found = reward_model_problems(self.path, f"{where}.path", self.head)
+        return found + (
+            [Problem(f"batch_size must be at least 1, not {self.batch_size}", f"{where}.batch_size")] if self.batch_size < 1 else []
+        )
+
+    def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
+        """Says whether the policy's tokenizer is another one than the judge's; reads two tokenizers and no weight."""
+        if not self.same_tokenizer or self.problems(where) or policy.problems(where):
+            return []
+        from transformers import AutoTokenizer
+
+        from bbflow.policies.reward_heads import recorded_tokenizer, tokenizer_sha256
+
+        tokenizer = AutoTokenizer.from_pretrained(policy.source, trust_remote_code=policy.trust_remote_code)
+        if tokenizer_sha256(tokenizer) == recorded_tokenizer(self.path):
+            return []
+        hint = "train the reward model on this policy, or set same_tokenizer: false if texts are all that they share"
+        return [
+            Problem(
+                f"the tokenizer of the reward model '{self.path}' differs from that of the policy '{policy.path}'", f"{where}.path", hint
+            )
+        ]
+
+    def prepare(self, graph: KnowledgeGraph | None) -> None:
+        """Keeps the graph that evidence is drawn from."""
+        self._graph = graph
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        from bbflow.policies.reward_heads import GATED
+
+        scorer = self._loaded()
+        prompts = {id(e): self._judged(e).messages for e in examples}
+        scored = scorer.score([prompts[id(e)] for e in examples], completions, self.batch_size)
+        logits = scored.gated_N if self.head == GATED else scored.heads_NK[:, scorer.file.heads.index(self.head)]
+        values = scorer.probability(logits, self.head).double().clamp(0, 1).tolist()
+        cut = scored.truncated_N.tolist()
+        if any(cut):
+            if not self.truncated_count:
+                _log.warning("the reward model reads %d tokens; longer inputs are cut, and %s", scorer.file.max_length,
+                             "abstained on" if self.truncated == "abstain" else "scored in part")  # fmt: skip
+            self.truncated_count += sum(cut)
+        return [None if was_cut and self.truncated == "abstain" else value for value, was_cut in zip(values, cut, strict=True)]
+
+    def _judged(self, example: Example) -> Example:
+        """The record as the judge sees it; the facts depend on nothing but the record."""
+        if not self.facts or example.open_book or not example.edges or self._graph is None:
+            return example
+        from bbflow.synthesis.evidence import draw_evidence, with_evidence
+
+        rng = random.Random(example.example_id)  # noqa: S311 (not for secrets)
+        return with_evidence(self._graph, example, draw_evidence(self._graph, example, self.facts, rng))
+
+    def _loaded(self) -> RewardScorer:
+        if self._scorer is None:
+            import torch
+
+            from bbflow.policies.reward_heads import load_scorer
+
+            self._scorer = load_scorer(self.path).to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return self._scorer

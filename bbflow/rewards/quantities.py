@@ -1,0 +1,114 @@
+"""Amounts and decisions in free text, read strictly: numbers with units that convert into one another, and yes, no or maybe."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from bbflow.contracts.rules.dose_within_maximum import MILLIGRAMS
+
+_FACTORS: dict[str, tuple[str, float]] = {
+    **{unit: ("mass", factor) for unit, factor in MILLIGRAMS.items()},
+    **{unit: ("volume", factor) for unit, factor in {"l": 1e3, "dl": 100.0, "cl": 10.0, "ml": 1.0, "cc": 1.0, "ul": 1e-3}.items()},
+    **{unit: ("amount", factor) for unit, factor in {"mol": 1e3, "mmol": 1.0, "umol": 1e-3, "nmol": 1e-6}.items()},
+    **{unit: ("time", factor) for unit, factor in {"d": 1440.0, "h": 60.0, "min": 1.0, "s": 1 / 60, "wk": 10080.0}.items()},
+    **{unit: (unit, 1.0) for unit in ("%", "iu", "tablet", "drop", "puff", "m2", "mmhg", "meq", "bpm", "year")},
+}
+"""Unit to its dimension, and to how many of the dimension's base unit it is."""
+
+_SPELLINGS = {
+    "milligram": "mg", "gram": "g", "microgram": "ug", "μg": "ug", "µg": "ug", "mcg": "ug", "kilogram": "kg", "nanogram": "ng",
+    "liter": "l", "litre": "l", "milliliter": "ml", "millilitre": "ml", "day": "d", "daily": "/d", "hour": "h", "hr": "h", "hourly": "/h",
+    "minute": "min", "week": "wk", "weekly": "/wk", "percent": "%", "unit": "iu", "tab": "tablet", "m²": "m2", "yr": "year",
+    "pill": "tablet",
+}  # fmt: skip
+
+_UNIT = r"[a-zA-Zµμ%][a-zA-Zµμ]*(?:²|2(?!\d))?"
+_QUANTITY = re.compile(
+    rf"(?<![\w.,])(?P<sign>[-+\u2212]?)(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d+)?)"
+    rf"\s*(?P<units>(?:{_UNIT})(?:\s*(?:/|\bper\b|\ba\b)\s*(?:\d+(?:\.\d+)?\s*)?{_UNIT})*(?:\s+(?:daily|hourly|weekly)\b)?)?"
+)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number in base units (mg, mL, mmol, min) and its dimension, such as `mass` or `mass/time`; a bare number has none."""
+
+    value: float
+    dimension: str = ""
+
+    def equals(self, other: Quantity, tolerance: float = 1e-3) -> bool:
+        """Tells whether two amounts agree: same dimension, values within a relative tolerance.
+
+        >>> a, b = quantities("500 mg"), quantities("0.5 g")
+        >>> a[0].equals(b[0])
+        True
+        """
+        return self.dimension == other.dimension and math.isclose(self.value, other.value, rel_tol=tolerance, abs_tol=1e-12)
+
+
+def quantities(text: str) -> list[Quantity]:
+    """Reads every amount of a text; a word after a number that is no unit leaves a bare number.
+
+    >>> quantities("Give 1,500 mg per day, that is 62.5 mg/h.")
+    [Quantity(value=1.0416666666666667, dimension='mass/time'), Quantity(value=1.0416666666666667, dimension='mass/time')]
+    >>> quantities("3 patients")
+    [Quantity(value=3.0, dimension='')]
+    """
+    found = []
+    for match in _QUANTITY.finditer(text):
+        value = float(match["number"].replace(",", ""))
+        if match["sign"] in ("-", "\u2212"):
+            value = -value
+        found.append(_with_units(value, match["units"] or ""))
+    return found
+
+
+def _with_units(value: float, units: str) -> Quantity:
+    parts = re.split(r"\s*/\s*|\s+per\s+|\s+a\s+", re.sub(r"\s+(daily|hourly|weekly)\b", r"/\1", units.strip()))
+    dimensions = []
+    for i, part in enumerate(parts):
+        amount = re.match(r"\d+(?:\.\d+)?", part)
+        unit = _canonical(part[amount.end() :].strip() if amount else part)
+        unit = unit.removeprefix("/")
+        if unit not in _FACTORS:
+            break
+        dimension, factor = _FACTORS[unit]
+        factor *= float(amount[0]) if amount else 1.0
+        value = value * factor if i == 0 else value / factor
+        dimensions.append(dimension)
+    return Quantity(value, "/".join(dimensions))
+
+
+def _canonical(unit: str) -> str:
+    folded = unit.casefold()
+    for form in (folded, folded.removesuffix("s")):
+        if form in _SPELLINGS:
+            return _SPELLINGS[form]
+        if form in _FACTORS:
+            return form
+    return folded
+
+
+def single_quantity(text: str, tolerance: float = 1e-3) -> Quantity | None:
+    """Returns the one amount that a text states; None where it states none, or two that differ.
+
+    >>> single_quantity("500 mg (0.5 g)"), single_quantity("500 mg or 1 g")
+    (Quantity(value=500.0, dimension='mass'), None)
+    """
+    found = quantities(text)
+    return found[0] if found and all(q.equals(found[0], tolerance) for q in found) else None
+
+
+DECISIONS = ("yes", "no", "maybe")
+
+
+def decision(text: str) -> str | None:
+    """Returns the one decision that a text gives; None where it gives none, or two that differ.
+
+    >>> decision("Yes."), decision("yes and no"), decision("perhaps"), decision("maybe")
+    ('yes', None, None, 'maybe')
+    """
+    found = set(re.findall(r"\b(yes|no|maybe)\b", text.casefold()))
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,116 @@
+"""Length, repetition and form. Each pays nothing where the answer is wrong, so that no shape can be learned in place of the content."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from bbflow.errors import Problem
+from bbflow.records import Example
+from bbflow.rewards.base import Score
+from bbflow.rewards.knowledge import CorrectAnswer
+
+
+class Shaping(CorrectAnswer):
+    """A shape in [0, 1], paid where the answer is right, 0 where it is wrong. Never abstains; a subclass says what the shape is."""
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        pairs = zip(examples, completions, strict=True)
+        return [self.shape(text) if self.is_right(example, text) else 0.0 for example, text in pairs]
+
+    @abstractmethod
+    def shape(self, completion: str) -> float:
+        """How good the form of a right completion is, in [0, 1]."""
+
+
+class NotOverlong(Shaping):
+    """1 up to a number of words, then down to 0 over a buffer (soft overlong punishment of DAPO, arXiv 2503.14476, eq. 13). Range: [0, 1].
+
+    >>> from bbflow.rewards.worked import CHOICE, table
+    >>> table(NotOverlong(words=4, buffer=4), CHOICE, ["Answer: B", "so I say that Answer: B", "Answer: A"])
+    | completion | score |
+    |---|---|
+    | `Answer: B` | 1 |
+    | `so I say that Answer: B` | 0.5 |
+    | `Answer: A` | 0 |
+
+    Args:
+        words: Longest completion that loses nothing.
+        buffer: Words over which the score falls to 0.
+    """
+
+    def __init__(self, words: int = 80, buffer: int = 40) -> None:
+        self.words, self.buffer = words, buffer
+
+    def problems(self, where: str) -> list[Problem]:
+        """Refuses lengths below 1."""
+        return [
+            Problem(f"{n} must be at least 1, not {v}", f"{where}.{n}")
+            for n, v in (("words", self.words), ("buffer", self.buffer))
+            if v < 1
+        ]
+
+    def shape(self, completion: str) -> float:
+        """Falls linearly over the buffer."""
+        return min(1.0, max(0.0, 1 - (len(completion.split()) - self.words) / self.buffer))
+
+
+class NoRepetition(Shaping):
+    """Share of distinct word n-grams (as TRL's repetition penalty, arXiv 2502.03373, but gated by correctness). Range: [0, 1].
+
+    >>> from bbflow.rewards.worked import CHOICE, table
+    >>> table(NoRepetition(n=2), CHOICE, ["amlodipine is safe. Answer: B", "it is it is it is Answer: B", "it is safe. Answer: A"])
+    | completion | score |
+    |---|---|
+    | `amlodipine is safe. Answer: B` | 1 |
+    | `it is it is it is Answer: B` | 0.571 |
+    | `it is safe. Answer: A` | 0 |
+
+    Args:
+        n: Words of a gram.
+    """
+
+    def __init__(self, n: int = 3) -> None:
+        self.n = n
+
+    def problems(self, where: str) -> list[Problem]:
+        """Refuses grams of no word."""
+        return [] if self.n >= 1 else [Problem(f"n must be at least 1, not {self.n}", f"{where}.n")]
+
+    def shape(self, completion: str) -> float:
+        """1 for a text shorter than one gram."""
+        words = completion.casefold().split()
+        grams = [tuple(words[i : i + self.n]) for i in range(len(words) - self.n + 1)]
+        return len(set(grams)) / len(grams) if grams else 1.0
+
+
+class AnswerFormat(Shaping):
+    """1 where a right completion ends in one final answer after one mark, else 0: no mark twice, none within another. Range: 0 or 1.
+
+    >>> from bbflow.rewards.worked import CHOICE, table
+    >>> table(AnswerFormat(), CHOICE, ["It is safe. Answer: B", "B", "Answer: B Answer: B", "Answer: A"])
+    | completion | score |
+    |---|---|
+    | `It is safe. Answer: B` | 1 |
+    | `B` | 0 |
+    | `Answer: B Answer: B` | 0 |
+    | `Answer: A` | 0 |
+
+    Args:
+        mark: What announces the answer.
+        reasoning: Whether something must stand before the mark.
+    """
+
+    def __init__(self, mark: str = "Answer:", reasoning: bool = False) -> None:
+        self.mark, self.reasoning = mark, reasoning
+
+    def problems(self, where: str) -> list[Problem]:
+        """Refuses an empty mark."""
+        return [] if self.mark.strip() else [Problem("the mark is empty", f"{where}.mark")]
+
+    def shape(self, completion: str) -> float:
+        """Counts the marks."""
+        head, *tails = re.split(re.escape(self.mark), completion, flags=re.IGNORECASE)
+        return float(len(tails) == 1 and bool(tails[0].strip()) and (not self.reasoning or bool(head.strip())))
