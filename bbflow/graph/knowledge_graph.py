@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -167,6 +167,18 @@ class KnowledgeGraph:
             for name in {fold(n) for n in (node.name, *node.synonyms)}:
                 index[name] = node.id if index.get(name, node.id) == node.id else None
         return index
+
+    def induced(self, node_ids: Collection[str], name: str) -> KnowledgeGraph:
+        """Returns the graph of some of the nodes and of all edges between them, under a name of its own.
+
+        Raises:
+            KeyError: A node is not in this graph.
+        """
+        for node_id in node_ids:
+            self.node(node_id)
+        nodes = (node for node in self.nodes() if node.id in node_ids)
+        edges = (edge for edge in self.edges() if edge.subject in node_ids and edge.object in node_ids)
+        return KnowledgeGraph(nodes, edges, name, self.version, self.salt, self.about)
 
     def covers(self, drug: str, context: str) -> bool:
         """Tells whether the graph's silence about a drug and a node of a patient's context means safety.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bbflow.graph.packs.clinical import ClinicalPack
@@ -9,7 +11,11 @@ from bbflow.graph.packs.hpo import HumanPhenotypeOntology
 from bbflow.graph.readers.draft import OnError
 from bbflow.graph.readers.read import GraphFile, GraphSource
 
-PACKS: dict[str, type[GraphSource]] = {"clinical": ClinicalPack, "hpo": HumanPhenotypeOntology}
+PACKS: dict[str, Callable[[], GraphSource]] = {
+    "clinical": ClinicalPack,
+    "clinical-core": partial(ClinicalPack, core=True),
+    "hpo": HumanPhenotypeOntology,
+}
 
 
 def graph_source(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> GraphSource:

@@ -16,13 +16,24 @@ FOLDER = Path(__file__).parent
 
 
 class ClinicalPack(GraphSource):
-    """The graph that ships with bbflow."""
+    """The graph that ships with bbflow.
+
+    Args:
+        core: Only the common part, named `clinical-core`: the nodes that `core.txt` lists and the edges between them. The bundled
+            policy knows these; the whole is for larger ones.
+    """
+
+    def __init__(self, core: bool = False) -> None:
+        self.core = core
 
     def load(self) -> KnowledgeGraph:
         """Reads the pack's YAML files."""
-        return _load()
+        return _load(self.core)
 
 
-@lru_cache(maxsize=1)
-def _load() -> KnowledgeGraph:
-    return read_graph(FOLDER, "yaml")
+@lru_cache(maxsize=2)
+def _load(core: bool) -> KnowledgeGraph:
+    if not core:
+        return read_graph(FOLDER, "yaml")
+    lines = (FOLDER / "core.txt").read_text(encoding="utf-8").splitlines()
+    return _load(False).induced({line for line in lines if line and not line.startswith("#")}, "clinical-core")
