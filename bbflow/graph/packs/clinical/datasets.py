@@ -181,6 +181,8 @@ LEVELS = {"contre-indication": 4, "association deconseillee": 3, "precaution d'e
 def french_interactions(substances: dict[str, str]) -> dict[frozenset[str], int]:
     """Returns the highest level of the French thesaurus for each pair of drugs, directly or through a class.
 
+    An entry may grade its levels by dose, patient or member of a class; the strictest one counts.
+
     Args:
         substances: The pack's name of each drug to its name in the thesaurus.
     """
