@@ -38,6 +38,9 @@ COMMANDS = {
     "graph validate": Command("bbflow.cli.commands.graph:validate", "check a knowledge graph against the ontology, violation by violation"),
     "graph review": Command("bbflow.cli.commands.graph_review:review", "write a review sheet for a clinician, and read it back"),
     "evaluate": Command("bbflow.cli.commands.evaluate:evaluate", "score a policy, and certify it against a baseline"),
+    "score": Command("bbflow.cli.commands.score:score", "score records by a reward model: keep, drop, or choose the best of several"),
+    "rewards probe": Command("bbflow.cli.commands.rewards:probe", "try to be paid by rewards without answering"),
+    "rewards nulls": Command("bbflow.cli.commands.rewards:nulls", "score text that answers nothing, by capability"),
     "schema": Command("bbflow.cli.commands.schema:schema", "print the JSON Schema of a file format", positional=True),
 }
 """Words of a command to what it does, in the order of the help."""
