@@ -127,7 +127,9 @@ def test_wrong_encodings_are_named_with_line_and_byte(primekg_folder):
     path = primekg_folder / "kg.csv"
     text = path.read_text().replace("migraine disorder", "migr\u00e4ne", 1)
     path.write_bytes(text.encode("latin-1"))
-    assert re.search(r"kg\.csv:3: not UTF-8: byte 0xe4 at column \d+ \(save the file as UTF-8, or name its encoding", refusal(primekg_folder))
+    assert re.search(
+        r"kg\.csv:3: not UTF-8: byte 0xe4 at column \d+ \(save the file as UTF-8, or name its encoding", refusal(primekg_folder)
+    )
     path.write_bytes(text.encode("utf-16"))
     assert "kg.csv:1: not UTF-8: this is UTF-16 or no text" in refusal(primekg_folder)
     path.write_bytes(text.encode("utf-8-sig"))
@@ -197,7 +199,9 @@ def test_biocypher_without_a_header_file(biocypher_folder):
 
 
 def test_json_problems_have_lines(tmp_path):
-    (tmp_path / "g.json").write_text('{\n"edges": [\n{"source": "d:a"},\n{"source": "d:a", "target": "x:q", "key": "treats"}],\n"nodes": [\n5]\n}\n')
+    (tmp_path / "g.json").write_text(
+        '{\n"edges": [\n{"source": "d:a"},\n{"source": "d:a", "target": "x:q", "key": "treats"}],\n"nodes": [\n5]\n}\n'
+    )
     said = refusal(tmp_path / "g.json")
     assert "g.json:6: a node needs" in said
     assert "g.json:3: an edge needs" in said
@@ -226,7 +230,7 @@ def test_any_bytes_give_lines_or_an_input_error(tmp_path_factory, data):
     assert "".join(line for _, line in found) == data.decode().removeprefix("\ufeff").replace("\n", "").replace("\r", "") or b"\r" in data
 
 
-@given(st.text(alphabet="idname:[]Term!{}\"\\ \tHP0\n", max_size=300))
+@given(st.text(alphabet='idname:[]Term!{}"\\ \tHP0\n', max_size=300))
 def test_no_text_makes_the_obo_reader_crash(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("obo") / "x.obo"
     path.write_text(text)

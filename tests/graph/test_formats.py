@@ -212,7 +212,10 @@ def test_a_hospitals_own_tables_with_a_mapping_beside_them(tmp_path):
     (tmp_path / "gegenanzeigen.csv").write_text("nr;code;geprueft;bemerkung\nM7;DK21;yes;hohe Dosis\n", encoding="latin-1")
     graph = GraphFile(str(tmp_path)).load()
     assert (graph.name, graph.version, graph.about["licence"]) == ("ward7", "3", "internal")
-    assert [(n.id, n.name, n.synonyms) for n in graph.nodes()] == [("med:0007", "Säurehemmer", ("A", "B")), ("icd:K21", "Reflux; chronisch", ())]
+    assert [(n.id, n.name, n.synonyms) for n in graph.nodes()] == [
+        ("med:0007", "Säurehemmer", ("A", "B")),
+        ("icd:K21", "Reflux; chronisch", ()),
+    ]
     [edge] = graph.edges()
     assert edge.triple == ("med:0007", "contraindicated_in", "icd:K21")
     assert (edge.source, edge.verified, edge.attributes) == ("ward7:gegenanzeigen.csv@3#2", True, {"qualifier": "hohe Dosis"})
