@@ -1,13 +1,14 @@
-"""Callbacks: the report of a run, and the log of its rollouts."""
+"""Callbacks: the report of a run, the log of its rollouts, and a watch for over-optimisation."""
 
 from collections.abc import Sequence
 
 from lightning.pytorch import Callback
 
+from bbflow.callbacks.gold_watch import GoldWatch
 from bbflow.callbacks.report import Report
 from bbflow.callbacks.rollout_log import RolloutLog
 
-__all__ = ["Report", "RolloutLog", "default_callbacks"]
+__all__ = ["GoldWatch", "Report", "RolloutLog", "default_callbacks"]
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:

@@ -28,6 +28,8 @@ def call(function: Callable[..., object], argv: Sequence[str], prog: str, positi
     arguments = []
     for word, after in zip(argv, [*argv[1:], ""], strict=False):
         name, equals, value = word.partition("=")
+        if name.startswith("--") and (plain := f"--{name[2:].replace('-', '_')}") in hints:  # `--reward-model` is `--reward_model`
+            word, name = f"{plain}{equals}{value}", plain
         if name.startswith("--") and name.removesuffix("+") not in hints:
             raise InputError(Problem("unknown option", name, did_you_mean(name, hints)))
         arguments.append(f"{name}+{equals}{value}" if _is_list(hints.get(name)) else word)

@@ -34,10 +34,17 @@ COMMANDS = {
     "init": Command("bbflow.cli.commands.init:init", "copy recipes, contracts and schemas into a folder of yours", positional=True),
     "generate": Command("bbflow.cli.commands.generate:generate", "write the examples of a recipe as Parquet, with card and receipt"),
     "contracts validate": Command("bbflow.cli.commands.contracts:validate", "check a file of examples against a data contract"),
+    "contracts test": Command("bbflow.cli.commands.contracts:test", "run the accept and reject rows that a data contract carries"),
+    "contracts explain": Command("bbflow.cli.commands.contracts:explain", "say in plain English what a data contract demands"),
+    "contracts init": Command("bbflow.cli.commands.contracts:init", "draft a data contract from a file of data"),
+    "contracts diff": Command("bbflow.cli.commands.contracts:diff", "show which rules and rows change from one contract to another"),
     "graph info": Command("bbflow.cli.commands.graph:info", "count what a knowledge graph holds"),
     "graph validate": Command("bbflow.cli.commands.graph:validate", "check a knowledge graph against the ontology, violation by violation"),
     "graph review": Command("bbflow.cli.commands.graph_review:review", "write a review sheet for a clinician, and read it back"),
     "evaluate": Command("bbflow.cli.commands.evaluate:evaluate", "score a policy, and certify it against a baseline"),
+    "score": Command("bbflow.cli.commands.score:score", "score records by a reward model: keep, drop, or choose the best of several"),
+    "rewards probe": Command("bbflow.cli.commands.rewards:probe", "try to be paid by rewards without answering"),
+    "rewards nulls": Command("bbflow.cli.commands.rewards:nulls", "score text that answers nothing, by capability"),
     "schema": Command("bbflow.cli.commands.schema:schema", "print the JSON Schema of a file format", positional=True),
 }
 """Words of a command to what it does, in the order of the help."""

@@ -20,8 +20,9 @@ Nothing here loads Great Expectations or pandas before `validate` is called.
 """
 
 from bbflow.contracts.contract import Contract, QualityRule, load_contract
-from bbflow.contracts.row import Finding, Malformed, Row
-from bbflow.contracts.rule import RULES, Outcome, Rule, row_rule, table_rule
+from bbflow.contracts.phi import mask
+from bbflow.contracts.row import Because, Finding, Malformed, Row
+from bbflow.contracts.rule import RULES, DataFile, Outcome, Rule, row_rule, table_rule
 from bbflow.contracts.schema import data_contract_schema, verdict_schema
 from bbflow.contracts.validation import validate
 from bbflow.contracts.verdict import Failure, Quarantined, RuleResult, Verdict
@@ -32,7 +33,9 @@ from bbflow.contracts.report import write_report  # isort: skip
 
 __all__ = [
     "RULES",
+    "Because",
     "Contract",
+    "DataFile",
     "Failure",
     "Finding",
     "Malformed",
@@ -47,6 +50,7 @@ __all__ = [
     "data_contract_schema",
     "file_sha256",
     "load_contract",
+    "mask",
     "row_rule",
     "table_rule",
     "validate",

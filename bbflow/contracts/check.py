@@ -31,12 +31,12 @@ _WORDS = {
     "boolean": "true or false",
     "null": "null",
 }
-_SILENT = {"$schema", "$defs", "title", "description", "default"}
+_SILENT = {"$schema", "$defs", "title", "description", "default", "format"}
 
 
 def check(file: YamlFile, schema: Mapping[str, Any]) -> list[Problem]:
     """Lists everything in a file that its schema does not allow."""
-    return list(_Checker(file, schema).walk(file.data, schema, ()))
+    return list(dict.fromkeys(_Checker(file, schema).walk(file.data, schema, ())))
 
 
 class _Checker:
@@ -48,7 +48,7 @@ class _Checker:
             yield self._wrong_type(value, schema["type"], at)
             return
         for keyword, demand in schema.items():
-            if keyword not in _SILENT and keyword not in ("type", "required", "then"):
+            if keyword not in _SILENT and keyword not in ("type", "required", "then", "else"):
                 yield from getattr(self, "_" + keyword.lstrip("$"))(value, demand, schema, at)
         # Missing keys come last, so that a misspelt key is named with its suggestion before the key that it leaves missing.
         for key in schema.get("required", ()):
@@ -90,8 +90,12 @@ class _Checker:
             yield from self.walk(value, each, at)
 
     def _if(self, value: Any, condition: Mapping[str, Any], schema: Mapping[str, Any], at: Path) -> Iterator[Problem]:
-        if not any(True for _ in self.walk(value, condition, at)):
-            yield from self.walk(value, schema.get("then", {}), at)
+        holds = not any(True for _ in self.walk(value, condition, at))
+        yield from self.walk(value, schema.get("then" if holds else "else", {}), at)
+
+    def _contains(self, value: Any, wanted: Mapping[str, Any], schema: Mapping[str, Any], at: Path) -> Iterator[Problem]:
+        if not any(not any(True for _ in self.walk(child, wanted, (*at, i))) for i, child in enumerate(value)):
+            yield Problem(f"{_name(at)} lacks an entry", self.file.where(*at))
 
     def _minimum(self, value: Any, bound: float, schema: Mapping[str, Any], at: Path) -> Iterator[Problem]:
         if not value >= bound:  # NaN is no number that a bound holds for

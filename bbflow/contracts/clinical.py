@@ -5,13 +5,14 @@ A name that the graph does not know is never passed over: it comes back as a rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbflow.contracts.row import Malformed, Row, as_text, as_texts
-from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.records import Recommendation
+from bbflow.contracts.names import names_of
+from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
+from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph
+from bbflow.records import Recommendation, Triple
 
 _KINDS = {
     "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState"),
@@ -44,12 +45,17 @@ def recommends(row: Row) -> bool:
 
 def recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, Recommendation]], list[str]]:
     """Returns the recommended drugs, each as node id and its recommendation, and a reason for each that is unknown."""
+    return row.memo(("recommended", id(graph)), lambda: _recommended_drugs(row, graph))
+
+
+def _recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, Recommendation]], list[str]]:
+    names = names_of(graph)
     found: list[tuple[str, Recommendation]] = []
     unknown = []
     for raw in row.records("recommended"):
         name = as_text(raw.get("drug"), "recommended.drug")
-        drug = graph.resolve(name)
-        if drug is None or graph.node(drug).kind != "Drug":
+        drug = names.resolve(name, ("Drug",))
+        if drug is None:
             unknown.append(f"the recommended '{name}' is no drug of the graph")
         else:
             found.append((drug, raw))  # type: ignore[arg-type]
@@ -57,19 +63,24 @@ def recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, 
 
 
 def context_of(row: Row, graph: KnowledgeGraph) -> Context:
-    """Reads the patient of a row that recommends a drug.
+    """Reads the patient of a row, once for all rules.
 
     Raises:
         Malformed: There is no patient to check the drug against, or a list of the patient's is null.
     """
+    return row.memo(("context", id(graph)), lambda: _context_of(row, graph))
+
+
+def _context_of(row: Row, graph: KnowledgeGraph) -> Context:
+    names = names_of(graph)
     patient = row.cell("patient")
     if not isinstance(patient, dict):
         raise Malformed("a drug is recommended, and there is no patient to check it against")
     context = Context()
     for key, kinds in _KINDS.items():
         for name in as_texts(patient.get(key), f"patient.{key}"):
-            node = graph.resolve(name)
-            if node is None or graph.node(node).kind not in kinds:
+            node = names.resolve(name, kinds)
+            if node is None:
                 context.unknown.append(f"'{name}' of patient.{key} is no {' or '.join(kinds)} of the graph")
             else:
                 getattr(context, key).append(node)
@@ -77,7 +88,7 @@ def context_of(row: Row, graph: KnowledgeGraph) -> Context:
     if pregnant is not None and not isinstance(pregnant, bool):
         raise Malformed("'patient.pregnant' is neither true, false nor null")
     if pregnant:
-        node = graph.resolve("pregnancy")
+        node = names.resolve("pregnancy", ("PhysiologicalState", "Disease"))
         if node is None:
             context.unknown.append("the patient is pregnant, and the graph knows no pregnancy")
         elif node not in context.conditions:
@@ -95,3 +106,105 @@ def ancestors(graph: KnowledgeGraph, node: str) -> Iterator[str]:
             if parent not in seen:
                 seen.add(parent)
                 queue.append(parent)
+
+
+RENAL_TIERS = {
+    "end-stage renal disease": 15, "end-stage kidney disease": 15, "kidney failure": 15,
+    "severe renal impairment": 30, "severe kidney disease": 30,
+    "moderate renal impairment": 60, "mild renal impairment": 90, "chronic kidney disease": 60,
+}  # fmt: skip
+"""Name of a condition to the eGFR (mL/min/1.73 m2) below which a patient has it: the G stages of KDIGO 2012."""
+
+
+def renal_function(row: Row) -> float | None:
+    """Returns the patient's eGFR in mL/min/1.73 m2; None where it is not given.
+
+    Raises:
+        Malformed: It is no number between 0 and 250, or the patient is no object.
+    """
+    patient = row.cell("patient")
+    if patient is None:
+        return None
+    if not isinstance(patient, dict):
+        raise Malformed("'patient' is no object")
+    value = patient.get("egfr")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 250:
+        raise Malformed(f"'patient.egfr' is {value!r}, not a number from 0 to 250")
+    return float(value)
+
+
+def renal_conditions(graph: KnowledgeGraph, egfr: float) -> list[str]:
+    """Returns the conditions of the graph that a patient of this renal function has.
+
+    A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`.
+    """
+    names, found = names_of(graph), []
+    for name, below in RENAL_TIERS.items():
+        node = names.resolve(name, ("Disease", "PhenotypicFeature", "PhysiologicalState"))
+        if node is not None and node not in found and egfr < graph.node(node).attributes.get("egfr_below", below):
+            found.append(node)
+    return found
+
+
+def objections(
+    graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str], span: tuple[int, int] | None = None
+) -> Iterator[Because]:
+    """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
+    column = "response" if span else ""
+    for condition in (*context.conditions, *context.allergies):
+        chain: list[Triple] = []
+        for node in ancestors(graph, condition):
+            if node != condition:
+                chain = [(condition, "subclass_of", node)]
+            for predicate in predicates:
+                if graph.has(drug, predicate, node):
+                    edges = (*chain, (drug, predicate, node))
+                    yield Because(f"{graph.name_of(drug)} {predicate} {graph.name_of(node)}", column, span, edges)
+    kinds: set[str] | None = None
+    for allergy in context.allergies:
+        if kinds is None:
+            kinds = set(ancestors(graph, drug))
+        if allergy in kinds:
+            said = f"{graph.name_of(drug)} is what the patient is allergic to: {graph.name_of(allergy)}"
+            yield Because(said, column, span, () if allergy == drug else ((drug, "subclass_of", allergy),))
+        elif graph.node(allergy).kind in ("Drug", "DrugClass"):
+            for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug)):
+                said = f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}"
+                yield Because(said, column, span, ((drug, "contraindicated_in", shared),))
+
+
+def _allergies(graph: KnowledgeGraph, node: str) -> set[str]:
+    """Returns the allergies that forbid a drug, or any drug of a class."""
+    drugs = [node] if graph.node(node).kind == "Drug" else graph.subjects("subclass_of", node)
+    return {n for drug in drugs for n in graph.objects(drug, "contraindicated_in") if graph.node(n).kind == "Allergy"}
+
+
+def renal_objections(graph: KnowledgeGraph, drug: str, egfr: float, span: tuple[int, int] | None = None) -> Iterator[Because]:
+    """Says what the graph holds against a drug at a renal function: contraindications in the conditions it amounts to."""
+    column = "response" if span else ""
+    for node in renal_conditions(graph, egfr):
+        if graph.has(drug, "contraindicated_in", node):
+            said = f"{graph.name_of(drug)} is contraindicated in {graph.name_of(node)}, and the eGFR is {egfr:g}"
+            yield Because(said, column, span, ((drug, "contraindicated_in", node),))
+    for node in graph.objects(drug, "contraindicated_in"):
+        below = (graph.edge(drug, "contraindicated_in", node) or _NO_EDGE).attributes.get("egfr_below")
+        if isinstance(below, (int, float)) and egfr < below:
+            said = f"{graph.name_of(drug)} is contraindicated below an eGFR of {below:g}, and it is {egfr:g}"
+            yield Because(said, column, span, ((drug, "contraindicated_in", node),))
+
+
+def interactions(
+    graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str], span: tuple[int, int] | None = None
+) -> Iterator[Because]:
+    """Says which of the other drugs a drug interacts with, but for severities that are allowed."""
+    for other in others:
+        edge = graph.edge(drug, "interacts_with", other)
+        severity = edge.attributes.get("severity") if edge else None
+        if edge is not None and severity not in allowed:
+            said = f"{graph.name_of(drug)} interacts with {graph.name_of(other)} ({severity or 'severity not stated'})"
+            yield Because(said, "response" if span else "", span, (edge.triple,))
+
+
+_NO_EDGE = Edge("", "", "", "")

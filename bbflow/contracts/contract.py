@@ -1,9 +1,13 @@
-"""A data contract in memory: what its YAML file says, checked, with the place of every rule for messages."""
+"""A data contract in memory: what its YAML file says, checked, with the place of every rule for messages.
+
+A contract may extend another: it inherits columns, rules and settings, and an entry of `quality` with an inherited `id` changes only what
+it gives. `disabled: <reason>` takes an inherited rule out, and every report says so.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +15,7 @@ from typing import Any, Literal
 from bbflow.contracts.check import check
 from bbflow.contracts.rule import RULES, Rule
 from bbflow.contracts.schema import ACTIONS, data_contract_schema
-from bbflow.errors import InputError, Problem
+from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.yaml_file import YamlFile, read_yaml
 
 Severity = Literal["critical", "warning", "info"]
@@ -33,6 +37,10 @@ class QualityRule:
         dimension: Dimension of data quality, in the words of ODCS; may be empty.
         tags: Labels of the owner's own.
         where: `file:line:column` of the entry.
+        owner: Who answers for the rule; the contract's owner unless it names one.
+        description: In the owner's words; may be empty.
+        accept: Rows that must pass, as the file gives them.
+        reject: Rows that must fail.
     """
 
     id: str
@@ -45,6 +53,10 @@ class QualityRule:
     dimension: str = ""
     tags: tuple[str, ...] = ()
     where: str = ""
+    owner: str = ""
+    description: str = ""
+    accept: tuple[Mapping[str, Any], ...] = ()
+    reject: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,18 @@ class Contract:
         path: The file.
         id: Identifier of the contract.
         version: Its version.
-        columns: Declared columns, as in the file.
-        rules: In file order.
+        columns: Declared columns, as in the files.
+        rules: In file order, inherited ones first.
         max_quarantine_fraction: At most this share of all rows may be quarantined; above it the data are refused.
-        sha256: Hash of the file's bytes.
+        sha256: Hash of the bytes of all files.
         where: `file:line:column` of each declared column.
+        table: What it is about: examples, preferences or graph.
+        name: Title.
+        description: Purpose, limits and use, as in the file.
+        owner: Who answers for it.
+        test_row: The row that accept and reject rows are changes of.
+        disabled: Id and reason of each inherited rule that was taken out.
+        files: The contract file, those it extends, and data files that rules name, each with its sha256.
     """
 
     path: Path
@@ -70,10 +89,22 @@ class Contract:
     max_quarantine_fraction: float
     sha256: str
     where: Mapping[str, str]
+    table: str = "examples"
+    name: str = ""
+    description: Mapping[str, Any] | None = None
+    owner: str = ""
+    test_row: Mapping[str, Any] | None = None
+    disabled: tuple[tuple[str, str], ...] = ()
+    files: Mapping[Path, str] | None = None
+
+    @property
+    def physical(self) -> dict[str, str]:
+        """Column to what the data call it, where `physicalName` says so."""
+        return {column["name"]: column["physicalName"] for column in self.columns if column.get("physicalName")}
 
 
 def load_contract(path: str | Path) -> Contract:
-    """Reads a contract.
+    """Reads a contract and those it extends.
 
     Args:
         path: A YAML file by the schema of `data_contract_schema`.
@@ -81,64 +112,175 @@ def load_contract(path: str | Path) -> Contract:
     Raises:
         InputError: Whatever is wrong with it, everything at once, each with line and column.
     """
+    chain = list(_chain(Path(path), ()))
+    problems = [problem for file in chain for problem in _repeated(file)]
+    if problems:
+        raise InputError(*problems)
+    settings: dict[str, Any] = {}
+    columns: dict[str, dict[str, Any]] = {}
+    where: dict[str, str] = {}
+    entries: dict[str, _Entry] = {}
+    for file in chain:
+        settings |= {k: v for k, v in _settings(file.data).items() if k != "extends"}
+        table = file.data["schema"][0]
+        for i, column in enumerate(table.get("properties", ())):
+            columns[column["name"]] = {**columns.get(column["name"], {}), **column}
+            where[column["name"]] = file.where("schema", 0, "properties", i)
+        for i, raw in enumerate(table.get("quality", ())):
+            entries[raw["id"]] = _laid_over(entries.get(raw["id"]), _Entry(raw, file, i, file, i))
+    _complete(chain[-1], entries, problems)
+    files = {file.path.resolve(): _sha256(file.path) for file in chain}
+    owner = settings.get("owner", "")
+    rules = [_rule(entry, owner, files, problems) for entry in entries.values() if not problems and "disabled" not in _settings(entry.raw)]
+    if problems:
+        raise InputError(*problems)
+    last = chain[-1].data
+    hashes = [files[p] for p in sorted(files)]
+    return Contract(
+        path=Path(path),
+        id=last["id"],
+        version=last["version"],
+        columns=tuple(columns.values()),
+        rules=tuple(rules),
+        max_quarantine_fraction=float(settings.get("maxQuarantineFraction", 0.0)),
+        sha256=hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        where=where,
+        table=last["schema"][0]["name"],
+        name=last.get("name", last["id"]),
+        description=last.get("description"),
+        owner=owner,
+        test_row=settings.get("testRow"),
+        disabled=tuple((e.raw["id"], _settings(e.raw)["disabled"]) for e in entries.values() if "disabled" in _settings(e.raw)),
+        files=files,
+    )
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of `quality`, the place it stands in, and the place of its `implementation`."""
+
+    raw: dict[str, Any]
+    file: YamlFile
+    index: int
+    source: YamlFile
+    source_index: int
+
+    def where(self, *path: Hashable) -> str:
+        return self.file.where("schema", 0, "quality", self.index, *path)
+
+
+def _chain(path: Path, children: tuple[Path, ...]) -> Iterator[YamlFile]:
+    """Yields the files of a contract, each checked by itself, the one that extends nothing first."""
     file = read_yaml(path)
     problems = check(file, data_contract_schema())
     if problems:
         raise InputError(*problems)
-    table = file.data["schema"][0]
-    rules = [_rule(file, i, raw, problems) for i, raw in enumerate(table["quality"])]
-    columns = table.get("properties", [])
-    _distinct(file, "quality", "id", table["quality"], problems)
-    _distinct(file, "properties", "name", columns, problems)
-    _distinct(file, "customProperties", "property", file.data.get("customProperties", []), problems, at=())
-    for i, raw in enumerate(table["quality"]):
-        _distinct(file, "customProperties", "property", raw.get("customProperties", []), problems, at=("schema", 0, "quality", i))
-    if problems:
-        raise InputError(*problems)
-    return Contract(
-        path=Path(path),
-        id=file.data["id"],
-        version=file.data["version"],
-        columns=tuple(columns),
-        rules=tuple(rules),
-        max_quarantine_fraction=float(_settings(file.data).get("maxQuarantineFraction", 0.0)),
-        sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
-        where={column["name"]: file.where("schema", 0, "properties", i) for i, column in enumerate(columns)},
-    )
+    parent = _settings(file.data).get("extends")
+    if parent is not None:
+        i = next(i for i, entry in enumerate(file.data["customProperties"]) if entry["property"] == "extends")
+        place, target = file.where("customProperties", i, "value"), path.parent / parent
+        if not target.is_file():
+            near = did_you_mean(parent, [p.name for p in target.parent.glob("*.y*ml")] if target.parent.is_dir() else [])
+            raise InputError(Problem(f"there is no contract '{parent}' to extend", place, near))
+        if target.resolve() in (path.resolve(), *(child.resolve() for child in children)):
+            raise InputError(Problem(f"the contract extends itself by way of '{parent}'", place))
+        parents = list(_chain(target, (*children, path)))
+        mine, theirs = file.data["schema"][0]["name"], parents[-1].data["schema"][0]["name"]
+        if mine != theirs:
+            raise InputError(Problem(f"a contract on {mine} cannot extend one on {theirs}", file.where("schema", 0, "name")))
+        yield from parents
+    yield file
 
 
-def _rule(file: YamlFile, i: int, raw: dict[str, Any], problems: list[Problem]) -> QualityRule:
-    settings, severity = _settings(raw), raw["severity"]
+def _laid_over(before: _Entry | None, entry: _Entry) -> _Entry:
+    """Lays an entry over the inherited one of the same id."""
+    if before is None:
+        return entry
+    custom = {c["property"]: c for c in (*before.raw.get("customProperties", ()), *entry.raw.get("customProperties", ()))}
+    merged = {**before.raw, **entry.raw, "customProperties": list(custom.values())}
+    source = entry if "implementation" in entry.raw else before
+    return _Entry(merged, entry.file, entry.index, source.source, source.source_index)
+
+
+def _complete(file: YamlFile, entries: Mapping[str, _Entry], problems: list[Problem]) -> None:
+    """Adds what is missing once everything inherited is there."""
+    for entry in entries.values():
+        missing = [key for key in ("type", "engine", "implementation", "severity") if key not in entry.raw]
+        if missing:
+            near = did_you_mean(entry.raw["id"], [i for i in entries if i != entry.raw["id"]])
+            what = f"no inherited rule has the id '{entry.raw['id']}', and the entry lacks {', '.join(repr(key) for key in missing)}"
+            problems.append(Problem(what, entry.where("id"), near))
+    if not problems and all("disabled" in _settings(entry.raw) for entry in entries.values()):
+        problems.append(Problem("no rule is left in the contract", file.where("schema", 0, "quality")))
+
+
+def _rule(entry: _Entry, owner: str, files: dict[Path, str], problems: list[Problem]) -> QualityRule:
+    raw, settings = entry.raw, _settings(entry.raw)
+    severity = raw["severity"]
     action = settings.get("onFailure", ACTIONS[severity][0])
     if action not in ACTIONS[severity]:
         what = f"a rule of severity {severity} cannot {action} on failure"
-        problems.append(
-            Problem(what, file.where("schema", 0, "quality", i, "customProperties"), f"it can {' or '.join(ACTIONS[severity])}")
-        )
+        problems.append(Problem(what, entry.where("customProperties"), f"it can {' or '.join(ACTIONS[severity])}"))
     implementation = raw["implementation"]
+    rule = RULES[implementation["type"]]
     return QualityRule(
         id=raw["id"],
         name=raw.get("name", raw["id"]),
-        rule=RULES[implementation["type"]],
-        kwargs=implementation.get("kwargs", {}),
+        rule=rule,
+        kwargs=_with_files(entry, rule, implementation.get("kwargs", {}), files, problems),
         severity=severity,
         on_failure=action,
         on_empty=settings.get("onEmpty", "refuse"),
         dimension=raw.get("dimension", ""),
         tags=tuple(raw.get("tags", ())),
-        where=file.where("schema", 0, "quality", i),
+        where=entry.where(),
+        owner=settings.get("owner", owner),
+        description=raw.get("description", ""),
+        accept=tuple(settings.get("accept", ())),
+        reject=tuple(settings.get("reject", ())),
     )
+
+
+def _with_files(entry: _Entry, rule: Rule, kwargs: Mapping[str, Any], files: dict[Path, str], problems: list[Problem]) -> dict[str, Any]:
+    """Makes the data files that arguments name absolute, and takes their hashes."""
+    made = dict(kwargs)
+    for key, value in kwargs.items():
+        if rule.parameters[key].get("additionalProperties", {}).get("format") != "data-file":
+            continue
+        made[key] = {}
+        for name, given in value.items():
+            path = (entry.source.path.parent / given).resolve()
+            where = entry.source.where("schema", 0, "quality", entry.source_index, "implementation", "kwargs", key, name)
+            if path.is_file():
+                files[path] = _sha256(path)
+            else:
+                problems.append(Problem(f"there is no file '{given}'", where, "relative to the contract"))
+            made[key][name] = str(path)
+    return made
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {entry["property"]: entry["value"] for entry in raw.get("customProperties", ())}
 
 
-def _distinct(
-    file: YamlFile, key: str, label: str, entries: list[dict[str, Any]], problems: list[Problem], at: tuple[Hashable, ...] = ("schema", 0)
-) -> None:
-    seen: set[str] = set()
-    for i, entry in enumerate(entries):
-        if entry[label] in seen:
-            problems.append(Problem(f"{label} '{entry[label]}' stands twice in {key}", file.where(*at, key, i, label)))
-        seen.add(entry[label])
+def _repeated(file: YamlFile) -> Iterator[Problem]:
+    """Yields what stands twice in one file."""
+    table = file.data["schema"][0]
+    lists: list[tuple[tuple[Hashable, ...], str, str, list[dict[str, Any]]]] = [
+        (("schema", 0), "quality", "id", table.get("quality", [])),
+        (("schema", 0), "properties", "name", table.get("properties", [])),
+        ((), "customProperties", "property", file.data.get("customProperties", [])),
+    ]
+    for i, raw in enumerate(table.get("quality", ())):
+        lists.append((("schema", 0, "quality", i), "customProperties", "property", raw.get("customProperties", [])))
+    for at, key, label, entries in lists:
+        seen: set[str] = set()
+        for i, entry in enumerate(entries):
+            if entry[label] in seen:
+                yield Problem(f"{label} '{entry[label]}' stands twice in {key}", file.where(*at, key, i, label))
+            seen.add(entry[label])

@@ -65,7 +65,7 @@ class RuleMetric(TableMetricProvider):
         try:
             rule, graph = _RULES[metric_value_kwargs["rule"]], _GRAPHS[metric_value_kwargs["graph"]]
             outcome = rule.run(rows, graph, **json.loads(metric_value_kwargs["settings"]))
-            findings = [[f.row, rows[f.row].id, f.reason] for f in outcome.findings]
+            findings = [[f.row, "" if f.row is None else rows[f.row].id, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
         except Exception as error:
             return {"rows": len(rows), "evaluated": 0, "findings": [], "error": f"the rule crashed: {type(error).__name__}: {error}"}
         return {"rows": len(rows), "evaluated": outcome.evaluated, "findings": findings, "error": ""}
@@ -95,7 +95,7 @@ class RuleExpectation(BatchExpectation):
 
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
         found = metrics[RuleMetric.metric_name]
-        ids = list(dict.fromkeys(row_id for _, row_id, _ in found["findings"]))
+        ids = list(dict.fromkeys(row_id for row, row_id, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
         return {"success": not found["findings"] and not found["error"], "result": result}
 
@@ -140,12 +140,17 @@ def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph
     """
     errors: dict[str, Outcome | str]
     try:
-        with _lend(graph):
-            results = _batch(frame).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"}).results
+        results = validated(rules, frame, graph).results
     except Exception as error:
         errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
         return errors
     return read_results(rules, results, len(frame))
+
+
+def validated(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph) -> Any:
+    """Returns Great Expectations' own result of running rules over a table."""
+    with _lend(graph):
+        return _batch(frame).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
 
 
 def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
@@ -173,7 +178,7 @@ def _outcome(result: Any, rows: int) -> Outcome | str:
         return f"Great Expectations looked at {details['rows']} rows, not at {rows}"
     if bool(result.success) != (not details["findings"]):
         return "Great Expectations' verdict and the rule's findings contradict each other"
-    return Outcome(details["evaluated"], [Finding(row, reason) for row, _, reason in details["findings"]])
+    return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, _, reason, *where in details["findings"]])
 
 
 def _batch(frame: pd.DataFrame) -> Any:

@@ -19,10 +19,11 @@ from typing import Any
 
 import bbflow.contracts
 import bbflow.graph
+from bbflow.contracts.contract import Contract
 from bbflow.contracts.verdict import Verdict
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
-_FORMAT = 1
+_FORMAT = 2
 _PACKAGES = ("bbflow", "great-expectations", "pandas", "numpy", "pyarrow", "networkx", "PyYAML")
 
 
@@ -41,7 +42,9 @@ def write_receipt(path: str | Path, verdict: Verdict, data: Sequence[str | Path]
     verdict.raise_if_refused()
     path = Path(path)
     record = {
-        **_facts(path, verdict.contract.sha256, data, graph),
+        **_facts(path, data, graph),
+        "contract_sha256": verdict.contract.sha256,
+        "contract_files": _contract_files(verdict.contract),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdict": _without_failures(verdict.to_json()),
@@ -66,16 +69,15 @@ def check_receipt(path: str | Path, contract: str | Path, data: Sequence[str | P
     path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        facts = _facts(path, file_sha256(contract), data, graph)
+        facts = _facts(path, data, graph)
     except FileNotFoundError as error:
         return [f"there is no '{error.filename}'"]
     except (OSError, ValueError) as error:
         return [f"the receipt '{path}' or what it speaks of cannot be read: {error}"]
     if not isinstance(record, dict) or not isinstance(record.get("verdict"), dict):
         return [f"'{path}' is no receipt"]
-    stale = [
-        f"{_LABELS[key]} changed" for key in ("format", "contract_sha256", "graph_sha256", "rules_sha256") if record.get(key) != facts[key]
-    ]
+    stale = [f"{label} changed" for key, label in _LABELS.items() if record.get(key) != facts[key]]
+    stale += _stale_contract(Path(contract), record.get("contract_files"))
     recorded = record.get("data")
     known, used = recorded if isinstance(recorded, dict) else {}, facts["data"]
     stale += [f"data file '{name}' was added or removed" for name in sorted(known.keys() ^ used.keys())]
@@ -85,9 +87,26 @@ def check_receipt(path: str | Path, contract: str | Path, data: Sequence[str | P
     return stale
 
 
+def _contract_files(contract: Contract) -> dict[str, str]:
+    """Returns the files of a contract, relative to its folder, with their hashes: it, what it extends, and data files it names."""
+    folder = contract.path.resolve().parent
+    return {Path(os.path.relpath(file, folder)).as_posix(): sha256 for file, sha256 in (contract.files or {}).items()}
+
+
+def _stale_contract(contract: Path, recorded: Any) -> list[str]:
+    """Says what changed of a contract; as long as its own bytes did not, no other file can have come to it."""
+    folder = contract.resolve().parent
+    if not isinstance(recorded, dict) or contract.resolve().name not in recorded:
+        return ["the contract changed"]
+    try:
+        changed = [name for name, sha256 in sorted(recorded.items()) if file_sha256(folder / name) != sha256]
+    except OSError as error:
+        return [f"the contract changed: {error}"]
+    return [f"the contract changed{'' if name == contract.resolve().name else f': {name}'}" for name in changed]
+
+
 _LABELS = {
     "format": "the format of receipts",
-    "contract_sha256": "the contract",
     "graph_sha256": "the graph",
     "rules_sha256": "the code of the rules",
 }
@@ -113,11 +132,10 @@ def _tree_sha256(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _facts(path: Path, contract_sha256: str, data: Sequence[str | Path], graph: KnowledgeGraph) -> dict[str, Any]:
+def _facts(path: Path, data: Sequence[str | Path], graph: KnowledgeGraph) -> dict[str, Any]:
     files = {Path(os.path.relpath(file, path.parent)).as_posix(): file_sha256(file) for file in data}
     return {
         "format": _FORMAT,
-        "contract_sha256": contract_sha256,
         "graph_sha256": graph.sha256,
         "rules_sha256": rules_sha256(),
         "data": files,

@@ -6,11 +6,13 @@ row; so a rule never skips what it cannot read, and never has to say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bbflow.records import Triple
+
+T = TypeVar("T")
 
 
 class Malformed(Exception):
@@ -22,12 +24,33 @@ class Finding:
     """One reason why one row fails.
 
     Attributes:
-        row: Position of the row in the data, from 0.
+        row: Position of the row in the data, from 0; None for what no single row is to blame for.
         reason: One sentence; holds no text that may identify a person.
+        column: The text it was found in: a column, or `messages[0]`; empty where it was found in no text.
+        span: First and last (exclusive) character of the offending words there.
+        edges: Edges of the graph that prove it.
     """
 
-    row: int
+    row: int | None
     reason: str
+    column: str = ""
+    span: tuple[int, int] | None = None
+    edges: tuple[Triple, ...] = ()
+
+
+class Because(str):
+    """A reason that also says where in a text, and by which edges; a rule that has neither yields a plain `str`."""
+
+    __slots__ = ("column", "edges", "span")
+    column: str
+    span: tuple[int, int] | None
+    edges: tuple[Triple, ...]
+
+    def __new__(cls, reason: str, column: str = "", span: tuple[int, int] | None = None, edges: tuple[Triple, ...] = ()) -> Because:
+        """Makes a reason; the arguments are those of `Finding`."""
+        made = super().__new__(cls, reason)
+        made.column, made.span, made.edges = column, span, edges
+        return made
 
 
 class Row:
@@ -38,11 +61,12 @@ class Row:
         cells: Column name to value; numpy arrays count as lists, NaN as null.
     """
 
-    __slots__ = ("_cells", "_plain", "position")
+    __slots__ = ("_cells", "_known", "_plain", "position")
 
     def __init__(self, position: int, cells: Mapping[str, Any]) -> None:
         self.position, self._cells = position, cells
         self._plain: dict[str, Any] = {}
+        self._known: dict[Hashable, Any] = {}
 
     @property
     def id(self) -> str:
@@ -56,7 +80,16 @@ class Row:
 
     def finding(self, reason: str) -> Finding:
         """Returns a finding about this row."""
+        if isinstance(reason, Because):
+            return Finding(self.position, str(reason), reason.column, reason.span, reason.edges)
         return Finding(self.position, reason)
+
+    def memo(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Returns what several rules need of this row, worked out once; what raises is worked out again."""
+        if key not in self._known:
+            self._known[key] = make()
+        made: T = self._known[key]
+        return made
 
     def cell(self, column: str) -> Any:
         """Returns a cell as plain Python data; None where it is null."""

@@ -49,6 +49,7 @@ class Rule:
         run: Rows, graph and keyword arguments to the outcome.
         parameters: JSON Schema of each keyword argument.
         required: Keyword arguments without a default.
+        group: What it looks at, for people: the heading it stands under in guides and explanations.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Rule:
     run: Callable[..., Outcome]
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    group: str = ""
 
 
 RULES: dict[str, Rule] = {}
@@ -66,48 +68,55 @@ RowCheck = Callable[..., Iterable[str]]
 TableCheck = Callable[..., Iterable[Finding]]
 
 
-def row_rule(*columns: str, when: Callable[[Row], bool] | None = None) -> Callable[[RowCheck], RowCheck]:
+def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: str = "form") -> Callable[[RowCheck], RowCheck]:
     """Registers a function that yields the reasons why one row fails.
 
     Args:
         columns: Columns it reads; data that lack one are refused before any rule runs.
         when: Tells whether the rule applies to a row; the others do not count as evaluated. A row of which that cannot be
             told, because a cell is malformed, fails.
+        group: What it looks at.
     """
 
     def register(check: RowCheck) -> RowCheck:
         def run(rows: Sequence[Row], graph: KnowledgeGraph, **kwargs: Any) -> Outcome:
-            evaluated, findings = 0, []
+            evaluated, findings = 0, list[Finding]()
             for row in rows:
                 try:
                     if when is not None and not when(row):
                         continue
-                    findings += [row.finding(reason) for reason in check(row, graph, **kwargs)]
+                    findings.extend(map(row.finding, check(row, graph, **kwargs)))
                 except Malformed as problem:
                     findings.append(row.finding(str(problem)))
                 evaluated += 1
             return Outcome(evaluated, findings)
 
-        _register(check, columns, run)
+        _register(check, columns, run, group)
         return check
 
     return register
 
 
-def table_rule(*columns: str) -> Callable[[TableCheck], TableCheck]:
+def table_rule(*columns: str, group: str = "data set") -> Callable[[TableCheck], TableCheck]:
     """Registers a function that looks at all rows at once and yields findings."""
 
     def register(check: TableCheck) -> TableCheck:
         def run(rows: Sequence[Row], graph: KnowledgeGraph, **kwargs: Any) -> Outcome:
             return Outcome(len(rows), list(check(rows, graph, **kwargs)))
 
-        _register(check, columns, run)
+        _register(check, columns, run, group)
         return check
 
     return register
 
 
-def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable[..., Outcome]) -> None:
+class DataFile(str):
+    """A rule's argument that names a file of data; a contract gives it relative to itself, and the receipt holds its hash."""
+
+    __slots__ = ()
+
+
+def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable[..., Outcome], group: str) -> None:
     name = check.__name__
     if name in RULES:
         raise ValueError(f"there are two rules named '{name}'")
@@ -121,7 +130,7 @@ def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable
         parameters[parameter.name] = schema
     required = tuple(p.name for p in keywords if p.default is p.empty)
     summary = (inspect.getdoc(check) or name).splitlines()[0]
-    RULES[name] = Rule(name, summary, columns, run, parameters, required)
+    RULES[name] = Rule(name, summary, columns, run, parameters, required, group)
 
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -136,6 +145,8 @@ def _schema(hint: Any) -> dict[str, Any]:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _TYPES:
         return {"type": _TYPES[hint]}
+    if hint is DataFile:
+        return {"type": "string", "minLength": 1, "format": "data-file"}
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin in (list, Sequence):

@@ -14,6 +14,9 @@ SEVERITIES = ("critical", "warning", "info")
 ACTIONS = {"critical": ("refuse", "quarantine"), "warning": ("quarantine", "refuse"), "info": ("report",)}
 """What may follow a failure, by severity; the first is what follows unless the rule's `onFailure` says otherwise."""
 
+TABLES = ("examples", "preferences", "graph")
+"""What a contract may be about: examples, preference pairs, or the nodes and edges of a graph."""
+
 DIMENSIONS = ("accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness")
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "array", "object")
 _ID = r"^[A-Za-z0-9_-]+$"
@@ -43,19 +46,55 @@ def data_contract_schema() -> dict[str, Any]:
                 "contractCreatedTs": _TEXT,
                 "tags": _TEXTS,
                 "description": {"type": "object"},
-                "customProperties": _custom({"maxQuarantineFraction": {"type": "number", "minimum": 0, "maximum": 1}}),
+                "customProperties": _custom(
+                    {
+                        "maxQuarantineFraction": {"type": "number", "minimum": 0, "maximum": 1},
+                        "extends": {**_TEXT, "minLength": 1},
+                        "owner": _TEXT,
+                        "testRow": {"type": "object"},
+                    }
+                ),
                 **dict.fromkeys(("servers", "support", "price", "team", "roles", "slaProperties", "authoritativeDefinitions"), _ANYTHING),
             },
             ("apiVersion", "kind", "id", "version", "status", "schema"),
         ),
-        "$defs": _columns(),
+        **_WHOLE_ENTRIES,
+        "$defs": {**_columns(), "entry": {"type": "object", "required": ["id", "type", "engine", "implementation", "severity"]}},
     }
+
+
+_EXTENDS = {
+    "customProperties": {
+        "type": "array",
+        "contains": {"type": "object", "properties": {"property": {"enum": ["extends"]}}, "required": ["property"]},
+    }
+}
+_WHOLE_ENTRIES = {
+    "if": {"properties": _EXTENDS, "required": ["customProperties"]},
+    "then": {},
+    "else": {
+        "properties": {
+            "schema": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"quality": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}},
+                    "required": ["quality"],
+                },
+            }
+        }
+    },
+}
+"""Only in a contract that extends another may an entry of `quality` be partial: it changes the inherited one of its id."""
 
 
 def verdict_schema() -> dict[str, Any]:
     """Returns the JSON Schema of `Verdict.to_json`, the `report.json` of a validation."""
     count = {"type": "integer", "minimum": 0}
-    failure = _closed({"example_id": _TEXT, "row": count, "reason": _TEXT})
+    span = {"type": ["array", "null"], "items": count, "minItems": 2, "maxItems": 2}
+    edges = {"type": "array", "items": {**_TEXTS, "minItems": 3, "maxItems": 3}}
+    row = {"type": ["integer", "null"], "minimum": 0}
+    failure = _closed({"example_id": _TEXT, "row": row, "reason": _TEXT, "column": _TEXT, "span": span, "edges": edges})
     result = _closed(
         {
             "id": _TEXT,
@@ -69,6 +108,7 @@ def verdict_schema() -> dict[str, Any]:
             "evaluated": count,
             "failing": count,
             "error": _TEXT,
+            "owner": _TEXT,
             "failures": {"type": "array", "items": failure},
         }
     )
@@ -93,14 +133,14 @@ def verdict_schema() -> dict[str, Any]:
 
 def _table() -> dict[str, Any]:
     properties = {
-        "name": {"enum": ["examples"]},
+        "name": {"enum": list(TABLES)},
         "logicalType": {"enum": ["object"]},
         "properties": {"type": "array", "items": {"$ref": "#/$defs/column"}},
-        "quality": {"type": "array", "items": _quality(), "minItems": 1},
+        "quality": {"type": "array", "items": _quality()},
         **dict.fromkeys(("id", "physicalName", "physicalType", "description", "businessName", "dataGranularityDescription"), _TEXT),
         "tags": _TEXTS,
     }
-    return _object(properties, ("name", "quality"))
+    return _object(properties, ("name",))
 
 
 def _columns() -> dict[str, Any]:
@@ -122,7 +162,16 @@ def _columns() -> dict[str, Any]:
 
 
 def _quality() -> dict[str, Any]:
-    settings = {"onFailure": {"enum": ["refuse", "quarantine", "report"]}, "onEmpty": {"enum": ["refuse", "pass"]}}
+    case = {"type": "object", "properties": {"rows": {"type": "array", "items": {"type": "object"}, "minItems": 1}, "why": _TEXT}}
+    cases = {"type": "array", "items": case, "minItems": 1}
+    settings: dict[str, dict[str, Any]] = {
+        "onFailure": {"enum": ["refuse", "quarantine", "report"]},
+        "onEmpty": {"enum": ["refuse", "pass"]},
+        "owner": _TEXT,
+        "disabled": {**_TEXT, "minLength": 1},
+        "accept": cases,
+        "reject": cases,
+    }
     return _object(
         {
             "id": {**_TEXT, "pattern": _ID},
@@ -139,7 +188,7 @@ def _quality() -> dict[str, Any]:
             **dict.fromkeys(("name", "description", "businessImpact", "method", "schedule", "scheduler", "unit"), _TEXT),
             "authoritativeDefinitions": _ANYTHING,
         },
-        ("id", "type", "engine", "implementation", "severity"),
+        ("id",),
     )
 
 

@@ -22,6 +22,10 @@ COLUMNS_ID = "declared columns"
 """Id of the check of declared columns in a verdict; no id of a contract can hold a space, so they cannot clash."""
 
 
+WHOLE = "the data set"
+"""Stands for an id where no single row is to blame."""
+
+
 def validate(contract: Contract, data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame, graph: KnowledgeGraph) -> Verdict:
     """Runs every rule of a contract over data.
 
@@ -97,7 +101,9 @@ def _result(rule: QualityRule, outcome: Outcome | str, ids: tuple[str, ...]) -> 
     evaluated, findings = (0, []) if isinstance(outcome, str) else (outcome.evaluated, outcome.findings)
     if not error and not evaluated and rule.on_empty == "refuse":
         error = "applied to no row; if that is as it should be, set customProperties onEmpty: pass"
-    failures = tuple(sorted((Failure(ids[f.row], f.row, f.reason) for f in findings), key=lambda f: f.row))
+    found = (Failure(WHOLE if f.row is None else ids[f.row], f.row, f.reason, f.column, f.span, tuple(f.edges)) for f in findings)
+    failures = tuple(sorted(found, key=lambda f: -1 if f.row is None else f.row))
     return RuleResult(
         rule.id, rule.name, rule.rule.name, rule.severity, rule.dimension, rule.tags, rule.on_failure, evaluated, failures, error,
+        rule.owner,
     )  # fmt: skip

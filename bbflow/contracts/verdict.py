@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from bbflow.contracts.contract import Action, Contract, Severity
+from bbflow.contracts.phi import mask
 from bbflow.errors import Refused
+from bbflow.records import Triple
 
 T = TypeVar("T")
 
@@ -18,14 +20,20 @@ class Failure:
     """One reason why one row fails a rule.
 
     Attributes:
-        example_id: The row's id, or `row N` where it has none.
-        row: Position in the data, from 0.
+        example_id: The row's id, or `row N` where it has none; `the data set` where no single row is to blame.
+        row: Position in the data, from 0; None where no single row is to blame.
         reason: One sentence.
+        column: The text it was found in; may be empty.
+        span: The offending characters there.
+        edges: Edges of the graph that prove it.
     """
 
     example_id: str
-    row: int
+    row: int | None
     reason: str
+    column: str = ""
+    span: tuple[int, int] | None = None
+    edges: tuple[Triple, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class RuleResult:
         evaluated: How many rows it applied to.
         failures: Every reason.
         error: Why its findings are not known; always refuses, whatever the severity. Empty when all went well.
+        owner: Who answers for the rule.
     """
 
     id: str
@@ -55,16 +64,17 @@ class RuleResult:
     evaluated: int
     failures: tuple[Failure, ...]
     error: str = ""
+    owner: str = ""
 
     @property
     def rows(self) -> frozenset[int]:
         """Positions of the failing rows."""
-        return frozenset(f.row for f in self.failures)
+        return frozenset(f.row for f in self.failures if f.row is not None)
 
     @property
     def verdict(self) -> Literal["pass", "refuse", "quarantine", "report"]:
-        """What follows from this rule alone."""
-        if self.error:
+        """What follows from this rule alone; a failure of the data set as a whole cannot be set aside, and refuses."""
+        if self.error or (self.on_failure == "quarantine" and any(f.row is None for f in self.failures)):
             return "refuse"
         return self.on_failure if self.failures else "pass"
 
@@ -102,7 +112,13 @@ class Verdict:
     @cached_property
     def quarantine(self) -> tuple[Quarantined, ...]:
         """Every reason why a row is quarantined, in order of rows."""
-        found = [Quarantined(f.example_id, f.row, r.id, f.reason) for r in self.results if r.verdict == "quarantine" for f in r.failures]
+        found = [
+            Quarantined(f.example_id, f.row, r.id, f.reason)
+            for r in self.results
+            if r.verdict == "quarantine"
+            for f in r.failures
+            if f.row is not None
+        ]
         return tuple(sorted(found, key=lambda q: q.row))
 
     @cached_property
@@ -119,7 +135,8 @@ class Verdict:
                 reasons.append(f"{result.id}: {result.error}")
             elif result.verdict == "refuse":
                 first = result.failures[0]
-                reasons.append(f"{result.id}: {len(result.rows)} of {len(self.ids)} rows fail, first {first.example_id}: {first.reason}")
+                count = f"{len(result.rows)} of {len(self.ids)} rows fail, first {first.example_id}: "
+                reasons.append(f"{result.id}: {'' if first.row is None else count}{mask(first.reason)}")
         limit = self.contract.max_quarantine_fraction
         # A quotient, so that 29 rows of 100 are not more than 0.29 of them; 0.29 * 100 is less than 29 in floating point.
         if self.ids and len(self.quarantined_rows) / len(self.ids) > limit:
@@ -178,8 +195,14 @@ class Verdict:
                     "evaluated": r.evaluated,
                     "failing": len(r.rows),
                     "error": r.error,
-                    "failures": [{"example_id": f.example_id, "row": f.row, "reason": f.reason} for f in r.failures],
+                    "owner": r.owner,
+                    "failures": [_failure(f) for f in r.failures],
                 }
                 for r in self.results
             ],
         }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    where = {"column": failure.column, "span": list(failure.span) if failure.span else None, "edges": [list(e) for e in failure.edges]}
+    return {"example_id": mask(failure.example_id), "row": failure.row, "reason": mask(failure.reason), **where}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from bbflow.data.cache import completed, fingerprint
 from bbflow.data.files import read_examples, write_examples, write_quarantine
 from bbflow.data.progress import progress_bar
 from bbflow.data.sampling import LengthGroupedSampler
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import InputError, Problem, Refused, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
 from bbflow.synthesis.generate import Generated, generate
@@ -80,6 +81,7 @@ class KnowledgeGraphData(LightningDataModule):
         self.splits: dict[Split, list[Example]] = {}
         self.dataset: DatasetDict | None = None
         self.receipt: dict[str, Any] | None = None
+        self._refusal: Exception | None = None
         self.generation_seconds = 0.0
 
     @property
@@ -112,13 +114,18 @@ class KnowledgeGraphData(LightningDataModule):
     def _contract(self) -> Contract | None:
         return None if self.contract_path is None else load_contract(self.contract_path)
 
+    @cached_property
+    def _contract_sha256(self) -> str | None:
+        contract = self._contract()
+        return None if contract is None else contract.sha256
+
     @property
     def fingerprint(self) -> str:
         """Hash of everything that determines the examples."""
         return fingerprint(
             {
                 "graph": self.graph.sha256,
-                "contract": None if self.contract_path is None else self.contract_path.read_text(encoding="utf-8"),
+                "contract": self._contract_sha256,
                 "tasks": self._task_settings,
                 "mix": self.mix,
                 "sizes": self.sizes,
@@ -147,8 +154,17 @@ class KnowledgeGraphData(LightningDataModule):
 
         Raises:
             InputError: Graph, contract or tasks are wrong.
-            Refused: The contract refuses the data.
+            Refused: The contract refuses the data. With several processes `setup` raises both on every one of them, since the others
+                would wait for this one forever.
         """
+        try:
+            self._prepare()
+        except (InputError, Refused) as error:
+            if self.trainer is None or self.trainer.world_size == 1:
+                raise
+            self._refusal = error
+
+    def _prepare(self) -> None:
         problems = self.problems()
         if problems:
             raise InputError(*problems)
@@ -188,7 +204,16 @@ class KnowledgeGraphData(LightningDataModule):
             write_receipt(folder / "receipt.json", verdict, list(files.values()), self.graph)
 
     def setup(self, stage: str) -> None:
-        """Reads the splits."""
+        """Reads the splits.
+
+        Raises:
+            InputError: Graph, contract or tasks are wrong, as the process that prepared the data found.
+            Refused: The contract refuses the data, as that process found.
+        """
+        if self.trainer is not None and self.trainer.world_size > 1:
+            self._refusal = self.trainer.strategy.broadcast(self._refusal)
+        if self._refusal is not None:
+            raise self._refusal
         from datasets import Dataset, DatasetDict
 
         if self.splits:
@@ -198,6 +223,15 @@ class KnowledgeGraphData(LightningDataModule):
         self.splits = {split: read_examples(file) for split, file in files.items()}
         receipt = self.folder / "receipt.json"
         self.receipt = json.loads(receipt.read_text(encoding="utf-8")) if receipt.exists() else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Says in every checkpoint by which contract its data passed, or that they passed none."""
+        if self.receipt is None:
+            return {"contract": "uncontracted"}
+        return {"contract": self.receipt["verdict"]["contract"], "graph": self.receipt["verdict"]["graph"]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes nothing from a checkpoint: the recipe decides which data and which contract."""
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled training examples."""

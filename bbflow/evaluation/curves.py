@@ -56,8 +56,25 @@ def curve_panels(history: pd.DataFrame | None, capabilities: Sequence[str]) -> M
                     plots.Line("smoothed", steps, plots.smoothed(values), plots.GREEN),
                 ]
                 panels.append(_panel(title, plots.line_chart(title, lines, height=150.0)))
+    panels += gold_panels(history)
     note = "Training reward: mean over the rollouts of a step, thin as logged, thick smoothed. Held-out: the metric on validation examples."
     return el("div", el("p", note, class_="note"), el("div", *panels, class_="grid")) if panels else None
+
+
+def gold_panels(history: pd.DataFrame) -> list[Markup]:
+    """Draws the watched reward models against the KL from the start of the run (Gao et al., arXiv 2210.10760).
+
+    Where the trained reward goes on rising and the gold one falls, the policy is exploiting its judge.
+    """
+    if "gold/kl" not in history or "gold/score" not in history:
+        return []
+    rows = history[[c for c in ("gold/kl", "gold/score", "gold/proxy") if c in history]].dropna().sort_values("gold/kl")
+    kl = rows["gold/kl"].astype(float).tolist()
+    lines = [plots.Line("gold reward model", kl, rows["gold/score"].astype(float).tolist(), plots.ORANGE, marked=True)]
+    if "gold/proxy" in rows:
+        lines.append(plots.Line("trained reward", kl, rows["gold/proxy"].astype(float).tolist(), plots.BLUE, marked=True))
+    chart = plots.line_chart("over-optimisation", lines, limits=(0.0, 1.0), x_label="KL from the start of the run (nats per completion)")
+    return [_panel("Over-optimisation watch", chart)]
 
 
 def _column(history: pd.DataFrame, capability: str, kind: str) -> str | None:

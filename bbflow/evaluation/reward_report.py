@@ -50,6 +50,37 @@ def render(result: Mapping[str, Any]) -> str:
     return "<!doctype html>\n" + el("html", head, el("body", el("main", *body)), lang="en") + "\n"
 
 
+def render_score_report(summary: Mapping[str, Any]) -> str:
+    """Renders what `bbflow score` kept and dropped; every text that comes from data is escaped."""
+    style = files("bbflow.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    head = el(
+        "head", el("meta", charset="utf-8"), el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", "bbflow score"), el("style", Markup(style)),
+    )  # fmt: skip
+    kept = f"{summary['kept']:,} of {summary['records']:,} records kept"
+    edges = [i / 10 + 0.05 for i in range(10)]
+    chart = plots.line_chart(
+        "scores", [plots.Line("records", edges, [float(n) for n in summary["histogram"]], plots.BLUE, marked=True)], x_label="probability"
+    )
+    reasons = {f"below the threshold, weakest head {name}": count for name, count in summary["dropped_by_weakest_head"].items()}
+    reasons |= {"another candidate is better": summary["outranked"], "too long to be read whole": summary["truncated"]}
+    lowest = [
+        el("tr", *(el("td", el("span", cell), data_label=label) for label, cell in
+           (("record", row["id"]), ("score", f"{row['score']:.3f}"), ("weakest head", row["weakest_head"]), ("response", row["response"]))))
+        for row in summary["lowest"]
+    ]  # fmt: skip
+    names = ("record", "score", "weakest head", "response")
+    table = el("table", el("thead", el("tr", *(el("th", name, scope="col") for name in names))), el("tbody", *lowest), class_="cards")
+    rule = f"Deciding head: {summary['head']}; kept from a probability of {summary['threshold']:g}; mean {summary['mean_score']:.3f}."
+    body = [
+        el("header", el("p", "bbflow score", class_="kicker"), el("h1", kept), el("p", rule, class_="disclaimer")),
+        el("section", el("h2", "Why records were dropped"), el("dl", *(join(el("dt", k), el("dd", f"{v:,}")) for k, v in reasons.items()))),
+        el("section", el("h2", "Scores"), el("figure", el("figcaption", "Records by probability of being correct"), chart)),
+        el("section", el("h2", "Lowest scores"), table),
+    ]
+    return "<!doctype html>\n" + el("html", head, el("body", el("main", *body)), lang="en") + "\n"
+
+
 def headline(result: Mapping[str, Any]) -> str:
     """One sentence: accuracy, its interval, and the held-out corruption.
 

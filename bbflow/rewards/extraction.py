@@ -9,7 +9,7 @@ from bbflow.records import Example
 
 _ANSWER = re.compile(r"answer\s*:", re.IGNORECASE)
 _LETTERED = re.compile(r"\(?([A-Ha-h])\)?(?:[).:]\s*(.*)|\s*)$")
-LETTER_ONLY = "answer:letter"
+LETTER_ONLY, MARKED = "answer:letter", "answer:marked"
 
 
 def marked(completion: str) -> bool:

@@ -10,7 +10,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.extraction import LETTER_ONLY, chosen_option, final_answers, marked, mentioned_option, mentions
+from bbflow.rewards.extraction import LETTER_ONLY, MARKED, chosen_option, final_answers, marked, mentioned_option, mentions
 from bbflow.rewards.quantities import DECISIONS, Quantity, decision, single_quantity
 
 
@@ -148,4 +148,4 @@ def _whole_amount(gold: str) -> Quantity | None:
 
 def _is_free_form(example: Example) -> bool:
     """Tells whether the demanded form leaves no room for an `Answer:` mark, so that the one option it names is the answer."""
-    return bool(example.constraints) and all(c["type"] != LETTER_ONLY for c in example.constraints)
+    return bool(example.constraints) and all(c["type"] not in (LETTER_ONLY, MARKED) for c in example.constraints)

@@ -97,6 +97,16 @@ def letter_only(text: str) -> bool:
     return re.fullmatch(r"\(?[A-Ha-h]\)?\.?", text.strip()) is not None
 
 
+@verifier("answer:marked")
+def marked_answer(text: str) -> bool:
+    """The answer stands after `Answer:`, which occurs once.
+
+    >>> marked_answer("a treats b. Answer: a"), marked_answer("a"), marked_answer("Answer: a. Answer: b")
+    (True, False, False)
+    """
+    return len(re.findall(r"answer\s*:\s*\S", text, re.IGNORECASE)) == 1
+
+
 # ---- keywords
 
 

@@ -89,9 +89,13 @@ MULTI_HOP = example(
 )
 """A question across two edges."""
 
-OPEN = example("Name a drug for osteoarthritis.", "aspirin",
-               accepted=["aspirin", "ibuprofen"],
-               entities=["disease:osteoarthritis", "drug:aspirin"], edges=[("drug:aspirin", "treats", "disease:osteoarthritis")])  # fmt: skip
+OPEN = example(
+    "Name a drug for osteoarthritis.",
+    "aspirin",
+    accepted=["aspirin", "ibuprofen"],
+    entities=["disease:osteoarthritis", "drug:aspirin"],
+    edges=[("drug:aspirin", "treats", "disease:osteoarthritis")],
+)
 """An open question with two right answers, of which one is wanted."""
 
 LISTED = example(

@@ -48,8 +48,8 @@ def test_version(capsys):
     ("argv", "said"),
     [
         (["fitt"], "error: 'fitt' is no command (did you mean 'fit'?)"),
-        (["graph"], "error: 'graph' is no command (one of: bbflow graph info)"),
-        (["graph", "inf"], "error: 'graph inf' is no command (one of: bbflow graph info)"),
+        (["graph"], "error: 'graph' is no command (one of: bbflow graph info, bbflow graph validate, bbflow graph review)"),
+        (["graph", "inf"], "error: 'graph inf' is no command (one of: bbflow graph info, bbflow graph validate, bbflow graph review)"),
         (["--frob"], "error: '--frob' is no command"),
         (["graph", "info", "--grph", "x"], "error: --grph: unknown option (did you mean '--graph'?)"),
         (["schema", "recipes"], "error: there is no schema 'recipes' (did you mean 'recipe'?)"),

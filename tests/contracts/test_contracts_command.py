@@ -42,7 +42,12 @@ def test_bad_data_are_refused_with_ids_and_reasons(tmp_path, graph_file, write_c
         validate(str(write_contract(quality("no_contraindicated_drug"))), [path], graph_file, report=str(tmp_path / "r"))
     assert "no_contraindicated_drug bad-one: propranolol contraindicated_in asthma" in capsys.readouterr().out
     report = json.loads((tmp_path / "r" / "report.json").read_text())
-    assert report["rules"][0]["failures"] == [{"example_id": "bad-one", "row": 1, "reason": "propranolol contraindicated_in asthma"}]
+    assert report["rules"][0]["failures"] == [
+        {
+            "example_id": "bad-one", "row": 1, "reason": "propranolol contraindicated_in asthma", "column": "", "span": None,
+            "edges": [["drug:propranolol", "contraindicated_in", "mondo:asthma"]],
+        }
+    ]  # fmt: skip
 
 
 def test_a_folder_of_splits_is_judged_as_one(tmp_path, graph_file, write_contract):

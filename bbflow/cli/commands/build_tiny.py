@@ -44,7 +44,7 @@ def architecture(out: str, seed: int = 0, examples: int = 20_000) -> None:
     from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Statement, TreatmentChoice
 
     tasks = {t.name: t for t in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice(), Statement())}
-    made = generate(ClinicalPack().load(), tasks, {"train": examples}, {}, seed)
+    made = generate(ClinicalPack().load(), tasks, {"train": examples}, {}, seed, stage="pretraining")
     texts = [part for e in made.examples["train"] for part in (e.prompt, e.response)]
     # Qwen2's own pre-tokenizer, since that is what loading a Qwen2 folder gives the tokenizer again.
     tokenizer = Qwen2Tokenizer().train_new_from_iterator(texts, VOCABULARY, new_special_tokens=list(SPECIAL), show_progress=False)

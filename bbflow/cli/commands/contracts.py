@@ -2,41 +2,290 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from bbflow.cli.commands.graph import load_graph
-from bbflow.contracts import Verdict, load_contract, write_report
+from bbflow.contracts import Contract, Verdict, load_contract, mask, write_report
 from bbflow.contracts import validate as run_contract
+from bbflow.contracts.cases import run_cases
+from bbflow.contracts.explain import changes, fates, sentence
+from bbflow.contracts.explain import explain as explanation
+from bbflow.contracts.scaffold import scaffold
+from bbflow.contracts.tables import graph_rows, map_rows, mapping_of, read_csv
 from bbflow.data.files import read_rows
+from bbflow.errors import InputError, Problem, Refused
+from bbflow.graph import KnowledgeGraph
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _SHOWN = 5
+_CHANGES = 50
 
 
-def validate(contract: str, data: list[str], graph: str = "clinical", format: str | None = None, report: str | None = None) -> None:
+def validate(
+    contract: str,
+    data: list[str] | None = None,
+    graph: str = "clinical",
+    format: str | None = None,
+    columns: list[str] | None = None,
+    report: str | None = None,
+    quarantine: str | None = None,
+    data_docs: str | None = None,
+) -> None:
     """Checks data against a contract; ends 1 when the contract refuses them.
 
     Args:
         contract: Contract file (YAML).
-        data: Files of examples (.parquet, .jsonl), or folders with one file for each split; all are judged together.
+        data: Files (.parquet, .jsonl, .csv), or folders with one file for each split; all are judged together. A contract on graphs
+            judges the graph itself and takes none.
         graph: Graph file or folder that the data speak of; `clinical` is the pack that ships.
         format: Format of the graph; chosen by its contents when not given.
+        columns: What the data call a column of the contract: `--columns response=output --columns patient.conditions=problems`.
         report: Folder for report.json and report.html.
+        quarantine: File (.jsonl) for the rows that were set aside, each with rule and reason.
+        data_docs: Folder for Great Expectations' own page.
 
     Raises:
         InputError: Contract, data or graph are missing or malformed, or the data lack a column.
         Refused: The contract refuses the data.
     """
-    loaded = load_contract(contract)
-    knowledge = load_graph(graph, format)
-    rows = [row for path in data for row in read_rows(path)]
-    verdict = run_contract(loaded, rows, knowledge)
+    loaded, knowledge = load_contract(contract), load_graph(graph, format)
+    rows = _rows(loaded, data, knowledge, columns)
+    verdict = _judge(loaded, rows, knowledge)
     if report is not None:
-        write_report(report, verdict)
+        write_report(report, verdict, rows, knowledge)
+    if quarantine is not None:
+        _write_quarantine(Path(quarantine), verdict, rows)
+    if data_docs is not None:
+        import pandas as pd
+
+        from bbflow.contracts.data_docs import write_data_docs
+
+        names = dict.fromkeys(name for row in rows for name in row)
+        frame = pd.DataFrame({n: pd.Series([r.get(n) for r in rows], dtype=object) for n in names})
+        write_data_docs(data_docs, loaded, frame.set_index(pd.Index(verdict.ids)), knowledge)
     show(verdict)
     verdict.raise_if_refused()
 
 
+def test(contract: str, graph: str = "clinical", format: str | None = None) -> None:  # noqa: PT028 (no test of pytest)
+    """Runs the accept and reject rows that a contract carries; ends 1 unless all come out as they should.
+
+    Args:
+        contract: Contract file (YAML).
+        graph: Graph file or folder that the rows speak of; `clinical` is the pack that ships.
+        format: Format of the graph; chosen by its contents when not given.
+
+    Raises:
+        InputError: Contract or graph are missing or malformed.
+        Refused: A rule accepts what it must reject, rejects what it must accept, or the contract carries no test at all.
+    """
+    from rich.markup import escape
+
+    loaded = load_contract(contract)
+    results = run_cases(loaded, load_graph(graph, format))
+    console, failed = _console(), [r for r in results if not r.passed]
+    for rule in loaded.rules:
+        mine = [r for r in results if r.rule == rule.id]
+        counts = {kind: (sum(r.passed for r in mine if r.kind == kind), sum(r.kind == kind for r in mine)) for kind in ("accept", "reject")}
+        said = ", ".join(f"{kind} {good} of {count}" for kind, (good, count) in counts.items()) if mine else "[yellow]no test[/]"
+        word = "[green]ok[/]  " if mine and all(r.passed for r in mine) else "[red]fail[/]" if mine else "[yellow]none[/]"
+        console.print(f"{word} {escape(rule.id)}: {said}", soft_wrap=True)
+    for r in failed:
+        wanted = "must be accepted" if r.kind == "accept" else "must be rejected"
+        why = f" ({r.why})" if r.why else ""
+        console.print(f"[red]{escape(r.rule)}[/] {r.kind} {r.number} {wanted}: {escape(mask(r.said) + why)}", soft_wrap=True)
+    if not results:
+        raise Refused(f"contract '{loaded.id}' carries no test: add accept and reject rows to its rules")
+    if failed:
+        raise Refused(f"{len(failed)} of {len(results)} tests of contract '{loaded.id}' fail")
+    console.print(f"[green]all {len(results)} tests of {escape(loaded.id)} pass[/]")
+
+
+def explain(
+    contract: str,
+    data: list[str] | None = None,
+    graph: str = "clinical",
+    format: str | None = None,
+    columns: list[str] | None = None,
+) -> None:
+    """Says in plain English what a contract demands, and with data which rows it affects.
+
+    Args:
+        contract: Contract file (YAML).
+        data: Files to count the affected rows in.
+        graph: Graph file or folder that the data speak of.
+        format: Format of the graph; chosen by its contents when not given.
+        columns: What the data call a column of the contract.
+
+    Raises:
+        InputError: Contract, data or graph are missing or malformed.
+    """
+    loaded, console = load_contract(contract), _console()
+    verdict, rows = None, []
+    if data is not None or loaded.table == "graph":
+        knowledge = load_graph(graph, format)
+        rows = _rows(loaded, data, knowledge, columns)
+        verdict = _judge(loaded, rows, knowledge)
+    results = {r.id: r for r in verdict.results} if verdict else {}
+    for number, (heading, sentences) in enumerate(explanation(loaded)):
+        console.print(
+            f"{'' if number == 0 else chr(10)}[bold]{'' if number == 0 else heading.capitalize()}[/]" if number else f"[bold]{heading}[/]"
+        )
+        for text in sentences:
+            console.print(text, markup=False, soft_wrap=True)
+            result = results.get(text.partition(":")[0])
+            if result is not None:
+                ids = ", ".join(dict.fromkeys(mask(f.example_id) for f in result.failures[:_SHOWN]))
+                some = f", first {ids}" if ids else ""
+                said = result.error or f"{len(result.rows)} of {result.evaluated} rows that it applies to fail{some}"
+                console.print(f"    In these data: {said}.", markup=False, soft_wrap=True)
+    if verdict is not None:
+        word = "refused" if verdict.refused else "accepted"
+        console.print(f"\n{word}: {len(verdict.ids)} rows, {len(verdict.accepted)} accepted, {len(verdict.quarantined_rows)} set aside")
+
+
+def init(data: str, out: str, id: str = "my-data", columns: list[str] | None = None) -> None:
+    """Drafts a contract for data that have none: their columns, and the rules that these columns can feed.
+
+    Args:
+        data: A file (.parquet, .jsonl, .csv), or a folder with one file for each split.
+        out: The contract file to write; never overwritten.
+        id: Identifier of the contract.
+        columns: What the data call a column that bbflow knows: `--columns response=output`.
+
+    Raises:
+        InputError: The data cannot be read or hold no row, or the file is there already.
+    """
+    target = Path(out)
+    if target.exists():
+        raise InputError(Problem("already there, and never overwritten", out, "choose another name"))
+    rows = _read(data)
+    if not rows:
+        raise InputError(Problem("the data hold no row", data))
+    renamed = {physical: name for name, physical in _pairs(columns).items()}
+    missing = [Problem(f"the data lack column '{name}'", "--columns") for name in renamed if name not in rows[0]]
+    if missing:
+        raise InputError(*missing)
+    known = [{renamed.get(name, name): value for name, value in row.items()} for row in rows]
+    text = scaffold(known, id, "../schemas/data_contract.schema.json", Path(data).name, renamed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    drafted = load_contract(target)
+    _console().print(
+        f"{out}: {len(drafted.columns)} columns, {len(drafted.rules)} rules. Read it with: bbflow contracts explain --contract {out}"
+    )
+
+
+def diff(
+    old: str,
+    new: str,
+    data: list[str] | None = None,
+    graph: str = "clinical",
+    format: str | None = None,
+    columns: list[str] | None = None,
+) -> None:
+    """Shows what changes from one contract to another: rules, and the rows of given data whose verdict changes.
+
+    Args:
+        old: Contract file.
+        new: Contract file.
+        data: Files to judge by both.
+        graph: Graph file or folder that the data speak of.
+        format: Format of the graph; chosen by its contents when not given.
+        columns: What the data call a column of the contracts.
+
+    Raises:
+        InputError: A contract, the data or the graph are missing or malformed.
+    """
+    from rich.markup import escape
+
+    contracts, console = [load_contract(old), load_contract(new)], _console()
+    before, after = ({rule.id: sentence(rule) for rule in c.rules} for c in contracts)
+    for rule in [*before, *(r for r in after if r not in before)]:
+        if rule not in after:
+            console.print(f"[red]- {escape(before[rule])}[/]", soft_wrap=True)
+        elif rule not in before:
+            console.print(f"[green]+ {escape(after[rule])}[/]", soft_wrap=True)
+        elif before[rule] != after[rule]:
+            console.print(f"[red]- {escape(before[rule])}[/]\n[green]+ {escape(after[rule])}[/]", soft_wrap=True)
+    if before == after:
+        console.print("the rules say the same")
+    if data is None and contracts[0].table != "graph":
+        return
+    knowledge = load_graph(graph, format)
+    verdicts = [_judge(c, _rows(c, data, knowledge, columns), knowledge) for c in contracts]
+    found = changes(*verdicts)
+    for change in found[:_CHANGES]:
+        said = change.after if change.before == change.after else f"{change.before} -> {change.after}"
+        console.print(
+            f"row {change.row} {mask(change.example_id)}: {said} ({', '.join(change.rules) or 'no rule of its own'})",
+            markup=False,
+            soft_wrap=True,
+        )
+    if len(found) > _CHANGES:
+        console.print(f"and {len(found) - _CHANGES} more")
+    moved = sum(c.before != c.after for c in found)
+    console.print(f"{moved} of {len(verdicts[0].ids)} rows change verdict, {len(found) - moved} more fail for other reasons")
+    for name, verdict in zip((old, new), verdicts, strict=True):
+        word, counts = "refused" if verdict.refused else "accepted", fates(verdict)
+        tally = ", ".join(f"{counts.count(f)} {f}" for f in ("accepted", "quarantined", "refused"))
+        console.print(f"{name}: {word}; row by row {tally}", markup=False, soft_wrap=True)
+
+
+def _judge(contract: Contract, rows: list[dict[str, Any]], graph: KnowledgeGraph) -> Verdict:
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{len(contract.rules)} rules over {len(rows)} rows"):
+        return run_contract(contract, rows, graph)
+
+
+def _rows(contract: Contract, data: Sequence[str] | None, graph: KnowledgeGraph, columns: Sequence[str] | None) -> list[dict[str, Any]]:
+    if contract.table == "graph":
+        if data:
+            raise InputError(Problem("a contract on graphs takes no data", "--data", "name the graph by --graph"))
+        return graph_rows(graph)
+    if not data:
+        raise InputError(Problem("there is nothing to judge", "--data", "name a .parquet, .jsonl or .csv file, or a folder of them"))
+    mapping = mapping_of(_pairs(columns), contract)
+    return map_rows([row for path in data for row in _read(path)], mapping, contract)
+
+
+def _read(path: str) -> list[dict[str, Any]]:
+    if Path(path).suffix.lower() == ".csv":
+        if not Path(path).is_file():
+            raise InputError(Problem("no such file", path))
+        return read_csv(Path(path))
+    return read_rows(path)
+
+
+def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
+    """Reads `name=column` pairs."""
+    wrong = [pair for pair in columns or () if "=" not in pair.strip("=")]
+    if wrong:
+        raise InputError(*(Problem(f"'{pair}' is no pair", "--columns", "write response=your_column") for pair in wrong))
+    return {name: column for name, _, column in (pair.partition("=") for pair in columns or ())}
+
+
+def _write_quarantine(path: Path, verdict: Verdict, rows: list[dict[str, Any]]) -> None:
+    import json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({**rows[q.row], "rule": q.rule, "reason": q.reason}, ensure_ascii=False, default=str) for q in verdict.quarantine)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
 def show(verdict: Verdict) -> None:
     """Prints the verdict: one line a rule, then the first failing examples of each."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -47,17 +296,18 @@ def show(verdict: Verdict) -> None:
     for result in verdict.results:
         said = f"[{colours[result.verdict]}]{result.verdict}[/]"
         table.add_row(escape(result.id), result.severity, str(result.evaluated), str(len(result.rows)), said)
-    console = Console()
+    console = _console()
     console.print(table)
     for result in verdict.results:
         if result.error:
-            console.print(f"[red]{escape(result.id)}[/]: {escape(result.error)}", soft_wrap=True, highlight=False)
+            console.print(f"[red]{escape(result.id)}[/]: {escape(mask(result.error))}", soft_wrap=True)
         for failure in result.failures[:_SHOWN]:
-            console.print(
-                f"[bold]{escape(result.id)}[/] {escape(failure.example_id)}: {escape(failure.reason)}", soft_wrap=True, highlight=False
-            )
+            said = f"{escape(mask(failure.example_id))}: {escape(mask(failure.reason))}"
+            console.print(f"[bold]{escape(result.id)}[/] {said}", soft_wrap=True)
         if len(result.failures) > _SHOWN:
-            console.print(f"[bold]{escape(result.id)}[/] and {len(result.failures) - _SHOWN} more", highlight=False)
+            console.print(f"[bold]{escape(result.id)}[/] and {len(result.failures) - _SHOWN} more")
+    for rule, reason in verdict.contract.disabled:
+        console.print(f"[yellow]{escape(rule)} is switched off[/]: {escape(reason)}", soft_wrap=True)
     word = "[red]refused[/]" if verdict.refused else "[green]accepted[/]"
     counts = f"{len(verdict.ids)} rows, {len(verdict.accepted)} accepted, {len(verdict.quarantined_rows)} quarantined"
-    console.print(f"{word}: {counts}", highlight=False)
+    console.print(f"{word}: {counts}")

@@ -30,7 +30,7 @@ def info(graph: str = "clinical", format: str | None = None, mapping: str | None
     """
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     loaded = load_graph(graph, format, mapping, on_error)
     console.print(f"[bold]{loaded.name}[/bold] {loaded.version}", soft_wrap=True)
     console.print(f"sha256 {loaded.sha256}", soft_wrap=True)
@@ -65,7 +65,7 @@ def validate(graph: str, format: str | None = None, mapping: str | None = None) 
 
     from bbflow.graph.validation import RULES, GraphError
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     try:
         loaded = load_graph(graph, format, mapping)
     except GraphError as error:

@@ -47,7 +47,7 @@ def review(
     if items < 0:
         raise InputError(Problem(f"items must not be negative, not {items}", "--items"))
     loaded = load_graph(graph, format, mapping)
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if apply is not None:
         _apply(loaded, Path(apply), path, reviewer, console)
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bbflow.contracts.names import names_of, spelling
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import row_rule
-from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-@row_rule("answer", "options", when=lambda row: row.cell("options") is not None)
+@row_rule("answer", "options", when=lambda row: row.cell("options") is not None, group="truth")
 def answer_among_options(row: Row, graph: KnowledgeGraph, *, at_least: int = 2) -> Iterator[str]:
     """The answer is exactly one of the options, and no two options name the same thing.
 
@@ -23,7 +24,8 @@ def answer_among_options(row: Row, graph: KnowledgeGraph, *, at_least: int = 2) 
     options = row.texts("options")
     if len(options) < at_least:
         yield f"offers {len(options)} options, fewer than {at_least}"
-    meanings = [graph.resolve(option) or fold(option) for option in options]
+    names = names_of(graph)
+    meanings = [names.resolve(option) or spelling(option) for option in options]
     for i, option in enumerate(options):
         if not meanings[i]:
             yield f"option {i + 1} is empty"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from bbflow.contracts.names import names_of
 from bbflow.contracts.row import Row, as_texts
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
@@ -13,8 +14,10 @@ REFUSAL, YES, NO = "none of these", "yes", "no"
 UNSAFE = ("contraindicated_in", "interacts_with")
 
 
-@row_rule("answer", "edges", "options", "patient")
-def answer_entailed_by_edges(row: Row, graph: KnowledgeGraph, *, refusals: Sequence[str] = (REFUSAL,)) -> Iterator[str]:
+@row_rule("answer", "edges", "options", "patient", group="truth")
+def answer_entailed_by_edges(
+    row: Row, graph: KnowledgeGraph, *, refusals: Sequence[str] = (REFUSAL,), computed: Sequence[str] = ()
+) -> Iterator[str]:
     """The answer follows from the row's edges.
 
     An answer that names a node must stand in the edges. In a choice for a patient every other option must be proven unsafe
@@ -25,7 +28,13 @@ def answer_entailed_by_edges(row: Row, graph: KnowledgeGraph, *, refusals: Seque
         row: The row.
         graph: The graph.
         refusals: Answers that refuse all options.
+        computed: Tasks whose answer is worked out from edges and no node of them, such as an amount or an order of steps; there it is
+            enough that edges of the graph are given.
     """
+    if computed and row.text("task") in computed:
+        if not any(graph.has(*edge) for edge in row.triples()):
+            yield "the answer is worked out from edges, and none is an edge of the graph"
+        return
     answer = fold(row.text("answer"))
     edges = [edge for edge in row.triples() if graph.has(*edge)]
     unsafe = proven_unsafe(edges, patient_nodes(row, graph))
@@ -42,13 +51,13 @@ def answer_entailed_by_edges(row: Row, graph: KnowledgeGraph, *, refusals: Seque
         if not edges or unsafe:
             yield "the answer is yes, and the edges do not prove it"
     else:
-        node = graph.resolve(row.text("answer"))
+        node = names_of(graph).resolve(row.text("answer"))
         if node is None:
             yield f"the answer '{row.text('answer')}' is no node of the graph"
         elif not any(node in (subject, obj) for subject, _, obj in edges):
             yield f"the answer '{row.text('answer')}' stands in none of the edges"
     if answer in refused or row.cell("patient") is not None:
-        yield from (f"no edge proves option '{option}' unsafe" for option in others if graph.resolve(option) not in unsafe)
+        yield from (f"no edge proves option '{option}' unsafe" for option in others if names_of(graph).resolve(option) not in unsafe)
 
 
 def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:
@@ -59,7 +68,7 @@ def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:
     names = [name for key in ("conditions", "medications", "allergies") for name in as_texts(patient.get(key) or [], f"patient.{key}")]
     if patient.get("pregnant"):
         names.append("pregnancy")
-    return {node for node in map(graph.resolve, names) if node is not None}
+    return {node for node in map(names_of(graph).resolve, names) if node is not None}
 
 
 def proven_unsafe(edges: Iterable[Triple], context: set[str]) -> set[str]:

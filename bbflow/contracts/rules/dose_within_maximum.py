@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bbflow.contracts.advice import MILLIGRAMS
 from bbflow.contracts.clinical import recommended_drugs
-from bbflow.contracts.row import Malformed, Row
+from bbflow.contracts.row import Because, Malformed, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-
-MILLIGRAMS = {"kg": 1e6, "g": 1e3, "mg": 1.0, "ug": 1e-3, "mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ng": 1e-6}
-"""Unit of mass to milligrams: UCUM codes, and three common spellings of the microgram."""
+from bbflow.records import Triple
 
 
-@row_rule("recommended", when=lambda row: any(r.get("dose") is not None for r in row.records("recommended")))
+@row_rule(
+    "recommended", when=lambda row: any(r.get("dose") is not None for r in row.records("recommended")), group="safety of recommendations"
+)
 def dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     """The daily dose of a recommended drug stays within the graph's maximum, whatever the unit of mass.
 
@@ -32,11 +33,11 @@ def dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
             per_dose = milligrams(recommendation.get("dose"), recommendation.get("unit"))
             daily[drug] = daily.get(drug, 0.0) + per_dose * _number(recommendation.get("per_day"), "per_day")
     for drug, dose in daily.items():
-        limits = [_limit(graph, quantity) for quantity in graph.objects(drug, "has_maximum_daily_dose")]
-        if not limits:
+        limit, edge = daily_maximum(graph, drug)
+        if limit is None or edge is None:
             yield f"the graph knows no maximum daily dose of {graph.name_of(drug)}"
-        elif dose > min(limits) * (1 + 1e-9):
-            yield f"{graph.name_of(drug)} {dose:g} mg/d exceeds the maximum of {min(limits):g} mg/d"
+        elif dose > limit * (1 + 1e-9):
+            yield Because(f"{graph.name_of(drug)} {dose:g} mg/d exceeds the maximum of {limit:g} mg/d", edges=(edge,))
 
 
 def milligrams(amount: object, unit: object) -> float:
@@ -51,6 +52,15 @@ def milligrams(amount: object, unit: object) -> float:
     if unit not in MILLIGRAMS:
         raise Malformed(f"the unit '{unit}' is no unit of mass: {', '.join(MILLIGRAMS)}")
     return _number(amount, "dose") * MILLIGRAMS[str(unit)]
+
+
+def daily_maximum(graph: KnowledgeGraph, drug: str) -> tuple[float | None, Triple | None]:
+    """Returns the lowest maximum of the graph in mg per day, with its edge; (None, None) where it gives none."""
+    limits = [(_limit(graph, quantity), quantity) for quantity in graph.objects(drug, "has_maximum_daily_dose")]
+    if not limits:
+        return None, None
+    limit, quantity = min(limits)
+    return limit, (drug, "has_maximum_daily_dose", quantity)
 
 
 def _number(value: object, name: str) -> float:

@@ -9,7 +9,7 @@ from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-@row_rule("entities")
+@row_rule("entities", group="truth")
 def entities_in_graph(row: Row, graph: KnowledgeGraph, *, at_least: int = 1) -> Iterator[str]:
     """Every entity is a node of the graph.
 
@@ -26,7 +26,7 @@ def entities_in_graph(row: Row, graph: KnowledgeGraph, *, at_least: int = 1) -> 
             yield f"entity '{entity}' is no node of the graph"
 
 
-@row_rule("edges")
+@row_rule("edges", group="truth")
 def edges_in_graph(row: Row, graph: KnowledgeGraph, *, at_least: int = 1) -> Iterator[str]:
     """Every edge is an edge of the graph.
 

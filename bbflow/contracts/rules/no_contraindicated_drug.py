@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from bbflow.contracts.clinical import ancestors, context_of, recommended_drugs, recommends
+from bbflow.contracts.clinical import (
+    context_of,
+    objections,
+    recommended_drugs,
+    recommends,
+    renal_conditions,
+    renal_function,
+    renal_objections,
+)
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-@row_rule("recommended", "patient", when=recommends)
+@row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
 def no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
@@ -32,16 +40,26 @@ def no_contraindicated_drug(
     context = context_of(row, graph)
     yield from (*unknown, *context.unknown)
     for drug, _ in drugs:
-        for condition in (*context.conditions, *context.allergies):
-            for node in ancestors(graph, condition):
-                yield from (f"{graph.name_of(drug)} {p} {graph.name_of(node)}" for p in predicates if graph.has(drug, p, node))
-        for allergy in context.allergies:
-            if allergy in ancestors(graph, drug):
-                yield f"{graph.name_of(drug)} is what the patient is allergic to: {graph.name_of(allergy)}"
-            elif graph.node(allergy).kind in ("Drug", "DrugClass"):
-                for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug)):
-                    yield f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}"
+        yield from objections(graph, drug, context, predicates)
 
 
-def _allergies(graph: KnowledgeGraph, drug: str) -> set[str]:
-    return {node for node in graph.objects(drug, "contraindicated_in") if graph.node(node).kind == "Allergy"}
+@row_rule("recommended", "patient", when=lambda row: recommends(row) and renal_function(row) is not None, group="safety of recommendations")
+def no_drug_against_renal_function(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
+    """No recommended drug is contraindicated at the patient's renal function.
+
+    The eGFR (mL/min/1.73 m2) is read as the stages of KDIGO 2012: below 15, 30, 60 and 90 the patient has the renal conditions of
+    the graph that carry these names. An edge or a node may state its own limit as `egfr_below`.
+
+    Args:
+        row: The row; one that recommends nothing or gives no eGFR passes.
+        graph: The graph.
+    """
+    drugs, unknown = recommended_drugs(row, graph)
+    yield from unknown
+    egfr = renal_function(row)
+    if egfr is None:
+        return
+    if not renal_conditions(graph, 0.0) and not any("egfr_below" in e.attributes for e in graph.edges("contraindicated_in")):
+        yield "the graph knows no renal impairment, so the eGFR cannot be checked"
+    for drug, _ in drugs:
+        yield from renal_objections(graph, drug, egfr)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.clinical import context_of, recommended_drugs, recommends
+from bbflow.contracts.clinical import context_of, interactions, recommended_drugs, recommends
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-@row_rule("recommended", "patient", when=recommends)
+@row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
 def no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",)) -> Iterator[str]:
     """No recommended drug interacts with another recommended drug or with the patient's medications.
 
@@ -24,8 +24,4 @@ def no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[st
     yield from (*unknown, *context.unknown)
     names = [drug for drug, _ in drugs]
     for i, drug in enumerate(names):
-        for other in dict.fromkeys((*names[i + 1 :], *context.medications)):
-            edge = graph.edge(drug, "interacts_with", other)
-            severity = edge.attributes.get("severity") if edge else None
-            if edge is not None and severity not in allowed:
-                yield f"{graph.name_of(drug)} interacts with {graph.name_of(other)} ({severity or 'severity not stated'})"
+        yield from interactions(graph, drug, dict.fromkeys((*names[i + 1 :], *context.medications)), allowed)

@@ -11,7 +11,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS
 
 
-@table_rule("example_id", "messages", "split")
+@table_rule("example_id", "messages", "split", group="evaluation")
 def no_split_leakage(rows: Sequence[Row], graph: KnowledgeGraph) -> Iterator[Finding]:
     """No `example_id` and no prompt stands in two splits; the most held-out split keeps it, the others fail.
 

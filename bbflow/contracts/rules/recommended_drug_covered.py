@@ -10,7 +10,7 @@ from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-@row_rule("recommended", "patient", when=recommends)
+@row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
 def recommended_drug_covered(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     """The graph has judged every recommended drug against everything in the patient's context.
 

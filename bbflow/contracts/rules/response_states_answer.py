@@ -9,10 +9,10 @@ from bbflow.contracts.row import Row, as_texts
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 
-_FINAL = re.compile(r"\banswer:\s*(.+?)\s*\.?\s*$", re.IGNORECASE | re.DOTALL)
+_FINAL = re.compile(r"\banswer:\s*([^\n]+?)\s*\.?\s*(?:\n.*)?$", re.IGNORECASE | re.DOTALL)
 
 
-@row_rule("response", "answer", "options")
+@row_rule("response", "answer", "options", group="truth")
 def response_states_answer(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     """The response gives the recorded answer: after `Answer:`, as the letter of an option, or by name.
 

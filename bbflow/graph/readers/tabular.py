@@ -210,7 +210,7 @@ class _Reading:
 def _files(path: Path, table: Table, alone: bool = False) -> list[Path]:
     """The files of a table, in order of their names; a single file is itself, whatever its name, where only one table is read."""
     if path.is_file():
-        return [path] if alone or any(path.match(pattern) for pattern in table.files) else []
+        return [path] if (alone and table.header is None) or any(path.match(pattern) for pattern in table.files) else []
     found = dict.fromkeys(file for pattern in table.files for file in sorted(path.glob(pattern)) if file.is_file())
     return [file for file in found if table.header is None or not file.name.endswith(table.header)]
 

@@ -1,0 +1,63 @@
+"""Patterns of what may identify a person, and the mask that reports lay over them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bbflow.contracts.names import fold_characters
+
+_MONTH = r"[A-Z][a-z]{2,8}\.?"
+_DATES = (
+    r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}",
+    r"\d{4}-\d{2}-\d{2}",
+    rf"\d{{1,2}}(?:st|nd|rd|th|\.)?\s+{_MONTH},?\s+\d{{4}}",
+    rf"{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}",
+)
+_DATE = f"(?:{'|'.join(_DATES)})"
+
+_NUMBERED = {
+    "a social security number": re.compile(r"(?<!\d)\d{3}[- ]\d{2}[- ]\d{4}(?!\d)|\bSSN\W{0,4}\d{9}(?!\d)"),
+    "a phone number": re.compile(
+        r"(?<![\d.])(?:\+\d{1,3}[\s.-]?)?(?:\(\d{3}\)\s?|\d{3}[\s.-])\d{3}[\s.-]\d{4}(?!\d)|\+\d{1,3}(?:[\s.-]?\d{2,4}){3,4}"
+    ),
+    "a record number": re.compile(
+        r"\b(?:MRN|medical record (?:number|no)|(?:patient|chart|member|policy|account) (?:id|number|no))\b\W{0,4}\d[\d-]{3,}",
+        re.IGNORECASE,
+    ),
+    "a birth date": re.compile(rf"(?i:\b(?:DOB|d\.o\.b\.|date of birth|birth ?date|born)\b)(?:\s+on)?[\s:]*{_DATE}"),
+}
+_NAME = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor)\b\.?\s+[A-Z][\w-]+(?:\s+[A-Z][\w-]+)*")
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAME}
+"""What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
+
+_DIGIT = re.compile(r"\d")
+
+
+def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yields what may identify a person, with its characters.
+
+    >>> list(identifying("Call 555-123-4567."))
+    [('a phone number', (5, 17))]
+    """
+    folded, places = fold_characters(text)
+    candidates = dict(_NUMBERED) if _DIGIT.search(folded) else {}
+    if "@" in folded:  # without one the pattern would walk every word in vain
+        candidates["an e-mail address"] = _MAIL
+    candidates["a name with a title"] = _NAME
+    for kind, pattern in candidates.items():
+        for match in pattern.finditer(folded):
+            start, end = match.span()
+            yield kind, ((start, end) if places is None else (places[start], places[end - 1] + 1))
+
+
+def mask(text: str) -> str:
+    """Puts blocks over whatever may identify a person, of the same length so that places in the text stay.
+
+    >>> mask("Mrs. Smith, 60, has asthma.")
+    '██████████, 60, has asthma.'
+    """
+    for _, (start, end) in list(identifying(text)):
+        text = text[:start] + "█" * (end - start) + text[end:]
+    return text

@@ -1,0 +1,110 @@
+"""What the response advises in words is as safe as what the columns record.
+
+The four rules read the response (see `bbflow.contracts.advice`): drugs by any name the graph knows, negation respected, so that
+"avoid warfarin" recommends nothing. English only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from bbflow.contracts.advice import Advice, read, unknown_drugs
+from bbflow.contracts.clinical import context_of, interactions, objections, renal_function, renal_objections
+from bbflow.contracts.row import Because, Row
+from bbflow.contracts.rule import row_rule
+from bbflow.contracts.rules.dose_within_maximum import daily_maximum
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+_GROUP = "safety of the text"
+
+
+def _about_a_patient(row: Row) -> bool:
+    return row.cell("patient") is not None
+
+
+def _advised(row: Row, graph: KnowledgeGraph) -> dict[str, Advice]:
+    """Returns the drugs that the response advises, each where it does so first."""
+    found: dict[str, Advice] = {}
+    for advice in read(row, graph).advice:
+        if advice.stance == "advised":
+            found.setdefault(advice.drug, advice)
+    return found
+
+
+@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+def text_no_contraindicated_drug(
+    row: Row,
+    graph: KnowledgeGraph,
+    *,
+    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
+) -> Iterator[str]:
+    """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
+
+    Args:
+        row: The row; one about no patient passes.
+        graph: The graph.
+        predicates: Edges that forbid.
+    """
+    advised = _advised(row, graph)
+    context = context_of(row, graph)
+    yield from context.unknown
+    egfr = renal_function(row)
+    for drug, advice in advised.items():
+        yield from objections(graph, drug, context, predicates, advice.span)
+        if egfr is not None:
+            yield from renal_objections(graph, drug, egfr, advice.span)
+
+
+@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+def text_no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",)) -> Iterator[str]:
+    """The response advises no drug that interacts with another advised one or with the patient's medications.
+
+    Args:
+        row: The row; one about no patient passes.
+        graph: The graph.
+        allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+    """
+    advised = _advised(row, graph)
+    context = context_of(row, graph)
+    yield from context.unknown
+    names = list(advised)
+    for i, drug in enumerate(names):
+        others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
+        yield from interactions(graph, drug, others, allowed, advised[drug].span)
+
+
+@row_rule("response", group=_GROUP)
+def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
+    """A dose that the response gives stays within the graph's daily maximum, unless the response advises against it.
+
+    Grams, milligrams and micrograms are converted, `twice daily`, `every 6 hours`, `tid` are counted; a dose without a frequency
+    counts once. A dose by weight (mg/kg) is not checked, nor one of a drug whose maximum the graph does not know.
+
+    Args:
+        row: The row.
+        graph: The graph.
+    """
+    for advice in read(row, graph).advice:
+        if advice.daily_mg is None or advice.stance == "against":
+            continue
+        maximum, edge = daily_maximum(graph, advice.drug)
+        if maximum is not None and advice.daily_mg > maximum * (1 + 1e-9):
+            said = f"{graph.name_of(advice.drug)} {advice.daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
+            yield Because(said, "response", advice.dose_span, () if edge is None else (edge,))
+
+
+@row_rule("response", group=_GROUP)
+def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = ()) -> Iterator[str]:
+    """The response names no drug that the graph does not know, for nothing could be checked about it.
+
+    A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), or where a
+    dose follows it.
+
+    Args:
+        row: The row.
+        graph: The graph.
+        known: Words that are no drugs, or drugs that you accept unchecked; lower case.
+    """
+    for word, span in unknown_drugs(read(row, graph), frozenset(known)):
+        yield Because(f"the response names '{word}', which is no drug of the graph", "response", span)
