@@ -44,7 +44,7 @@ def architecture(out: str, seed: int = 0, examples: int = 20_000) -> None:
     from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Statement, TreatmentChoice
 
     tasks = {t.name: t for t in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice(), Statement())}
-    made = generate(ClinicalPack().load(), tasks, {"train": examples}, {}, seed, stage="pretraining")
+    made = generate(ClinicalPack(core=True).load(), tasks, {"train": examples}, {}, seed, stage="pretraining")
     texts = [part for e in made.examples["train"] for part in (e.prompt, e.response)]
     # Qwen2's own pre-tokenizer, since that is what loading a Qwen2 folder gives the tokenizer again.
     tokenizer = Qwen2Tokenizer().train_new_from_iterator(texts, VOCABULARY, new_special_tokens=list(SPECIAL), show_progress=False)
@@ -92,7 +92,7 @@ def card(run: str, data: str, evaluation: str, out: str) -> None:
     from bbflow.graph import ClinicalPack
     from bbflow.rewards.extraction import parses
 
-    graph = ClinicalPack().load()
+    graph = ClinicalPack(core=True).load()
     trained = json.loads((Path(run) / "report" / "report.json").read_text(encoding="utf-8"))
     report = json.loads((Path(evaluation) / "report.json").read_text(encoding="utf-8"))
     texts = pd.read_parquet(Path(evaluation) / "scores.parquet").drop_duplicates("example_id").set_index("example_id")["completion_after"]
