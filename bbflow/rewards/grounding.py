@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from bbflow.graph.knowledge_graph import fold
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
-from bbflow.rewards.extraction import gives_one_answer
-from bbflow.rewards.knowledge import GraphReward
+from bbflow.rewards.extraction import final_answers
+from bbflow.rewards.knowledge import CorrectAnswer
 from bbflow.rewards.reasoning import canonical
 from bbflow.synthesis.statements import read
 
@@ -17,12 +18,12 @@ _NUMBERED = re.compile(r"\[(\d+)\]\s*([^\[\n]+)")
 _CITED = re.compile(r"\[(\d+)\]")
 
 
-class GroundedCitations(GraphReward):
+class GroundedCitations(CorrectAnswer):
     """F1 of the citations against the proof: a citation counts where its fact exists, is an edge, and is what its sentence says.
 
     The prompt numbers its facts, `[1] asthma is diagnosed by spirometry.`, and the reasoning cites them, `asthma is diagnosed by
     spirometry [1].` Precision is over the sentences of the reasoning and whatever else they cite, recall over the record's proof. Range:
-    [0, 1]; 0 without one single final answer; abstains where the prompt numbers no facts or the record has no proof.
+    [0, 1]; 0 where the answer is not right; abstains where the prompt numbers no facts or the record has no proof.
 
     >>> from bbflow.rewards.worked import CITED, table
     >>> one, two = "propranolol is contraindicated in asthma", "asthma is diagnosed by spirometry"
@@ -39,7 +40,7 @@ class GroundedCitations(GraphReward):
     | `propranolol is contraindicated in asthma [1] [2] [3]. asthma is diagnosed by spirometry [1] [2] [3]. Answer: spirometry` | 0.5 |
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("edges",)
+    requires: ClassVar[tuple[str, ...]] = ("answer", "edges")
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion in [0, 1]."""
@@ -50,7 +51,7 @@ class GroundedCitations(GraphReward):
         if not facts or not example.edges:
             return None
         head, marker, _ = completion.rpartition("Answer:")
-        if not marker or not gives_one_answer(example, completion):
+        if not marker or not self.ends_right(example, completion):
             return 0.0
         proof = {canonical(edge) for edge in example.edges}
         claims, grounded = 0, set[Triple]()
@@ -61,6 +62,15 @@ class GroundedCitations(GraphReward):
             grounded |= {t for t in said if any(facts.get(number) == t for number in cited)}
         hits = len(grounded & proof)
         return 2 * hits / (claims + len(proof)) if hits else 0.0
+
+    def ends_right(self, example: Example, completion: str) -> bool:
+        """Tells whether every final answer is right, whatever the reasoning names."""
+        if example.options is not None:
+            return self.is_right(example, completion)
+        golds = example.accepted or [example.answer]
+        right = {self.graph.resolve(gold) or fold(gold) for gold in golds}
+        said = {self.graph.resolve(text) or fold(text) for text in final_answers(completion)}
+        return len(said) == 1 and said <= right
 
     def facts(self, prompt: str) -> dict[str, Triple]:
         """Reads the numbered facts of a prompt that are statements; number to triple."""

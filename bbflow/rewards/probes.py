@@ -68,8 +68,10 @@ def very_long(example: Example, graph: KnowledgeGraph) -> str:
     return " ".join([example.prompt.splitlines()[0] if example.prompt else "the"] * 200)
 
 
-def look_alikes(example: Example, graph: KnowledgeGraph) -> str:
-    """The right response in letters that only look like its own."""
+def look_alikes(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The right response in letters that only look like its own; None where the answer has no such letter."""
+    if example.answer.translate(_LOOKALIKES) == example.answer:
+        return None
     return example.response.translate(_LOOKALIKES)
 
 

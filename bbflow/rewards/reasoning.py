@@ -23,7 +23,8 @@ class ChainReward(GraphReward):
     """Share of the proof that is stated, times the share of statements that belong to the proof. Range: [0, 1]; abstains without a proof.
 
     The proof is that of the record, each edge in either direction of reading. Statements that are no edge, repeat, or lead
-    elsewhere lower the second factor, so naming many facts does not pay.
+    elsewhere lower the second factor, so naming many facts does not pay. A chain that ends in two different answers, or in none that was
+    offered, proves nothing and scores 0; one that ends in a wrong answer keeps its score.
 
     >>> from bbflow.rewards.worked import MULTI_HOP, table
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
@@ -45,10 +46,12 @@ class ChainReward(GraphReward):
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:
-        proof = {canonical(edge) for edge in example.edges}
         stated = asserted(self, completion)
+        if not stated or not gives_one_answer(example, completion):
+            return 0.0
+        proof = {canonical(edge) for edge in example.edges}
         hits = proof.intersection(canonical(edge) for edge in stated if edge is not None)
-        return len(hits) / len(proof) * len(hits) / len(stated) if stated else 0.0
+        return len(hits) / len(proof) * len(hits) / len(stated)
 
 
 class ReasonedAnswer(GraphReward):

@@ -1,0 +1,98 @@
+"""No reward and no shipped capability pays for a completion that answers nothing."""
+
+import random
+
+import pytest
+
+from bbflow.capabilities import Capability
+from bbflow.cli.commands.evaluate import load_capabilities
+from bbflow.errors import InputError
+from bbflow.graph import ClinicalPack
+from bbflow.records import Example
+from bbflow.rewards import (
+    AnswerFormat, AppropriateRefusal, ChainReward, ConnectedReasoning, ConstraintReward, CorrectAnswer, FollowsInstructions, GroundedCitations,
+    NoRepetition, NotOverlong, PartialAnswer, ReasonedAnswer, Reward, SafeAdvice, SafeChoice, WorkflowSteps,
+)  # fmt: skip
+from bbflow.rewards.probes import PROBES, breaches, reward_breaches
+from bbflow.rewards.worked import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW
+from bbflow.synthesis import generate
+from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, TreatmentChoice
+
+WORKED = {"choice": CHOICE, "multi_hop": MULTI_HOP, "open": OPEN, "listed": LISTED, "dose": DOSE, "decision": DECISION, "cited": CITED, "refuse": REFUSE}
+REWARDS: dict[str, Reward] = {
+    "correct": CorrectAnswer(), "partial": PartialAnswer(), "reasoned": ReasonedAnswer(), "connected": ConnectedReasoning(),
+    "grounded": GroundedCitations(), "instructions": FollowsInstructions(), "loose": FollowsInstructions(loose=True),
+    "constraints": ConstraintReward(), "safe choice": SafeChoice(), "safe advice": SafeAdvice(), "refusal": AppropriateRefusal(),
+    "overlong": NotOverlong(), "repetition": NoRepetition(), "format": AnswerFormat(), "chain": ChainReward(),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return ClinicalPack().load()
+
+
+@pytest.fixture(scope="module")
+def generated(graph) -> list[Example]:
+    tasks = {task.name: task for task in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice())}
+    return generate(graph, tasks, {"train": 80}, {}, 5).examples["train"]
+
+
+def applies(reward: Reward, example: Example) -> bool:
+    return all(getattr(example, field) not in (None, [], {}) for field in reward.requires)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("name", REWARDS)
+def test_no_probe_is_paid_by_a_reward(name: str, probe: str, generated: list[Example], graph) -> None:
+    reward = REWARDS[name]
+    for records, knowledge in ((generated, graph), (list(WORKED.values()), GRAPH)):
+        reward.prepare(knowledge)
+        fitting = [e for e in records if applies(reward, e)]
+        found, _ = breaches(reward, fitting, knowledge, {probe: PROBES[probe]})
+        assert not found, "\n".join(map(str, found[:5]))
+
+
+@pytest.mark.parametrize("name", ["domain", "reasoning", "instruction", "safety"])
+def test_no_probe_is_paid_by_a_shipped_capability(name: str, generated: list[Example], graph) -> None:
+    capability: Capability = load_capabilities(None)[name]
+    capability.prepare(graph)
+    for scorer in (capability.reward, capability.measure):
+        found, tried = breaches(lambda e, t, s=scorer: s(name, e, t), generated, graph)
+        assert not found, "\n".join(map(str, found[:5]))
+        assert tried > 50
+
+
+def test_the_probes_find_a_reward_that_can_be_gamed() -> None:
+    class Mentions(Reward):
+        def __call__(self, examples, completions):
+            return [float(e.answer in text) for e, text in zip(examples, completions, strict=True)]
+
+    found, _ = reward_breaches(Mentions(), [CHOICE, OPEN], GRAPH)
+    assert {"entity_soup", "prompt_echo", "contradiction", "only_in_the_reasoning"} <= {breach.probe for breach in found}
+
+
+def test_steps_told_over_and_over_are_not_a_workflow() -> None:
+    reward, steps = WorkflowSteps(), " ".join(WORKFLOW.workflow)
+    right, *probes = reward([WORKFLOW] * 5, [steps, "", steps * 6, WORKFLOW.prompt, " ".join(reversed(WORKFLOW.workflow))])
+    assert right == 1.0
+    assert all(value is not None and value <= 0.5 for value in probes)
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_rewards_are_pure_and_batched(name: str, generated: list[Example], graph) -> None:
+    reward = REWARDS[name]
+    reward.prepare(graph)
+    fitting = [e for e in generated if applies(reward, e)]
+    texts = [random.Random(i).choice([e.response, "", "Answer: A"]) for i, e in enumerate(fitting)]
+    together = reward(fitting, texts)
+    order = random.Random(0).sample(range(len(fitting)), len(fitting))
+    assert [reward([fitting[i]], [texts[i]])[0] for i in order] == [together[i] for i in order]
+    assert all(score is None or 0.0 <= score <= 1.0 for score in together)
+
+
+def test_a_record_without_an_answer_is_an_error_and_never_a_silent_0() -> None:
+    reward = CorrectAnswer()
+    reward.prepare(GRAPH)
+    with pytest.raises(InputError, match="no answer to compare with"):
+        reward([Example("e1", "t", [], [], "", "")], ["Answer: aspirin"])
