@@ -19,7 +19,8 @@ def info(graph: str = "clinical", format: str | None = None, mapping: str | None
     """Counts the nodes of a knowledge graph by kind and its edges by predicate, and tells where it comes from.
 
     Args:
-        graph: File or folder, `clinical` for the graph that ships with bbflow, or `hpo` for the Human Phenotype Ontology.
+        graph: File or folder, `clinical` (or its part `clinical-core`) for the graph that ships with bbflow, or `hpo`
+            for the Human Phenotype Ontology.
         format: How to read it (`yaml`, `node-link`, `obo`, `hpo`, `table`, `umls`, `primekg`, `hetionet`, `biocypher`);
             by default its contents decide.
         mapping: What columns and words mean: a mapping that ships, or a YAML file.
@@ -53,7 +54,7 @@ def validate(graph: str, format: str | None = None, mapping: str | None = None) 
     node that is not there, nothing in it.
 
     Args:
-        graph: File or folder, `clinical` or `hpo`.
+        graph: File or folder, `clinical`, `clinical-core` or `hpo`.
         format: How to read it; by default its contents decide.
         mapping: What columns and words mean: a mapping that ships, or a YAML file.
 
@@ -89,7 +90,7 @@ def validate(graph: str, format: str | None = None, mapping: str | None = None) 
 
 
 def load_graph(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> KnowledgeGraph:
-    """Reads the graph that a command line names: `clinical` or `hpo`, else a file or folder.
+    """Reads the graph that a command line names: a pack (`clinical`, `clinical-core`, `hpo`), else a file or folder.
 
     Raises:
         InputError: The graph cannot be read or breaks the ontology.

@@ -23,7 +23,7 @@ def review(
 
     Args:
         out: The sheet to write (.csv or .yaml); with --apply, the graph to write (.json or .yaml). Must not exist.
-        graph: File or folder, `clinical` or `hpo`.
+        graph: File or folder, `clinical`, `clinical-core` or `hpo`.
         apply: A sheet that was filled in.
         items: How many sample items the sheet holds.
         all_edges: Also those that are verified already.
