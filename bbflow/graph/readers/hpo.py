@@ -17,6 +17,7 @@ from bbflow.graph.readers.draft import Draft
 from bbflow.graph.readers.mapping import Mapping
 from bbflow.graph.readers.text import lines
 
+CITATION = "Gargano et al., The Human Phenotype Ontology in 2024, Nucleic Acids Research 52:D1333, 2024"
 DATABASES = ("ORPHA", "OMIM", "DECIPHER")
 _COLUMNS = (
     "database_id",
@@ -49,11 +50,13 @@ def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
     release = _annotations(path / "phenotype.hpoa", draft, wanted, names)
     if (path / "genes_to_phenotype.txt").is_file():
         _genes(path / "genes_to_phenotype.txt", draft, {node.id for node in draft.nodes if node.kind == "Disease"}, release)
+    releases = f"hp.obo {obo.release(header)}, phenotype.hpoa {release}"
     about = {
-        "about": f"Human Phenotype Ontology, release {obo.release(header)}, with annotations of {', '.join(wanted)} diseases.",
-        "release": f"hp.obo {obo.release(header)}, phenotype.hpoa {release}",
-        "licence": "HPO licence (https://hpo.jax.org/app/license): free with citation and release shown, content unaltered",
-        "citation": "Gargano et al. The Human Phenotype Ontology in 2024. Nucleic Acids Research 52:D1333, 2024",
+        # Dataset cards print `about`, and the licence asks for release and citation.
+        "about": f"Human Phenotype Ontology ({releases}) with annotations of {', '.join(wanted)} diseases. Cite {CITATION}.",
+        "release": releases,
+        "licence": "HPO licence, https://hpo.jax.org/app/license, free with citation and release shown, content unaltered",
+        "citation": CITATION,
     }
     return draft.build("hpo", obo.release(header), {**about, **mapping.card})
 
