@@ -131,8 +131,13 @@ class Quotation(Demand):
 DEMANDS: tuple[Demand, ...] = (Bullets(), NoComma(), Keyword(), Title(), Postscript(), EndPhrase(), Quotation())
 """In the order in which an answer is written to meet several of them."""
 
-_CONFLICTS = {frozenset({"end", "wrap"}), frozenset({"end", "tail"}), frozenset({"body", "wrap"})}
-"""Slots that exclude each other: what stands outside the quotation marks or breaks the lines inside them."""
+_CONFLICTS = {
+    *(frozenset(pair) for pair in (("end", "wrap"), ("end", "tail"), ("body", "wrap"), ("sections", "body"), ("sections", "wrap"))),
+    *(frozenset(("whole", slot)) for slot in ("body", "sections", "head", "tail", "end", "wrap", "filler", "case")),
+    *(frozenset(("filler", slot)) for slot in ("tail", "end", "wrap", "limit")),
+    *(frozenset(("case", slot)) for slot in ("sections", "wrap")),
+}
+"""Slots that exclude each other: what stands outside the quotation marks or breaks the lines inside them, and the like."""
 
 
 def draw_demands(demands: Sequence[Demand], number: int, count: int, rng: random.Random) -> tuple[Constraint, ...]:
@@ -151,13 +156,13 @@ def draw_demands(demands: Sequence[Demand], number: int, count: int, rng: random
     return tuple(constraint for _, constraint in sorted(chosen, key=lambda pair: pair[0]))
 
 
-def write_answer(names: Sequence[str], constraints: Sequence[Constraint]) -> str:
-    """Writes names so that every demand is met.
+def write_answer(names: Sequence[str], constraints: Sequence[Constraint], demands: Sequence[Demand] = DEMANDS) -> str:
+    """Writes names so that every demand is met; `demands` are the types that may occur.
 
     >>> write_answer(["aspirin", "ibuprofen"], [Constraint(type="startend:quotation", kwargs={})])
     '"aspirin, ibuprofen"'
     """
-    by_type = {demand.type: demand for demand in DEMANDS}
+    by_type = {demand.type: demand for demand in demands}
     text = ", ".join(names)
     for constraint in constraints:
         text = by_type[constraint["type"]].write(text, names, constraint["kwargs"])

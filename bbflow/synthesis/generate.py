@@ -6,9 +6,8 @@ on which other tasks run, in which order, or how many examples they make. Valida
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,14 +15,13 @@ from dataclasses import dataclass, field
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
-from bbflow.synthesis.items import NO, YES
-from bbflow.synthesis.rendering import Renderer
-from bbflow.synthesis.solver import objections
-from bbflow.synthesis.splits import FRACTIONS, PRETRAINING, Stage, in_stage, item_split
+from bbflow.synthesis.curation import Curation, Selector
+from bbflow.synthesis.draws import Job, Made, curated, make, patience
+from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.tasks.base import Task
 
-_PATIENCE = 60
-"""How many draws an accepted example may cost on average before the task counts as exhausted."""
+_LOOKED_AT_ONCE = 256
+"""Examples that curation looks at together."""
 
 
 @dataclass
@@ -61,6 +59,7 @@ def generate(
     progress: Callable[[int], None] | None = None,
     workers: int = 1,
     stage: Stage = "all",
+    curation: Curation | None = None,
 ) -> Generated:
     """Makes examples.
 
@@ -73,6 +72,7 @@ def generate(
         progress: Called with the number of new examples.
         workers: Processes; the examples are the same for any number of them.
         stage: Which of the training questions and template families are used.
+        curation: What happens to proven examples; None: exact duplicates are dropped, and that is all.
 
     Returns:
         The examples and what was dropped.
@@ -80,8 +80,9 @@ def generate(
     prepare(graph, tasks)
     made = Generated({split: [] for split in SPLITS})
     streams: dict[Split, dict[str, list[Example]]] = {split: {} for split in SPLITS}
-    wanted = [(split, name, count) for split in SPLITS for name, count in _counts(tasks, sizes.get(split, 0), mix, split).items()]
-    jobs = [(graph, tasks[name], split, count, seed if split == "train" else 0, stage) for split, name, count in wanted]
+    mix = mixed(tasks, mix, curation)
+    wanted = [(split, name, count) for split in SPLITS for name, count in divided(tasks, sizes.get(split, 0), mix, split).items()]
+    jobs = [(Job(graph, tasks[name], split, seed if split == "train" else 0, stage, curation), count) for split, name, count in wanted]
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         for (split, name, count), (examples, dropped) in zip(wanted, (pool.map if pool else map)(_stream, jobs), strict=True):
             streams[split][name] = examples
@@ -91,20 +92,30 @@ def generate(
             if progress is not None:
                 progress(len(examples))
     made.examples = {split: _interleave(streams[split]) for split in SPLITS}
-    _hold_out_option_sets(made)
+    _hold_out_option_sets(made, {node.name for node in graph.nodes()})
     return made
 
 
-def _hold_out_option_sets(made: Generated) -> None:
-    """Drops training examples that offer the very options of a held-out question; yes and no are not an option set."""
-    held_out = {frozenset(e.options) for split in SPLITS[1:] for e in made.examples[split] if e.options} - {frozenset((YES, NO))}
-    leaked = [e for e in made.examples["train"] if e.options and frozenset(e.options) in held_out]
+def option_set(options: Sequence[str] | None, names: Container[str]) -> frozenset[str] | None:
+    """Returns what two questions share that offer the same things; None where no name of the graph is offered, but yes, no or sums."""
+    return frozenset(options) if options and any(option in names for option in options) else None
+
+
+def _hold_out_option_sets(made: Generated, names: Container[str]) -> None:
+    """Drops training examples that offer the very options of a held-out question."""
+    held_out = {option_set(e.options, names) for split in SPLITS[1:] for e in made.examples[split]} - {None}
+    leaked = [e for e in made.examples["train"] if option_set(e.options, names) in held_out]
     made.dropped.update((e.task, "offers the options of a held-out question") for e in leaked)
     ids = {e.example_id for e in leaked}
     made.examples["train"] = [e for e in made.examples["train"] if e.example_id not in ids]
 
 
-def _counts(tasks: Mapping[str, Task], size: int, mix: Mapping[str, float], split: Split) -> dict[str, int]:
+def mixed(tasks: Mapping[str, Task], mix: Mapping[str, float], curation: Curation | None) -> dict[str, float]:
+    """Returns the share of every task, weights of capabilities included."""
+    return {name: mix.get(name, 1.0) * (1.0 if curation is None else curation.weight(task.capabilities)) for name, task in tasks.items()}
+
+
+def divided(tasks: Mapping[str, Task], size: int, mix: Mapping[str, float], split: Split) -> dict[str, int]:
     """Divides a split's size by share, the largest remainders rounded up, so that the counts add up."""
     shares = {name: mix.get(name, 1.0) for name, task in tasks.items() if task.held_out or split == "train"}
     total = sum(shares.values()) or 1.0
@@ -116,34 +127,34 @@ def _counts(tasks: Mapping[str, Task], size: int, mix: Mapping[str, float], spli
     return counts
 
 
-def _stream(job: tuple[KnowledgeGraph, Task, Split, int, int, Stage]) -> tuple[list[Example], Counter[tuple[str, str]]]:
+def _stream(wanted: tuple[Job, int]) -> tuple[list[Example], Counter[tuple[str, str]]]:
     """Makes the examples of one task for one split; also counts why draws were dropped."""
-    graph, task, split, count, seed, stage = job
-    render = Renderer(graph, seed, varied=stage != "pretraining")
+    job, count = wanted
     examples: dict[str, Example] = {}
     dropped: Counter[tuple[str, str]] = Counter()
-    fraction = dict(FRACTIONS)[split] if task.held_out else 1.0
-    if task.held_out and split == "train":
-        fraction *= {"all": 1.0, "pretraining": PRETRAINING, "alignment": 1 - PRETRAINING}[stage]
-    for attempt in range(int(_PATIENCE * count / fraction)):
-        if len(examples) == count:
+    selector, pending, seen = Selector(job.curation, count), list[Made](), set[str]()
+
+    def select() -> None:
+        """Passes what was made through curation and keeps what there is room for."""
+        batch, pending[:] = pending[:], []
+        for made in curated(job, batch, dropped):
+            if len(examples) + len(made.examples) > count:
+                return
+            reasons = [selector.objection(e.answer, e.level, signed) for e, signed in zip(made.examples, made.signatures, strict=True)]
+            if (reason := next(filter(None, reasons), None)) is not None:
+                dropped[job.task.name, reason] += 1
+            else:
+                examples.update(zip(made.identities, made.examples, strict=True))
+
+    at_once = _LOOKED_AT_ONCE if job.curation is not None else 1
+    for made in make(job, range(patience(job, count)), seen, dropped):
+        seen.update(made.identities)
+        pending.append(made)
+        if len(pending) == at_once:
+            select()
+        if len(examples) + len(made.examples) > count:
             break
-        rng = random.Random(f"{graph.salt}/{seed}/{task.name}/{split}/{attempt}")  # noqa: S311 (not for secrets)
-        item = task.propose(rng)
-        if item is None:
-            reason = "the draw led nowhere"
-        elif task.held_out and item_split(item, graph.salt) != split:
-            reason = "belongs to another split"
-        elif task.held_out and split == "train" and not in_stage(item, graph.salt, stage):
-            reason = "belongs to another stage of training"
-        elif item.identity in examples:
-            reason = "duplicate"
-        elif (objection := next(objections(graph, item), None)) is not None:
-            reason = f"rejected by the solver: {objection.split(':')[0]}"
-        else:
-            examples[item.identity] = render(item, split, rng)
-            continue
-        dropped[task.name, reason] += 1
+    select()
     return list(examples.values()), dropped
 
 

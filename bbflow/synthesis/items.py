@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from bbflow.records import Constraint, Patient, Triple
+from bbflow.records import Constraint, Patient, Recommendation, Triple
+
+if TYPE_CHECKING:
+    from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 NONE_OF_THESE = "none of these"
 YES, NO = "yes", "no"
@@ -37,6 +43,65 @@ class Walk:
         'treats.forward/diagnosed_by.forward'
         """
         return "/".join(f"{predicate}.{'forward' if forward else 'backward'}" for predicate, forward in self.steps)
+
+
+@dataclass(frozen=True)
+class NamedWalk(Walk):
+    """A walk along a declared metapath, which brings its own wordings.
+
+    Attributes:
+        name: The metapath's name.
+    """
+
+    name: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Key of its templates."""
+        return f"metapath/{self.name}"
+
+
+class Question(ABC):
+    """A kind of question beyond walks and prescriptions; a subclass is a frozen dataclass in a file of its own.
+
+    It says what is asked, how the graph alone decides it, and what its wordings may speak of. Building items is the business of
+    a task, in another file; a question never helps to build what it proves.
+
+    Attributes:
+        kind: Key of its templates.
+        hops: Edges between question and answer.
+    """
+
+    hops: int = 1
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Key of its templates."""
+
+    @property
+    @abstractmethod
+    def key(self) -> object:
+        """What decides the split, JSON-serialisable: all that the question asks, and none of its wording or options' order."""
+
+    @property
+    @abstractmethod
+    def entities(self) -> tuple[str, ...]:
+        """Graph nodes that the question names or hides, the one it starts from first."""
+
+    @abstractmethod
+    def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """Yields every reason why the item's answer or proof does not hold."""
+
+    @abstractmethod
+    def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
+        """Returns the texts that its templates may name."""
+
+    def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
+        """Returns the sentences of the reference response before its answer; by default the proof, one statement an edge."""
+        from bbflow.synthesis.statements import state
+
+        return [f"{state(graph, edge)}." for edge in item.edges]
 
 
 @dataclass(frozen=True)
@@ -77,11 +142,14 @@ class Item:
         constraints: Demands on the form of the answer.
         cluster: Entity whose items belong together.
         level: Difficulty, from 1.
+        evidence: Facts that the prompt tells, the proof among them; empty where the question is closed-book.
+        workflow: Names of the clinical steps of the reference response, in order.
+        recommended: Drugs that the reference response recommends, beyond what a `Prescription` recommends by itself.
     """
 
     task: str
     capabilities: tuple[str, ...]
-    query: Walk | Prescription
+    query: Walk | Prescription | Question
     gold: str
     edges: tuple[Triple, ...]
     cluster: str
@@ -92,13 +160,16 @@ class Item:
     patient: Patient | None = None
     constraints: tuple[Constraint, ...] = ()
     level: int = 1
+    evidence: tuple[Triple, ...] = ()
+    workflow: tuple[str, ...] = ()
+    recommended: tuple[Recommendation, ...] = ()
 
     @property
     def identity(self) -> str:
         """Hash of what is asked: query, options as a set, demands. Neither wording, order of options, age nor sex enter."""
         options = None if self.options is None else sorted(self.options)
         told = self.edges if isinstance(self.query, Walk) and not self.query.steps else ()
-        return _digest([self.task, asdict(self.query), options, self.count, list(self.constraints), told])
+        return _digest([self.task, asdict(self.query), options, self.count, list(self.constraints), told])  # type: ignore[arg-type]
 
     @property
     def question_key(self) -> str:
@@ -109,10 +180,22 @@ class Item:
         edges belongs to one question as well.
         """
         if isinstance(self.query, Walk):
-            return _digest(["walk", asdict(self.query)])
+            return walk_key(self.query)
+        if isinstance(self.query, Question):
+            return question_key(self.query)
         if len(self.query.candidates) > 1:
             return _digest(["offer", self.query.disease, sorted(self.query.candidates)])
         return _digest(["permission", self.query.disease, sorted(self.query.context), self.query.candidates])
+
+
+def walk_key(walk: Walk) -> str:
+    """Returns what decides the split of a walk: its start and steps, whatever the metapath is called."""
+    return _digest(["walk", {"start": walk.start, "steps": walk.steps}])
+
+
+def question_key(question: Question) -> str:
+    """Returns what decides the split of a question of another kind."""
+    return _digest([type(question).__name__, question.key])
 
 
 def _digest(value: object) -> str:

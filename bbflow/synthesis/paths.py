@@ -20,3 +20,26 @@ def path_to(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] |
         paths = longer
     found = [edges for here, edges in paths if here == end]
     return found[0] if len(found) == 1 else None
+
+
+def only_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
+    """Returns what `path_to` returns, looking only at nodes from which the end can still be reached: for long walks in large graphs."""
+    behind: list[set[str]] = [{end}]
+    for predicate, forward in reversed(walk.steps):
+        back = graph.subjects if forward else (lambda p, node: graph.objects(node, p))
+        behind.append({n for node in behind[-1] for n in back(predicate, node)})
+    behind.reverse()
+    found: list[tuple[Triple, ...]] = []
+
+    def go_on(here: str, passed: tuple[str, ...], edges: tuple[Triple, ...]) -> None:
+        if len(found) > 1 or len(edges) == len(walk.steps):
+            found.extend([edges] if here == end and len(edges) == len(walk.steps) else [])
+            return
+        predicate, forward = walk.steps[len(edges)]
+        ahead = behind[len(edges) + 1]
+        for there in graph.objects(here, predicate) if forward else graph.subjects(predicate, here):
+            if there in ahead and there not in passed:
+                go_on(there, (*passed, there), (*edges, (here, predicate, there) if forward else (there, predicate, here)))
+
+    go_on(walk.start, (walk.start,), ())
+    return found[0] if len(found) == 1 else None

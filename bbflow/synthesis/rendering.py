@@ -16,9 +16,11 @@ import yaml
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Constraint, Example, Message, Patient, Provenance, Recommendation, Split
-from bbflow.synthesis.demands import LETTER, append, write_answer
-from bbflow.synthesis.items import NO, NONE_OF_THESE, YES, Item, Question, Walk
+from bbflow.synthesis.demands import LETTER
+from bbflow.synthesis.items import NO, YES, Item, Question, Walk
+from bbflow.synthesis.more_demands import append, write_many
 from bbflow.synthesis.statements import state
+from bbflow.synthesis.wording import expand
 
 LETTERS = "ABCDEFGH"
 TEMPLATES = Path(__file__).with_name("templates.yaml")
@@ -26,7 +28,7 @@ WORDINGS = Path(__file__).with_name("wordings")
 Wordings = Mapping[str, Mapping[str, list[str]]]
 """Template families by kind of question and split."""
 
-_CHOICE = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
+_EIGHT = re.compile(r"\b([Aa])( (?:8\d|18)-)")
 
 
 @cache
@@ -36,17 +38,6 @@ def templates() -> dict[str, dict[str, list[str]]]:
     for file in (TEMPLATES, *sorted(WORDINGS.glob("*.yaml"))):
         found.update(yaml.safe_load(file.read_text(encoding="utf-8")))
     return found
-
-
-def expand(text: str, rng: random.Random) -> str:
-    """Picks one of each `[one|another]`, the innermost first.
-
-    >>> expand("[Which|What] drug [helps|is [given|used]]?", random.Random(0))
-    'What drug is given?'
-    """
-    while (match := _CHOICE.search(text)) is not None:
-        text = text[: match.start()] + rng.choice(match[1].split("|")) + text[match.end() :]
-    return text
 
 
 class Renderer:
@@ -127,7 +118,7 @@ class Renderer:
         elif isinstance(query, Question):
             text, family = self._choose(query.kind, split, rng)
             patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
-            text = text.format(patient=patient, **query.slots(self.graph, item))
+            text = text.format(patient=patient, **query.slots(self.graph, item)).replace(",.", ".")
         else:
             x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
             text, family = self._choose(query.kind, split, rng)
@@ -139,7 +130,7 @@ class Renderer:
         for constraint in item.constraints:
             demand, _ = self._choose(f"demand/{constraint['type']}", split, rng)
             keywords = constraint["kwargs"].get("keywords", [""])
-            demands.append(demand.format(**constraint["kwargs"], keyword=keywords[0]))
+            demands.append(demand.format(**{"keyword": keywords[0], **constraint["kwargs"]}))
         return " ".join([text + "\n", *demands]).replace("\n ", "\n") if demands else text, family
 
     def _patient(self, patient: Patient) -> str:
@@ -152,14 +143,15 @@ class Renderer:
         return text + (f" who takes {' and '.join(takes)}" if takes else "")
 
     def _vignette(self, patient: Patient, split: Split, rng: random.Random) -> str:
-        """A patient in one of many phrasings, without the disease in question: what follows an article, such as `58-year-old man on aspirin`."""
+        """A patient in one of many phrasings, without the disease in question, such as `A 58-year-old man on aspirin`."""
         has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
         takes = [self._name(node) for node in patient.get("medications", [])]
         noun = {"female": "woman", "male": "man"}.get(str(patient.get("sex")), "adult")
         text, _ = self._choose("vignette", split, rng)
         more = self._choose("vignette/has", split, rng)[0].format(has=" and ".join(has)) if has else ""
         more += self._choose("vignette/takes", split, rng)[0].format(takes=" and ".join(takes)) if takes else ""
-        return text.format(age=patient.get("age"), noun=noun, pregnant="pregnant " if patient.get("pregnant") else "", more=more)
+        text = text.format(age=patient.get("age"), noun=noun, pregnant="pregnant " if patient.get("pregnant") else "", more=more)
+        return _EIGHT.sub(r"\1n\2", text)
 
     def _response(self, item: Item) -> str:
         if isinstance(item.query, Question):
@@ -169,11 +161,11 @@ class Renderer:
             return " ".join(f"{state(self.graph, edge, item.query.start)}." for edge in item.edges)
         if item.constraints and item.options is None:
             walk_ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
-            return write_answer([self._name(node) for node in walk_ends], item.constraints)
+            return write_many([self._name(node) for node in walk_ends], item.constraints)
         if item.options is not None and LETTER in item.constraints:
             return LETTERS[item.options.index(item.gold)]
         if item.constraints:
-            return write_answer([self._name(item.gold)], item.constraints)
+            return write_many([self._name(item.gold)], item.constraints)
         chain = [f"{state(self.graph, edge)}." for edge in item.edges] if item.chain else []
         return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.synthesis.items import NO, NONE_OF_THESE, YES, Item, Prescription, Walk
+from bbflow.synthesis.items import NO, NONE_OF_THESE, YES, Item, Prescription, Question, Walk
 
 Verdict = Literal["safe", "unsafe", "unknown"]
 
@@ -62,8 +62,20 @@ def objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         yield "an option stands twice"
     if isinstance(item.query, Walk):
         yield from _walk_objections(graph, item, item.query)
+    elif isinstance(item.query, Question):
+        yield from item.query.objections(graph, item)
     else:
         yield from _prescription_objections(graph, item, item.query)
+    yield from _evidence_objections(graph, item)
+
+
+def _evidence_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+    """What an open book tells must be true and hold the whole proof."""
+    for edge in item.evidence:
+        if not graph.has(*edge):
+            yield f"the evidence tells {' '.join(edge)}, which is no edge"
+    if item.evidence and not set(item.edges) <= set(item.evidence):
+        yield "the evidence lacks a step of the proof"
 
 
 def _walk_objections(graph: KnowledgeGraph, item: Item, walk: Walk) -> Iterator[str]:

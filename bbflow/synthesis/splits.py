@@ -13,7 +13,7 @@ import hashlib
 from typing import Literal
 
 from bbflow.records import Split
-from bbflow.synthesis.items import Item
+from bbflow.synthesis.items import Item, Question, question_key
 
 Stage = Literal["all", "pretraining", "alignment"]
 PRETRAINING = 0.65
@@ -40,9 +40,25 @@ def split_of(key: str, salt: str) -> Split:
     return FRACTIONS[-1][0]
 
 
-def item_split(item: Item, salt: str) -> Split:
-    """Returns the split of an item."""
-    return split_of(item.question_key, salt)
+def item_split(item: Item, salt: str) -> Split | None:
+    """Returns the split of an item: of its question, or of its cluster where the prompt tells the facts.
+
+    None is for an open-book item whose start and answer belong to different splits: it is used in neither.
+    """
+    if not item.evidence:
+        return split_of(item.question_key, salt)
+    split = entity_split(item.cluster, salt)
+    return split if item.gold == item.cluster or entity_split(item.gold, salt) == split else None
+
+
+def entity_split(entity: str, salt: str) -> Split:
+    """Returns the split that an entity belongs to wherever facts are told in the prompt."""
+    return split_of(f"entity/{entity}", salt)
+
+
+def question_split(question: Question, salt: str) -> Split:
+    """Returns the split of a question before there is an item."""
+    return split_of(question_key(question), salt)
 
 
 def in_stage(item: Item, salt: str, stage: Stage) -> bool:

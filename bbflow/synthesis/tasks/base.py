@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.synthesis.items import Item, Walk
 from bbflow.synthesis.solver import reach
+
+Wordings = Mapping[str, Mapping[str, list[str]]]
 
 
 class Task(ABC):
@@ -19,12 +23,15 @@ class Task(ABC):
         capabilities: Capabilities that its examples can name.
         fields: Optional fields of the record that an example fills wherever it names a capability that may read them.
         held_out: False for text that is only ever trained on.
+        wordings: Template families that the task brings itself: kind of question to split to templates. Those that ship lie in
+            `bbflow/synthesis/wordings/`.
     """
 
     name: ClassVar[str]
     capabilities: ClassVar[tuple[str, ...]]
     fields: ClassVar[frozenset[str]] = frozenset()
     held_out: ClassVar[bool] = True
+    wordings: Wordings = MappingProxyType({})
 
     def prepare(self, graph: KnowledgeGraph) -> int:
         """Indexes the graph once; returns how many starting points it offers (0: the task cannot be built from it)."""
@@ -38,6 +45,11 @@ class Task(ABC):
     @abstractmethod
     def propose(self, rng: random.Random) -> Item | None:
         """Draws one item; None where this draw led nowhere. The solver decides whether it is good."""
+
+    def propose_together(self, rng: random.Random) -> list[Item]:
+        """Draws items that are used together or not at all, such as a request and its benign twin; most tasks draw one."""
+        item = self.propose(rng)
+        return [] if item is None else [item]
 
 
 class WalkTask(Task):

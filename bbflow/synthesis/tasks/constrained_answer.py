@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.synthesis.demands import DEMANDS, draw_demands
+from bbflow.synthesis.demands import DEMANDS, Demand, draw_demands
 from bbflow.synthesis.distractors import draw
 from bbflow.synthesis.items import Item
 from bbflow.synthesis.paths import path_to
@@ -25,6 +25,7 @@ class ConstrainedAnswer(WalkTask):
     name: ClassVar[str] = "constrained_answer"
     capabilities: ClassVar[tuple[str, ...]] = ("instruction", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
+    demands: ClassVar[tuple[Demand, ...]] = DEMANDS
     metapaths = (
         (("treats", False),),
         (("has_phenotype", True),),
@@ -46,7 +47,7 @@ class ConstrainedAnswer(WalkTask):
         count = 1 if most == 1 or rng.random() < 0.5 else rng.randint(2, most)
         chosen = rng.sample(answers, count)
         paths = [path_to(self.graph, walk, answer) for answer in chosen]
-        constraints = draw_demands(DEMANDS, rng.randint(1, self.max_demands), count, rng)
+        constraints = draw_demands(self.demands, rng.randint(1, self.max_demands), count, rng)
         edges = tuple(edge for path in paths if path is not None for edge in path)
         if len(edges) < count:
             return None

@@ -1,0 +1,64 @@
+"""Answerability: what a policy never answers right in k tries is dropped, as Source2Synth does (arXiv 2409.08239)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.rewards.knowledge import CorrectAnswer
+from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.rewriting.sampling import Sampler
+
+
+class Answerability(Stage):
+    """Asks a policy each question several times; its rate of right answers grades the difficulty.
+
+    An example keeps its place where at least one try is right. Its `level` becomes 1 where every try is right and one more for
+    each step down, so that the hardest that is still answerable has level `tries`.
+
+    Args:
+        policy: `tiny`, a folder or a Hub id.
+        tries: Tries for each question, k.
+        drop_easy: Also drop what every try answers right.
+        drop_unanswered: Drop what no try answers right; false keeps and grades it as the hardest.
+        temperature: Of sampling.
+        max_new_tokens: Longest answer.
+        batch_size: Questions at once.
+        splits: Which splits are looked at; held-out splits should not depend on a policy.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        tries: int = 4,
+        drop_easy: bool = False,
+        drop_unanswered: bool = True,
+        temperature: float = 1.0,
+        max_new_tokens: int = 96,
+        batch_size: int = 32,
+        splits: list[str] | None = None,
+    ) -> None:
+        self.tries, self.drop_easy, self.drop_unanswered = tries, drop_easy, drop_unanswered
+        self.splits = splits or ["train"]
+        self._sampler = Sampler(policy, tries, temperature, max_new_tokens, batch_size)
+
+    def prepare(self, graph: KnowledgeGraph) -> None:
+        """Keeps the graph, by which answers are judged."""
+        self.judge = CorrectAnswer()
+        self.judge.prepare(graph)
+
+    def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
+        """Asks, judges, grades."""
+        chosen = [e for e in examples if e.split in self.splits]
+        texts = iter(self._sampler([e.messages for e in chosen], seed))
+        return [self._graded(e, next(texts)) if e.split in self.splits else e for e in examples]
+
+    def _graded(self, example: Example, completions: Sequence[str]) -> Example | str:
+        right = sum(bool(score) for score in self.judge([example] * len(completions), completions))
+        if right == 0 and self.drop_unanswered:
+            return f"not answered in {self.tries} tries"
+        if right == self.tries and self.drop_easy:
+            return f"answered in each of {self.tries} tries"
+        return replace(example, level=self.tries - right + 1)

@@ -1,0 +1,124 @@
+"""Curation as a recipe asks for it, and the selector that keeps count while examples come in."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from bbflow.errors import Problem
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.curation.decontamination import Benchmarks
+from bbflow.synthesis.curation.near_duplicates import NearDuplicates, signature
+from bbflow.synthesis.items import Item
+
+
+class Curation:
+    """Stages between the solver and the files. Exact duplicates are always dropped; everything here is off by default.
+
+    Args:
+        near_duplicates: Similarity of word triples (Jaccard, estimated by MinHash) from which one of two questions with the same
+            answer is dropped; null keeps both.
+        benchmarks: Files whose questions must not be repeated, by eight words in a row or by their options.
+        balance_letters: Puts the right option under each letter equally often.
+        levels: Difficulty to its share of each task's examples; null takes them as they come.
+        capabilities: Name of a capability to the weight with which tasks that exercise it are mixed; 1 where not named.
+        stages: What looks at each example, in order: rewriters, answerability, stages of one's own.
+    """
+
+    def __init__(
+        self,
+        near_duplicates: float | None = None,
+        benchmarks: list[str] | None = None,
+        balance_letters: bool = True,
+        levels: dict[int, float] | None = None,
+        capabilities: dict[str, float] | None = None,
+        stages: list[Stage] | None = None,
+    ) -> None:
+        self.near_duplicates, self.benchmarks, self.balance_letters = near_duplicates, benchmarks or [], balance_letters
+        self.levels, self.capabilities, self.stages = levels, capabilities or {}, stages or []
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong with the settings; `where` is their key in the recipe."""
+        found = []
+        if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
+            found.append(Problem(f"near_duplicates must lie in (0, 1], not {self.near_duplicates}", where))
+        if self.levels is not None and not (
+            self.levels and all(share >= 0 for share in self.levels.values()) and sum(self.levels.values())
+        ):
+            found.append(Problem("the shares of levels must be 0 or more, and not all 0", f"{where}.levels"))
+        found += [
+            Problem(f"the weight of '{n}' must be 0 or more", f"{where}.capabilities") for n, w in self.capabilities.items() if not w >= 0
+        ]
+        return found
+
+    def prepare(self, graph: KnowledgeGraph) -> None:
+        """Reads the benchmarks and prepares the stages, once in each process."""
+        _ = self._known
+        for stage in self.stages:
+            stage.prepare(graph)
+
+    @cached_property
+    def _known(self) -> Benchmarks:
+        return Benchmarks(self.benchmarks)
+
+    def weight(self, capabilities: Sequence[str]) -> float:
+        """Returns the factor of a task in the mix: the mean weight of what it exercises.
+
+        >>> Curation(capabilities={"safety": 3.0}).weight(["safety", "domain"])
+        2.0
+        """
+        return sum(self.capabilities.get(name, 1.0) for name in capabilities) / len(capabilities) if capabilities else 1.0
+
+    def balanced(self, item: Item, number: int) -> Item:
+        """Moves the right option of the `number`-th accepted item to its turn's place; the others keep their order."""
+        if not self.balance_letters or item.options is None:
+            return item
+        rest = [option for option in item.options if option != item.gold]
+        place = number % len(item.options)
+        return replace(item, options=(*rest[:place], item.gold, *rest[place:]))
+
+    def look(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
+        """Passes examples through decontamination and the stages; returns each, or why it is dropped."""
+        found: list[Example | str] = [(self._known.objection(e) or e) if self.benchmarks else e for e in examples]
+        for stage in self.stages:
+            kept = [i for i, e in enumerate(found) if isinstance(e, Example)]
+            looked = stage([e for e in found if isinstance(e, Example)], seed)
+            for i, result in zip(kept, looked, strict=True):
+                found[i] = result
+        return found
+
+    def signature(self, example: Example) -> np.ndarray | None:
+        """Returns what near duplicates are found by, where they are looked for."""
+        return None if self.near_duplicates is None else signature(example)
+
+
+class Selector:
+    """Decides, example by example in a fixed order, which of a stream are kept.
+
+    Args:
+        curation: Settings; None drops exact duplicates alone.
+        count: How many the stream is to have, for the shares of levels.
+    """
+
+    def __init__(self, curation: Curation | None, count: int) -> None:
+        self.near = None if curation is None or curation.near_duplicates is None else NearDuplicates(curation.near_duplicates)
+        levels = None if curation is None else curation.levels
+        total = sum(levels.values()) if levels else 1.0
+        self.quota = None if levels is None else {level: math.ceil(count * share / total) for level, share in levels.items()}
+        self.taken: Counter[int] = Counter()
+
+    def objection(self, answer: str, level: int, signed: np.ndarray | None) -> str | None:
+        """Says why an example is not kept; None keeps it."""
+        if self.quota is not None and self.taken[level] >= self.quota.get(level, 0):
+            return "there are enough of its level"
+        if self.near is not None and signed is not None and not self.near.admit(answer, signed):
+            return "near duplicate"
+        self.taken[level] += 1
+        return None

@@ -1,0 +1,32 @@
+"""Rewriting as a stage of curation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.rewriting.base import Rewriter, rewrite
+
+
+class Rewrite(Stage):
+    """Puts questions into other words; what does not come back whole keeps its first wording.
+
+    Args:
+        rewriter: Who writes.
+        splits: Which splits are rewritten.
+    """
+
+    def __init__(self, rewriter: Rewriter, splits: list[str] | None = None) -> None:
+        self.rewriter, self.splits = rewriter, splits or ["train"]
+
+    def prepare(self, graph: KnowledgeGraph) -> None:
+        """Keeps the graph, by whose names texts are compared."""
+        self.graph = graph
+
+    def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
+        """Rewrites the examples of the chosen splits."""
+        chosen = [e for e in examples if e.split in self.splits]
+        again = iter(rewrite(self.graph, self.rewriter, chosen, seed))
+        return [next(again) if e.split in self.splits else e for e in examples]

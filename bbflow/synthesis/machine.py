@@ -1,0 +1,210 @@
+"""The clinical workflow machine: states, typed slots and branches, read from `workflow.yaml` or a file like it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.ontology import PREDICATES
+from bbflow.synthesis.patients import Clinic
+from bbflow.synthesis.questions.differential import listed
+from bbflow.yaml_file import YamlFile, read_yaml
+
+SHIPPED = Path(__file__).with_name("workflow.yaml")
+GUARDS = ("red_flag", "treatable")
+_MOST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Slot:
+    """How a slot is filled: along predicates, or by one of the special ways `rival`, `red_flags`, `safe`."""
+
+    name: str
+    way: str
+    predicates: tuple[str, ...] = ()
+    of: str = "disease"
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """One state of the machine; `branches` are (guard or "", state that follows)."""
+
+    name: str
+    does: str
+    otherwise: str | None
+    slots: tuple[Slot, ...]
+    branches: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A state with its slots filled.
+
+    Attributes:
+        name: The state.
+        filled: (slot, nodes), in the order of the state's slots.
+    """
+
+    name: str
+    filled: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every node in a slot."""
+        return tuple(node for _, nodes in self.filled for node in nodes)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A workflow.
+
+    Attributes:
+        start: First state.
+        states: By name.
+    """
+
+    start: str
+    states: Mapping[str, State]
+
+    def tell(self, graph: KnowledgeGraph, disease: str, step: Step) -> str:
+        """Says a step in words, such as `order spirometry`."""
+        state = self.states[step.name]
+        names = {slot: listed([graph.name_of(node) for node in nodes]) for slot, nodes in step.filled if nodes}
+        if len(names) < len(state.slots) and state.otherwise is not None:
+            return state.otherwise
+        return state.does.format(disease=graph.name_of(disease), **names)
+
+    def run(
+        self, graph: KnowledgeGraph, clinic: Clinic, disease: str, context: Sequence[str], rng: random.Random
+    ) -> tuple[Step, ...] | None:
+        """Walks a disease and a patient's context through the machine; None where the graph cannot fill a slot."""
+        steps: list[Step] = []
+        known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
+        safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]
+        name: str | None = self.start
+        while name is not None and len(steps) < _MOST_STEPS:
+            state = self.states[name]
+            for slot in state.slots:
+                nodes = self._fill(graph, slot, known, safe, rng)
+                if len(nodes) < slot.count and state.otherwise is None:
+                    return None
+                known[slot.name] = nodes
+            steps.append(Step(name, tuple((slot.name, known[slot.name]) for slot in state.slots)))
+            flagged = any(red_flag(graph, disease, node) for nodes in known.values() for node in nodes)
+            holds = {"": True, "red_flag": flagged, "treatable": bool(safe)}
+            name = next((to for guard, to in state.branches if holds[guard]), None)
+        return tuple(steps)
+
+    def _fill(
+        self, graph: KnowledgeGraph, slot: Slot, known: Mapping[str, tuple[str, ...]], safe: list[str], rng: random.Random
+    ) -> tuple[str, ...]:
+        disease = known["disease"][0]
+        used = {node for nodes in known.values() for node in nodes}
+        if slot.way == "safe":
+            pool = safe
+        elif slot.way == "red_flags":
+            return tuple(node for node in used if red_flag(graph, disease, node))[:1]
+        elif slot.way == "rival":
+            seen = sorted(node for node in used if graph.has(disease, "has_phenotype", node))
+            pool = sorted({d for node in seen for d in graph.subjects("has_phenotype", node)} - {disease})
+        else:
+            ends = (o for of in known[slot.of] for p in slot.predicates for o in graph.objects(of, p))
+            pool = [node for node in dict.fromkeys(ends) if node not in used]
+        return tuple(sorted(rng.sample(pool, min(slot.count, len(pool)))))
+
+
+def red_flag(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
+    """Tells whether the graph marks a finding as a red flag, by itself or for this disease."""
+    if graph.has(disease, "has_red_flag", finding) or (finding in graph and graph.node(finding).attributes.get("red_flag")):
+        return True
+    edge = graph.edge(disease, "has_phenotype", finding)
+    return edge is not None and bool(edge.attributes.get("red_flag"))
+
+
+@cache
+def load_machine(path: Path = SHIPPED) -> Machine:
+    """Reads a machine.
+
+    Raises:
+        InputError: A state, slot, predicate or branch is wrong; all of them are listed with their lines.
+    """
+    file = read_yaml(path)
+    raw = file.data
+    if not isinstance(raw, dict) or not isinstance(raw.get("states"), dict):
+        raise InputError(Problem("a workflow needs 'start' and a mapping 'states'", file.where()))
+    problems: list[Problem] = []
+    states = {name: _state(file, name, body or {}, problems) for name, body in raw["states"].items()}
+    problems += _dangling(file, raw.get("start"), states)
+    if problems:
+        raise InputError(*problems)
+    return Machine(raw["start"], states)
+
+
+def _state(file: YamlFile, name: str, body: Mapping[str, object], problems: list[Problem]) -> State:
+    at = ("states", name)
+    known = ("does", "else", "slots", "next")
+    problems += [Problem(f"unknown key '{key}'", file.where(*at, key), did_you_mean(key, known)) for key in body if key not in known]
+    if not isinstance(body.get("does"), str):
+        problems.append(Problem(f"state '{name}' does not say what it 'does'", file.where(*at)))
+    raw_slots, raw_next = body.get("slots") or {}, body.get("next") or []
+    slots = [_slot(file, (*at, "slots", slot), slot, how, problems) for slot, how in dict(raw_slots).items()]  # type: ignore[call-overload]
+    branches = [("", raw_next)] if isinstance(raw_next, str) else [(str(b.get("if", "")), str(b.get("go"))) for b in raw_next]  # type: ignore[attr-defined]
+    otherwise = body.get("else")
+    return State(name, str(body.get("does")), None if otherwise is None else str(otherwise), tuple(slots), tuple(branches))
+
+
+def _slot(file: YamlFile, at: tuple[str, ...], name: str, how: object, problems: list[Problem]) -> Slot:
+    if not isinstance(how, dict):
+        problems.append(Problem(f"slot '{name}' must say how it is filled", file.where(*at), "predicate and of, rival, red_flags or safe"))
+        return Slot(name, "safe")
+    ways = [way for way in ("predicate", "rival", "red_flags", "safe") if how.get(way)]
+    if len(ways) != 1:
+        problems.append(
+            Problem(f"slot '{name}' needs exactly one way to be filled", file.where(*at), "predicate, rival, red_flags or safe")
+        )
+        return Slot(name, "safe")
+    named = how.get("predicate") or []
+    predicates = tuple([named] if isinstance(named, str) else named)
+    problems += [
+        Problem(f"slot '{name}': unknown predicate '{p}'", file.where(*at, "predicate"), did_you_mean(p, PREDICATES))
+        for p in predicates
+        if p not in PREDICATES
+    ]
+    return Slot(name, ways[0], predicates, str(how.get("of", "disease")), int(how.get("count", 1)))
+
+
+def _dangling(file: YamlFile, start: object, states: Mapping[str, State]) -> Iterator[Problem]:
+    """What names no state, no guard or no earlier slot, or joins kinds that a predicate does not join."""
+    if start not in states:
+        yield Problem(f"the start '{start}' is no state", file.where("start"), did_you_mean(str(start), states))
+    slots = {slot.name: slot for state in states.values() for slot in state.slots}
+    for state in states.values():
+        for guard, to in state.branches:
+            if to not in states:
+                yield Problem(f"'{to}' is no state", file.where("states", state.name, "next"), did_you_mean(to, states))
+            if guard and guard not in GUARDS:
+                yield Problem(f"unknown guard '{guard}'", file.where("states", state.name, "next"), did_you_mean(guard, GUARDS))
+        for slot in state.slots:
+            where = file.where("states", state.name, "slots", slot.name)
+            if slot.of != "disease" and slot.of not in slots:
+                yield Problem(f"slot '{slot.name}' is of '{slot.of}', which is no slot", where, did_you_mean(slot.of, ["disease", *slots]))
+                continue
+            kinds = _kinds(slots, slot.of)
+            for predicate in slot.predicates:
+                if predicate in PREDICATES and kinds and not kinds & set(PREDICATES[predicate].domain):
+                    yield Problem(f"slot '{slot.name}': {predicate} does not start at a {' or '.join(sorted(kinds))}", where)
+
+
+def _kinds(slots: Mapping[str, Slot], name: str) -> set[str]:
+    """The kinds of node that a slot can hold."""
+    if name == "disease":
+        return {"Disease"}
+    slot = slots[name]
+    special = {"rival": {"Disease"}, "red_flags": {"PhenotypicFeature"}, "safe": {"Drug"}}
+    return special.get(slot.way) or {kind for p in slot.predicates if p in PREDICATES for kind in PREDICATES[p].range}

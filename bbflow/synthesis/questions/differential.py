@@ -1,0 +1,53 @@
+"""Which disease presents with all of these findings?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.synthesis.items import Item, Question
+
+
+@dataclass(frozen=True)
+class Differential(Question):
+    """Asks for the one disease among the options that has every finding.
+
+    Attributes:
+        findings: What the patient presents with, sorted.
+    """
+
+    findings: tuple[str, ...]
+    kind = "differential"
+
+    @property
+    def key(self) -> object:
+        """The findings."""
+        return list(self.findings)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The findings."""
+        return self.findings
+
+    def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """One option alone must have all findings, and the proof must be its findings."""
+        options = item.options or ()
+        fitting = [d for d in options if set(self.findings) <= set(graph.objects(d, "has_phenotype"))]
+        if fitting != [item.gold]:
+            yield f"not exactly one option fits the findings: {fitting}"
+        if set(item.edges) != {(item.gold, "has_phenotype", finding) for finding in self.findings} or len(item.edges) != len(self.findings):
+            yield "the proof is not the findings of the answer"
+
+    def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
+        """`findings`: a list in words."""
+        return {"findings": listed([graph.name_of(f) for f in self.findings])}
+
+
+def listed(names: list[str]) -> str:
+    """Joins names as a sentence does.
+
+    >>> listed(["fever", "cough", "rash"])
+    'fever, cough and rash'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

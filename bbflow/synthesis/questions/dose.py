@@ -1,0 +1,137 @@
+"""How much of a drug, in which unit? Worked out from a maximum daily dose in exact arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.synthesis.items import NO, YES, Item, Question
+
+Asks = Literal["tablets", "single", "total", "remaining", "within"]
+GRAMS = {"g": Fraction(1), "mg": Fraction(1, 1000), "ug": Fraction(1, 1_000_000)}
+"""UCUM units of mass, in grams; a microgram is written `mcg` in text, as hospitals ask for."""
+SHOWN = {"g": "g", "mg": "mg", "ug": "mcg"}
+
+
+def written(grams: Fraction, unit: str) -> str:
+    """Writes an amount exactly in a unit.
+
+    >>> written(Fraction(3, 2), "mg"), written(Fraction(1, 8), "g")
+    ('1500 mg', '0.125 g')
+    """
+    value = grams / GRAMS[unit]
+    text = str(value.numerator) if value.denominator == 1 else f"{float(value):.6f}".rstrip("0").rstrip(".")
+    return f"{text} {SHOWN[unit]}"
+
+
+def read_amount(text: str) -> Fraction | None:
+    """Reads an amount back in grams, or a number of tablets as it is; None where it is neither.
+
+    >>> read_amount("0.5 g") == read_amount("500 mg"), read_amount("3 tablets")
+    (True, Fraction(3, 1))
+    """
+    number, _, unit = text.partition(" ")
+    units = {shown: GRAMS[code] for code, shown in SHOWN.items()} | {"tablets": Fraction(1), "tablet": Fraction(1)}
+    try:
+        return Fraction(number) * units[unit]
+    except (ValueError, KeyError, ZeroDivisionError):
+        return None
+
+
+@dataclass(frozen=True)
+class Dose(Question):
+    """Asks for an amount.
+
+    Attributes:
+        drug: Which drug.
+        asks: `tablets`: how many of one strength a day at most; `single`: the largest equal dose, so many times a day; `total`: what
+            doses add up to; `remaining`: what may still be taken today; `within`: whether a prescription stays within the maximum.
+        amount: Mass of one tablet or dose, a decimal number; empty for `single`.
+        unit: Its unit (UCUM).
+        times: How many doses a day.
+        wanted: Unit of the answer.
+    """
+
+    drug: str
+    asks: Asks
+    amount: str = ""
+    unit: str = "mg"
+    times: int = 1
+    wanted: str = "mg"
+
+    @property
+    def kind(self) -> str:
+        """Key of its templates."""
+        return f"dose.{self.asks}"
+
+    @property
+    def key(self) -> object:
+        """All that is asked."""
+        return [self.drug, self.asks, self.amount, self.unit, self.times, self.wanted]
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The drug."""
+        return (self.drug,)
+
+    def _maximum(self, graph: KnowledgeGraph) -> Fraction | None:
+        """The graph's one maximum, in grams a day."""
+        found = graph.objects(self.drug, "has_maximum_daily_dose")
+        attributes = graph.node(found[0]).attributes if len(found) == 1 else {}
+        mass, _, per = str(attributes.get("unit", "")).partition("/")
+        return Fraction(str(attributes["value"])) * GRAMS[mass] if mass in GRAMS and per == "d" else None
+
+    def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """Works the answer out again; exactly one option may have its value."""
+        limit = self._maximum(graph)
+        if limit is None:
+            yield f"the graph gives no one maximum daily dose of {self.drug} in a unit of mass"
+            return
+        dose = Fraction(self.amount) * GRAMS[self.unit] if self.amount else Fraction(0)
+        if (dose <= 0) != (self.asks == "single") or self.times < 1:
+            yield "the amounts make no sense"
+            return
+        if self.asks == "within":
+            right = YES if dose * self.times <= limit else NO
+            if item.gold != right or set(item.options or ()) != {YES, NO}:
+                yield f"the answer is {right}, not {item.gold}"
+        else:
+            value = {
+                "tablets": lambda: Fraction(limit // dose),
+                "single": lambda: limit / self.times,
+                "total": lambda: dose * self.times,
+                "remaining": lambda: limit - dose * self.times,
+            }[self.asks]()
+            options = item.options or ()
+            values = [read_amount(option) for option in options]
+            if [option for option, v in zip(options, values, strict=True) if v == value] != [item.gold] or value <= 0:
+                yield f"not exactly one option is the amount of {value}"
+            if None in values or any((" tablet" in option) != (self.asks == "tablets") for option in options):
+                yield "an option is no amount"
+            if self.asks == "total" and value > limit:
+                yield "the doses exceed the maximum"
+        if item.edges != ((self.drug, "has_maximum_daily_dose", graph.objects(self.drug, "has_maximum_daily_dose")[0]),):
+            yield "the proof is not the maximum daily dose"
+
+    def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
+        """`drug`, `dose` with its unit, `times`, the `unit` that is wanted."""
+        dose = written(Fraction(self.amount) * GRAMS[self.unit], self.unit) if self.amount else ""
+        times = {1: "once", 2: "twice"}.get(self.times, f"{self.times} times")
+        return {"drug": graph.name_of(self.drug), "dose": dose, "times": times, "unit": SHOWN[self.wanted]}
+
+    def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
+        """The maximum, and the sum that leads from it to the answer."""
+        limit = self._maximum(graph) or Fraction(0)
+        most, dose = written(limit, self.wanted), Fraction(self.amount or 0) * GRAMS[self.unit]
+        each, daily = written(dose, self.wanted), written(dose * self.times, self.wanted)
+        sums = {
+            "tablets": f"{most} / {each} gives at most {item.gold}.",
+            "single": f"{most} / {self.times} = {item.gold}.",
+            "total": f"{self.times} x {each} = {item.gold}.",
+            "remaining": f"{self.times} x {each} = {daily}. {most} - {daily} = {item.gold}.",
+            "within": f"{self.times} x {each} = {daily}, which is {'within' if item.gold == YES else 'above'} {most}.",
+        }
+        return [*super().reasoning(graph, item), sums[self.asks]]

@@ -1,0 +1,72 @@
+"""Does a new drug go with what the patient takes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.synthesis.items import NO, YES, Item, Question
+from bbflow.synthesis.questions.differential import listed
+
+
+@dataclass(frozen=True)
+class Interaction(Question):
+    """Asks which medication a new drug interacts with, or whether it may be added.
+
+    Attributes:
+        drug: What is to be added.
+        medications: What the patient takes, sorted.
+        disease: What the drug is added for; empty where the question is which medication it interacts with.
+    """
+
+    drug: str
+    medications: tuple[str, ...]
+    disease: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Key of its templates."""
+        return "interaction.allowed" if self.disease else "interaction.which"
+
+    @property
+    def key(self) -> object:
+        """Drug, medications and disease."""
+        return [self.drug, list(self.medications), self.disease]
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The drug, what it is for, and the medications."""
+        return (self.drug, *filter(None, [self.disease]), *self.medications)
+
+    def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """The graph must have judged every pair; exactly one medication interacts, or for a yes none at all."""
+        against = []
+        for medication in self.medications:
+            edge = graph.edge(self.drug, "interacts_with", medication)
+            if edge is not None:
+                against.append((medication, edge.attributes.get("severity")))
+            elif medication == self.drug or not (graph.covers(self.drug, medication) or graph.covers(medication, self.drug)):
+                yield f"the graph has not judged {self.drug} with {medication}"
+        proof = [(self.drug, "interacts_with", medication) for medication, _ in against]
+        if self.disease:
+            right = NO if [severity for _, severity in against] == ["major"] else YES if not against else ""
+            expected = {YES, NO}
+            proof = proof or [(self.drug, "treats", self.disease)]
+            if not graph.has(self.drug, "treats", self.disease):
+                yield f"{self.drug} does not treat {self.disease}"
+        else:
+            right = against[0][0] if len(against) == 1 else ""
+            expected = set(self.medications)
+        if item.gold != right:
+            yield f"the answer is {right or 'not clear'}, not {item.gold}"
+        if set(item.options or ()) != expected:
+            yield "the options are not the candidates"
+        if list(item.edges) != proof:
+            yield "the proof is not the interaction"
+
+    def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
+        """`drug`, `disease`, and `medications` in words, in the order of the options where those are medications."""
+        shown = [m for m in item.options or () if m in self.medications] or list(self.medications)
+        disease = graph.name_of(self.disease) if self.disease else ""
+        return {"drug": graph.name_of(self.drug), "disease": disease, "medications": listed([graph.name_of(m) for m in shown])}

@@ -1,0 +1,66 @@
+"""Findings, a patient and four drugs: what is the disease, which drugs treat it, and which of those may this patient have?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.synthesis.items import Item, Question
+from bbflow.synthesis.questions.differential import listed
+
+
+@dataclass(frozen=True)
+class Joint(Question):
+    """Asks for the drug that treats a disease known by its findings alone and is safe for the patient.
+
+    Attributes:
+        disease: What the findings point to; the question does not name it.
+        findings: Sorted; no other disease of the graph has them all.
+        context: The patient's other conditions, allergies, state and medications.
+    """
+
+    disease: str
+    findings: tuple[str, ...]
+    context: tuple[str, ...]
+    kind = "joint"
+    hops = 3
+
+    @property
+    def key(self) -> object:
+        """Findings and context."""
+        return [list(self.findings), sorted(self.context)]
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Findings, context and the hidden disease."""
+        return (*self.findings, *self.context, self.disease)
+
+    def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """One disease has the findings; one option treats it and is safe; the others are forbidden or treat something else."""
+        from bbflow.synthesis.solver import safety, violations
+
+        first, *rest = (set(graph.subjects("has_phenotype", finding)) for finding in self.findings)
+        if first.intersection(*rest) != {self.disease}:
+            yield "the findings do not point to one disease"
+        proof = {(self.disease, "has_phenotype", finding) for finding in self.findings}
+        for drug in item.options or ():
+            if not graph.has(drug, "treats", self.disease):
+                continue
+            verdict = safety(graph, drug, self.disease, self.context)
+            reasons = violations(graph, drug, (self.disease, *self.context))
+            if (verdict == "safe") != (drug == item.gold) or verdict == "unknown":
+                yield f"{drug} is {verdict}"
+            if verdict == "unsafe" and len(reasons) != 1:
+                yield f"there is not exactly one reason against {drug}"
+            proof |= {(drug, "treats", self.disease)} if verdict == "safe" else set(reasons[:1])
+        if item.gold not in (item.options or ()):
+            yield "the answer is not among the options"
+        if set(item.edges) != proof or len(item.edges) != len(proof):
+            yield "the proof is not what decides"
+        if [r["drug"] for r in item.recommended] != [item.gold]:
+            yield "what is recommended is not the answer"
+
+    def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
+        """`findings` in words."""
+        return {"findings": listed([graph.name_of(f) for f in self.findings])}

@@ -1,0 +1,102 @@
+"""What a rewriter is, and the check that its text must pass."""
+
+from __future__ import annotations
+
+import random
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.records import Example, Message
+
+_NEGATIONS = re.compile(
+    r"\b(?:not|no|none|never|nor|neither|without|cannot|except|unless|contraindicated|forbid\w*|rule[sd]? out|avoid\w*|unsafe|harm\w*)\b"
+    r"|n't\b",
+    re.IGNORECASE,
+)
+_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
+_LONGEST_NAME = 8
+
+
+class Rewriter(ABC):
+    """Proposes other wordings. It may fail or be wrong: `rewrite` checks every text and keeps the first wording otherwise."""
+
+    @abstractmethod
+    def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:
+        """Proposes wordings.
+
+        Args:
+            texts: Questions, without their options and demands.
+            seed: The same texts and seed give the same proposals.
+
+        Returns:
+            For each text its proposals, best first; none where it has nothing to say.
+        """
+
+
+def rewrite(graph: KnowledgeGraph, rewriter: Rewriter, examples: Sequence[Example], seed: int) -> list[Example]:
+    """Rewrites the question in each example's last user turn; evidence, options and demands stay as they are."""
+    parts = [_parts(example) for example in examples]
+    proposals = rewriter([question for _, question, _ in parts], seed)
+    found = []
+    for example, (before, question, after), texts in zip(examples, parts, proposals, strict=True):
+        accepted = next((text for text in texts if text != question and faithful(graph, question, text)), None)
+        if accepted is None:
+            found.append(example)
+            continue
+        messages = [Message(role=m["role"], content=m["content"]) for m in example.messages]
+        last = max(i for i, message in enumerate(messages) if message["role"] == "user")
+        messages[last]["content"] = before + accepted + after
+        provenance = example.provenance and {
+            **example.provenance,
+            "template": f"{example.provenance['template']}~{type(rewriter).__name__}",
+        }
+        found.append(replace(example, messages=messages, provenance=provenance))
+    return found
+
+
+def faithful(graph: KnowledgeGraph, before: str, after: str) -> bool:
+    """Tells whether a text says the same things: each entity, number and negation as often, and it still asks for an answer.
+
+    Entities are compared by node, so that a synonym may stand for a name. Since nothing that decides the answer can appear, vanish
+    or be negated, the answer is that of the first wording.
+    """
+    if not after.strip() or "\n" in after.strip() or len(after) > 3 * len(before) + 40:
+        return False
+    if Counter(_mentions(graph, before)) != Counter(_mentions(graph, after)):
+        return False
+    if Counter(_NUMBERS.findall(before)) != Counter(_NUMBERS.findall(after)):
+        return False
+    return len(_NEGATIONS.findall(before)) == len(_NEGATIONS.findall(after)) and before.rstrip()[-1:] == after.rstrip()[-1:]
+
+
+def _mentions(graph: KnowledgeGraph, text: str) -> list[str]:
+    """Returns the nodes that a text names; the longest name wins where names overlap."""
+    words, found, i = fold(text).split(), [], 0
+    while i < len(words):
+        for size in range(min(_LONGEST_NAME, len(words) - i), 0, -1):
+            node = graph.resolve(" ".join(words[i : i + size]))
+            if node is not None:
+                found.append(node)
+                i += size
+                break
+        else:
+            i += 1
+    return found
+
+
+def _parts(example: Example) -> tuple[str, str, str]:
+    """Splits a prompt into what stands before the question, the question, and its options and demands."""
+    lines = example.prompt.split("\n")
+    at = 1 if example.open_book and len(lines) > 1 else 0
+    before = "".join(f"{line}\n" for line in lines[:at])
+    after = "".join(f"\n{line}" for line in lines[at + 1 :])
+    return before, lines[at], after
+
+
+def generator(text: str, seed: int) -> random.Random:
+    """Returns a source of randomness of a text's own, so that its wording does not depend on what stands beside it."""
+    return random.Random(f"{seed}/{text}")  # noqa: S311 (not for secrets)

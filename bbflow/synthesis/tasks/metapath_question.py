@@ -1,0 +1,170 @@
+"""Questions along declared metapaths of one to four edges, from memory or with the facts in the prompt."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import SPLITS, Split, Triple
+from bbflow.synthesis.distractors import Neighbourhoods
+from bbflow.synthesis.items import Item, NamedWalk, walk_key
+from bbflow.synthesis.metapaths import SHIPPED, Metapath, load_metapaths, wordings_of
+from bbflow.synthesis.paths import only_path
+from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
+from bbflow.synthesis.tasks.base import Task
+
+_TRIES = 25
+_MOST_SETS = 50_000
+_MOST_STARTS = 3000
+_MOST_PATHS = 1500
+"""In large graphs: starts that are indexed for one metapath, and paths from one start beyond which it is too popular to ask about."""
+
+
+class MetapathQuestion(Task):
+    """Asks what lies at the end of a declared walk, closed-book.
+
+    Draws are stratified: first the number of edges, then the metapath, then the start, each evenly. Options lie at distance one or
+    two of each other, and every option of a set can be the right one of some question of the same split: the set is drawn
+    first, the right one evenly from it, then a question to which it is the answer. Options alone thus tell nothing.
+
+    Args:
+        metapaths: YAML file of metapaths; null: those that ship.
+        hops: Numbers of edges to ask about.
+        num_options: How many options.
+    """
+
+    name: ClassVar[str] = "metapath"
+    capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning")
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
+    open_book: ClassVar[bool] = False
+
+    def __init__(self, metapaths: str | None = None, hops: list[int] | None = None, num_options: int = 4) -> None:
+        self.metapaths, self.hops, self.num_options = metapaths, hops or [1, 2, 3, 4], num_options
+
+    def index(self, graph: KnowledgeGraph) -> int:
+        """Walks every metapath from every start; returns how many groups of answers there are to choose from."""
+        declared = load_metapaths(Path(self.metapaths) if self.metapaths else SHIPPED)
+        self.wordings = wordings_of(declared)
+        self.beside: dict[str, frozenset[str]] = {}
+        self.walks: dict[tuple[str, str], dict[str, int]] = {}
+        self.asking: dict[tuple[str, Split, str], list[str]] = {}
+        self.starts: dict[int, list[tuple[Metapath, list[str]]]] = {}
+        for metapath in declared:
+            if len(metapath.steps) not in self.hops:
+                continue
+            starts = [node.id for node in graph.nodes(metapath.kinds[0]) if next(_ahead(graph, node.id, metapath, 0), None)]
+            if len(starts) > _MOST_STARTS:
+                starts = random.Random(metapath.name).sample(starts, _MOST_STARTS)  # noqa: S311 (not for secrets)
+            kept = [start for start in starts if self._index(graph, metapath, start)]
+            if kept:
+                self.starts.setdefault(len(metapath.steps), []).append((metapath, kept))
+        self._group(graph)
+        return sum(len(groups) for names in self.groups.values() for splits in names.values() for groups in splits.values())
+
+    def _group(self, graph: KnowledgeGraph) -> None:
+        """For each metapath and split, the groups of near answers that hold enough to choose from."""
+        self.groups: dict[int, dict[str, dict[Split, list[tuple[str, ...]]]]] = {}
+        near = Neighbourhoods(graph).all
+        for metapath in (metapath for found in self.starts.values() for metapath, _ in found):
+            for split in SPLITS:
+                answers = {end for name, s, end in self.asking if name == metapath.name and s == split}
+                groups = dict.fromkeys(tuple(node for node in group if node in answers) for group in near)
+                enough = [group for group in groups if len(group) >= self.num_options]
+                if enough:
+                    self.groups.setdefault(len(metapath.steps), {}).setdefault(metapath.name, {})[split] = enough
+        self.by_name = {metapath.name: metapath for found in self.starts.values() for metapath, _ in found}
+        self.lengths = sorted(self.groups)
+        self.ways: dict[tuple[str, Split, frozenset[str]], dict[str, list[str]]] = {}
+
+    def _index(self, graph: KnowledgeGraph, metapath: Metapath, start: str) -> bool:
+        """Notes what a start leads to and, for each answer with a single path, that the start asks for it in its split."""
+        ends: Counter[str] = Counter()
+        last: dict[str, tuple[str, ...]] = {}
+        for number, path in enumerate(_paths(graph, metapath, (start,))):
+            if number == _MOST_PATHS:
+                return False
+            ends[path[-1]] += 1
+            last[path[-1]] = path
+        for end, count in ends.items():
+            split = self._split(metapath, start, last[end]) if count == 1 else None
+            if split is not None:
+                self.asking.setdefault((metapath.name, split, end), []).append(start)
+        if ends:
+            self.walks[metapath.name, start] = dict(ends)
+            self.beside[start] = frozenset((*graph.networkx.successors(start), *graph.networkx.predecessors(start)))
+        return bool(ends)
+
+    def _split(self, metapath: Metapath, start: str, path: tuple[str, ...]) -> Split | None:
+        """The split of a question; None for an open-book question that would show an entity of another split."""
+        if not self.open_book:
+            return split_of(walk_key(NamedWalk(start, metapath.steps)), self.graph.salt)
+        split = entity_split(start, self.graph.salt)
+        bound = path if split == "train" else (path[0], path[-1])
+        return split if all(entity_split(node, self.graph.salt) == split for node in bound) else None
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws a set of options, the right one, and a question that it answers."""
+        if not self.lengths:
+            return None
+        of_length = self.groups[rng.choice(self.lengths)]
+        name = rng.choice(list(of_length))
+        split = rng.choices(list(of_length[name]), [dict(FRACTIONS)[s] for s in of_length[name]])[0]
+        for _ in range(_TRIES):
+            options = rng.sample(rng.choice(of_length[name][split]), self.num_options)
+            key = (name, split, frozenset(options))
+            if key not in self.ways:
+                if len(self.ways) > _MOST_SETS:
+                    self.ways.clear()
+                self.ways[key] = {option: self._questions(name, split, option, options) for option in options}
+            ways = self.ways[key]
+            if all(ways.values()):
+                gold = rng.choice(options)
+                return self._item(self.by_name[name], rng.choice(ways[gold]), gold, options, split, rng)
+        return None
+
+    def _questions(self, name: str, split: Split, gold: str, options: list[str]) -> list[str]:
+        """The starts that have one option as their answer and no connection of any kind to the others."""
+        others = [option for option in options if option != gold]
+        found = []
+        for start in self.asking.get((name, split, gold), ()):
+            ends, beside = self.walks[name, start], self.beside[start]
+            if start not in options and not any(other in ends or other in beside for other in others):
+                found.append(start)
+        return found
+
+    def _item(self, metapath: Metapath, start: str, gold: str, options: list[str], split: Split, rng: random.Random) -> Item | None:
+        walk = NamedWalk(start, metapath.steps, metapath.name)
+        edges = only_path(self.graph, walk, gold)
+        if edges is None:
+            return None
+        names = ("domain",) if len(edges) == 1 else ("domain", "reasoning")
+        evidence = self._evidence(edges, split, rng) if self.open_book else ()
+        return Item(
+            self.name, names, walk, gold, edges, start, options=tuple(options), chain=True, level=len(edges), evidence=evidence,
+        )  # fmt: skip
+
+    def _evidence(self, edges: tuple[Triple, ...], split: Split, rng: random.Random) -> tuple[Triple, ...]:
+        """What the prompt tells: nothing, closed-book."""
+        return ()
+
+
+def _ahead(graph: KnowledgeGraph, node: str, metapath: Metapath, i: int) -> Iterator[str]:
+    """The nodes of the right kind that the i-th edge leads to."""
+    predicate, forward = metapath.steps[i]
+    for there in graph.objects(node, predicate) if forward else graph.subjects(predicate, node):
+        if graph.node(there).kind == metapath.kinds[i + 1]:
+            yield there
+
+
+def _paths(graph: KnowledgeGraph, metapath: Metapath, passed: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The paths that a metapath takes from a start, none of which comes back to a node."""
+    if len(passed) > len(metapath.steps):
+        yield passed
+        return
+    for there in _ahead(graph, passed[-1], metapath, len(passed) - 1):
+        if there not in passed:
+            yield from _paths(graph, metapath, (*passed, there))
