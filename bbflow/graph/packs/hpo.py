@@ -14,7 +14,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.readers import hpo
 from bbflow.graph.readers.draft import Draft
 from bbflow.graph.readers.mapping import load_mapping
-from bbflow.graph.readers.read import GraphSource
+from bbflow.graph.readers.read import GraphSource, reading
 
 
 class HumanPhenotypeOntology(GraphSource):
@@ -35,4 +35,5 @@ class HumanPhenotypeOntology(GraphSource):
 
 @lru_cache(maxsize=1)
 def _load(folder: Path, databases: tuple[str, ...]) -> KnowledgeGraph:
-    return hpo.read(folder, Draft(), replace(load_mapping("obo"), sources=databases))
+    with reading(folder):
+        return hpo.read(folder, Draft(), replace(load_mapping("obo"), sources=databases))

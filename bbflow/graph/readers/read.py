@@ -69,7 +69,7 @@ def read_graph(path: str | Path, format: str | None = None, mapping: str | None 
     reader = READERS[format]
     if mapping is not None and reader.mapping is None:
         raise InputError(Problem(f"the format '{format}' takes no mapping", "--mapping"))
-    with _told(path):
+    with reading(path):
         graph = reader.read(path, Draft(on_error), _mapping(path, format, reader, mapping))
     if not len(graph):
         raise InputError(Problem("the graph is empty", str(path)))
@@ -120,7 +120,7 @@ def _guess_folder(path: Path, mapping: str | None) -> str:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Says on the terminal that a large graph is being read."""
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
     if sum(file.stat().st_size for file in files) < _BIG:
