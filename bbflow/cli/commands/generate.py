@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 from bbflow.errors import InputError, Problem
+from bbflow.graph.readers.draft import OnError
 
 
-def generate(config: str, out: str, num: int | None = None, workers: int = 1, graph: str | None = None) -> None:
+def generate(
+    config: str, out: str, num: int | None = None, workers: int = 1, graph: str | None = None, format: str | None = None,
+    mapping: str | None = None, on_error: OnError = "refuse",
+) -> None:  # fmt: skip
     """Writes the examples of a recipe's data module, with receipt, quarantine, dataset card and Croissant metadata.
 
     Args:
@@ -16,7 +20,10 @@ def generate(config: str, out: str, num: int | None = None, workers: int = 1, gr
         out: Folder to write; must not exist, or be empty.
         num: How many examples in all, divided over the splits as in the recipe; by default the recipe's sizes.
         workers: Processes; the examples are the same for any number of them.
-        graph: A graph file or folder, `clinical` or `hpo`, to use instead of the recipe's.
+        graph: A graph file or folder, `clinical`, `clinical-core` or `hpo`, to use instead of the recipe's.
+        format: With --graph: how to read it; by default its contents decide.
+        mapping: With --graph: what columns and words mean: a mapping that ships, or a YAML file.
+        on_error: With --graph: `refuse`, or `skip` to leave out, and count, malformed rows and what breaks the ontology.
     """
     from rich.console import Console
     from rich.table import Table
@@ -37,7 +44,7 @@ def generate(config: str, out: str, num: int | None = None, workers: int = 1, gr
     if not isinstance(data, KnowledgeGraphData):
         raise InputError(Problem(f"the data of this recipe are a {type(data).__name__}, not a KnowledgeGraphData", config))
     if graph is not None:
-        data.use_graph(graph_source(graph))
+        data.use_graph(graph_source(graph, format, mapping, on_error))
     if num is not None:
         if num < len(SPLITS):
             raise InputError(Problem(f"num must be at least {len(SPLITS)}, one for each split, not {num}", "--num"))
