@@ -26,12 +26,13 @@ from bbflow.data.datamodule import KnowledgeGraphData
 from bbflow.data.sampling import LengthGroupedSampler
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
-from bbflow.records import SPLITS, Example, Message, Recommendation, Split
+from bbflow.records import SPLITS, Example, Message, Recommendation, Split, Triple
 from bbflow.rewards.base import Reward
 from bbflow.rewards.extraction import final_answers, option_index
 from bbflow.rewards.instruction import is_met
 from bbflow.rewards.knowledge import CorrectAnswer
 from bbflow.rewards.reasoning import ReasonedAnswer
+from bbflow.rewards.workflow import WorkflowSteps
 from bbflow.synthesis.corruption import CORRUPTIONS, HEADS, Case, Corruption
 from bbflow.synthesis.evidence import draw_evidence, with_evidence
 from bbflow.synthesis.generate import Generated
@@ -81,7 +82,7 @@ class Judge:
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = graph
-        self.answer, self.proof = CorrectAnswer(), ReasonedAnswer()
+        self.answer, self.proof, self.steps = CorrectAnswer(), ReasonedAnswer(), WorkflowSteps()
         rewards: tuple[Reward, ...] = (self.answer, self.proof)
         for reward in rewards:
             reward.prepare(graph)
@@ -91,20 +92,21 @@ class Judge:
         if not self.answer.is_right(example, response):
             yield "the answer is wrong"
         yield from (f"the demand {c['type']} is not met" for c in example.constraints if not is_met(c, response))
-        head, marker, _ = response.rpartition("Answer:")
-        stated = read(self.graph, head) if marker else []
-        if any(triple is None or not self.graph.has(*triple) for triple in stated):
+        stated = self._stated(response)
+        if any(triple is not None and not self.graph.has(*triple) for triple in stated):
             yield "a statement is no edge of the graph"
+        if stated.count(None) > self._stated(example.response).count(None):
+            yield "a sentence of the reasoning says nothing that can be looked up"
         if example.edges and self.proof([example], [example.response])[0] == 1.0 and self.proof([example], [response])[0] != 1.0:
             yield "the proof is not whole"
         if example.patient is not None:
             yield from self._unsafe(example, response)
-        position = -1
-        for step in example.workflow:
-            at = response.casefold().find(step.casefold())
-            if at <= position:
-                yield f"the step '{step}' is missing or out of place"
-            position = max(at, position)
+        if example.workflow and self.steps([example], [response])[0] != 1.0:
+            yield "a step is missing, told twice or out of place"
+
+    def _stated(self, response: str) -> list[Triple | None]:
+        head, marker, _ = response.rpartition("Answer:")
+        return read(self.graph, head) if marker else []
 
     def _unsafe(self, example: Example, response: str) -> Iterator[str]:
         """Runs the contract's safety rules on the drug that the response advises."""

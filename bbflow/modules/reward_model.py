@@ -219,6 +219,9 @@ class RewardModel(LightningModule):
         from bbflow.evaluation.reward_report import write_reward_report
 
         self.to(self.trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
+        if not hasattr(data, "pairs"):  # loaders of one's own: nothing is held out that could be reported
+            self.save(Path(folder) / FOLDER)
+            return
         validation = self.score_pairs(data.pairs["validation"])
         temperature = fit_temperature(validation, self.file.heads)
         self.save(Path(folder) / FOLDER, temperature)

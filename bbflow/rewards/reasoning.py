@@ -92,7 +92,8 @@ class ConnectedReasoning(GraphReward):
     Statements that are edges make up a graph of their own. The part of it that holds the right answer and something that the question
     names is the chain; where there is none the score is 0. Else it is coverage times precision: coverage is the share of what the record's
     proof adds to the question that the chain reaches (what stands in the prompt does not count; where all of it does, the proof's edges
-    count); precision is the share of the statements, repeats and falsehoods included, that belong to the chain, so stuffing does not pay.
+    count); precision is the share of the statements, repeats and falsehoods included, that belong to the chain or
+    to the proof, so stuffing does not pay.
     A completion without one single final answer has no chain. Abstains without a proof.
 
     >>> from bbflow.rewards.worked import MULTI_HOP, table
@@ -125,7 +126,7 @@ class ConnectedReasoning(GraphReward):
         added = _ends(example.edges) - set(mentions(self.graph, example.prompt))
         proof = {canonical(edge) for edge in example.edges}
         coverage = len(added & _ends(chain)) / len(added) if added else len(proof & chain) / len(proof)
-        return coverage * len(chain) / len(stated)
+        return coverage * len(chain | proof & true) / len(stated)
 
 
 def _question(example: Example) -> str:

@@ -73,9 +73,9 @@ def told_steps(steps: Sequence[str], completion: str) -> list[int]:
 class RedFlagHandled(Reward):
     """1 where a red flag of the prompt is named and acted on at once, else 0; without one, 1 where nothing is escalated. Range: 0 or 1.
 
-    A red flag is a node of the graph with the attribute `red_flag: true`; acting is one of the words `urgent`, `emergency`, `refer` and
-    their kin, not negated in its sentence. Escalating everything does not pay, since prompts without a red flag count too. Abstains
-    where the record has no workflow.
+    A red flag is a finding that the graph marks so, by itself (`red_flag: true`) or for a disease of the record (`has_red_flag`); acting
+    is one of the words `urgent`, `emergency`, `refer` and their kin, not negated in its sentence. Escalating everything does not pay,
+    since prompts without a red flag count too. Abstains where the record has no workflow.
 
     >>> from dataclasses import replace
     >>> from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
@@ -91,9 +91,20 @@ class RedFlagHandled(Reward):
     requires: ClassVar[tuple[str, ...]] = ("workflow",)
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Lists the red flags of the graph."""
+        """Keeps the graph, and lists what is a red flag by itself."""
         self.graph = graph
         self.flags = {node.id for node in graph.nodes() if node.attributes.get("red_flag")} if graph else set()
+
+    def red_flags(self, example: Example) -> set[str]:
+        """Returns the red flags that the prompt names."""
+        if self.graph is None:
+            return set()
+        diseases = [node for node in example.entities if node in self.graph]
+        return {
+            finding
+            for finding in mentions(self.graph, example.prompt)
+            if finding in self.flags or any(_marks(self.graph, disease, finding) for disease in diseases)
+        }
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion 0 or 1."""
@@ -102,10 +113,16 @@ class RedFlagHandled(Reward):
     def _score(self, example: Example, completion: str) -> float:
         if self.graph is None or not completion.strip():
             return 0.0
-        flags = self.flags.intersection(mentions(self.graph, example.prompt))
+        flags = self.red_flags(example)
         escalated = any(
             set(fold(sentence).split()) & set(ESCALATION) and not _NEGATED.search(fold(sentence))
             for sentence in re.split(r"[.;\n]", completion)
         )
         named = bool(flags.intersection(mentions(self.graph, completion)))
         return float(escalated and named) if flags else float(not escalated)
+
+
+def _marks(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
+    """Tells whether the graph calls a finding a red flag of a disease."""
+    edge = graph.edge(disease, "has_phenotype", finding)
+    return graph.has(disease, "has_red_flag", finding) or (edge is not None and bool(edge.attributes.get("red_flag")))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
 from bbflow.synthesis.items import NO, NONE_OF_THESE, YES
@@ -190,7 +190,8 @@ class UnsafeDrug(Corruption):
             return None
         if case.example.answer == NO:
             return _final(case, YES)
-        unsafe = [o for o in case.example.options if o not in (case.example.answer, NONE_OF_THESE, YES, NO)]
+        drugs = [o for o in case.example.options if (n := case.graph.resolve(o)) is not None and case.graph.node(n).kind == "Drug"]
+        unsafe = [drug for drug in drugs if drug != case.example.answer]
         return _final(case, rng.choice(unsafe)) if unsafe else None
 
 
@@ -340,7 +341,8 @@ def _steps(case: Case) -> list[tuple[int, int]]:
     """Where the text of each workflow step begins and ends in the response: from its name to the next step's."""
     starts = []
     for step in case.example.workflow:
-        match = re.search(rf"(?<!\w){re.escape(step)}(?!\w)", case.response, re.IGNORECASE)
+        spelled = r"[\W_]+".join(map(re.escape, fold(step).split()))
+        match = re.search(rf"(?<!\w){spelled}(?!\w)", case.response, re.IGNORECASE)
         if match is None:
             return []
         starts.append(match.start())

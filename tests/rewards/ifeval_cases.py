@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (words of many scripts)
 """Cases for the 25 instruction types: texts that meet a demand, texts that nearly do, and texts that do not."""
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def postscripts(rng):
 def bullets(rng):
     count = rng.randint(0, 5)
     mark = rng.choice(["* ", "- ", "  * "])
-    text = "\n".join([*([prose(rng, 1, 1)] if rng.random() < 0.3 or not count else []), *(mark + rng.choice(SENTENCES) for _ in range(count))])
+    text = "\n".join(
+        [*([prose(rng, 1, 1)] if rng.random() < 0.3 or not count else []), *(mark + rng.choice(SENTENCES) for _ in range(count))]
+    )
     if rng.random() < 0.15:
         text = "**Note**\n" + text
     return {"num_bullets": _near(rng, count)}, text
@@ -144,12 +147,16 @@ def highlights(rng):
 def sections(rng):
     split, count = rng.choice(["Section", "SECTION"]), rng.randint(0, 4)
     used = split if rng.random() < 0.8 else "Part"
-    return {"section_spliter": split, "num_sections": rng.randint(1, 4)}, "\n".join(f"{used} {i + 1}\n{prose(rng, 1, 1)}" for i in range(count)) or "None."
+    return {"section_spliter": split, "num_sections": rng.randint(1, 4)}, "\n".join(
+        f"{used} {i + 1}\n{prose(rng, 1, 1)}" for i in range(count)
+    ) or "None."
 
 
 def as_json(rng):
     text = json.dumps({rng.choice(KEYWORDS): rng.choice(SENTENCES), "n": rng.randint(0, 9)})
-    text = rng.choice([text, f"```json\n{text}\n```", f"```\n{text}\n```", text[:-1], text.replace('"', "'"), f"Here: {text}", prose(rng, 1, 1)])
+    text = rng.choice(
+        [text, f"```json\n{text}\n```", f"```\n{text}\n```", text[:-1], text.replace('"', "'"), f"Here: {text}", prose(rng, 1, 1)]
+    )
     return {}, text
 
 
@@ -161,7 +168,16 @@ def titles(rng):
 def two(rng):
     one, other = prose(rng, 1, 1), prose(rng, 1, 1)
     mark = rng.choice(["******", "******", "\n******\n", "***", "*****"])
-    return {}, rng.choice([one + mark + other, one + mark + one, one + mark + other + mark + "third", one, mark + one + mark + other, one + mark + mark + other])
+    return {}, rng.choice(
+        [
+            one + mark + other,
+            one + mark + one,
+            one + mark + other + mark + "third",
+            one,
+            mark + one + mark + other,
+            one + mark + mark + other,
+        ]
+    )
 
 
 def repeat(rng):

@@ -10,15 +10,38 @@ from bbflow.errors import InputError
 from bbflow.graph import ClinicalPack
 from bbflow.records import Example
 from bbflow.rewards import (
-    AnswerFormat, AppropriateRefusal, ChainReward, ConnectedReasoning, ConstraintReward, CorrectAnswer, FollowsInstructions, GroundedCitations,
-    NoRepetition, NotOverlong, PartialAnswer, ReasonedAnswer, Reward, SafeAdvice, SafeChoice, WorkflowSteps,
+    AnswerFormat,
+    AppropriateRefusal,
+    ChainReward,
+    ConnectedReasoning,
+    ConstraintReward,
+    CorrectAnswer,
+    FollowsInstructions,
+    GroundedCitations,
+    NoRepetition,
+    NotOverlong,
+    PartialAnswer,
+    ReasonedAnswer,
+    Reward,
+    SafeAdvice,
+    SafeChoice,
+    WorkflowSteps,
 )  # fmt: skip
 from bbflow.rewards.probes import PROBES, breaches, reward_breaches
 from bbflow.rewards.worked import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, TreatmentChoice
 
-WORKED = {"choice": CHOICE, "multi_hop": MULTI_HOP, "open": OPEN, "listed": LISTED, "dose": DOSE, "decision": DECISION, "cited": CITED, "refuse": REFUSE}
+WORKED = {
+    "choice": CHOICE,
+    "multi_hop": MULTI_HOP,
+    "open": OPEN,
+    "listed": LISTED,
+    "dose": DOSE,
+    "decision": DECISION,
+    "cited": CITED,
+    "refuse": REFUSE,
+}
 REWARDS: dict[str, Reward] = {
     "correct": CorrectAnswer(), "partial": PartialAnswer(), "reasoned": ReasonedAnswer(), "connected": ConnectedReasoning(),
     "grounded": GroundedCitations(), "instructions": FollowsInstructions(), "loose": FollowsInstructions(loose=True),

@@ -8,8 +8,8 @@ import pytest
 
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.records import Example
-from bbflow.rewards.extraction import gives_one_answer
 from bbflow.rewards import ChainReward, ConstraintReward, CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
+from bbflow.rewards.extraction import gives_one_answer
 
 FIXTURE = json.loads(gzip.decompress((Path(__file__).parent / "scores_2026_11.json.gz").read_bytes()))
 

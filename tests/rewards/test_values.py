@@ -29,7 +29,9 @@ def test_amounts_convert(one: str, other: str, same: bool) -> None:
     assert quantities(one)[0].equals(quantities(other)[0]) is same
 
 
-@given(st.floats(0.001, 1e6, allow_nan=False), st.sampled_from(["kg", "g", "mg", "ug", "ng"]), st.sampled_from(["kg", "g", "mg", "ug", "ng"]))
+@given(
+    st.floats(0.001, 1e6, allow_nan=False), st.sampled_from(["kg", "g", "mg", "ug", "ng"]), st.sampled_from(["kg", "g", "mg", "ug", "ng"])
+)
 def test_any_mass_converts_back(value: float, unit: str, other: str) -> None:
     milligrams = {"kg": 1e6, "g": 1e3, "mg": 1.0, "ug": 1e-3, "ng": 1e-6}
     said = f"{value:.12f} {unit}"
@@ -95,7 +97,14 @@ def test_any_order_but_the_right_one_costs(order: list[str]) -> None:
     assert scored(WorkflowSteps(whole=True), WORKFLOW, ", ".join(order)) == float(order == WORKFLOW.workflow)
 
 
-PREGNANT = {"age": 30, "sex": "female", "pregnant": True, "conditions": ["disease:osteoarthritis"], "medications": ["drug:warfarin"], "allergies": []}
+PREGNANT = {
+    "age": 30,
+    "sex": "female",
+    "pregnant": True,
+    "conditions": ["disease:osteoarthritis"],
+    "medications": ["drug:warfarin"],
+    "allergies": [],
+}
 ADULT = {"age": 40, "conditions": ["disease:osteoarthritis"], "medications": [], "allergies": [], "pregnant": False}
 ALLERGIC = {"age": 40, "conditions": ["disease:osteoarthritis"], "medications": [], "allergies": ["drug:ibuprofen"], "pregnant": False}
 
@@ -114,7 +123,13 @@ ALLERGIC = {"age": 40, "conditions": ["disease:osteoarthritis"], "medications": 
     ],
 )
 def test_advice_is_judged_by_the_rules_of_the_contract(patient: dict, text: str, score: float) -> None:
-    record = example("Which drug?", "aspirin", patient=patient, recommended=[{"drug": "drug:aspirin"}], edges=[("drug:aspirin", "treats", "disease:osteoarthritis")])
+    record = example(
+        "Which drug?",
+        "aspirin",
+        patient=patient,
+        recommended=[{"drug": "drug:aspirin"}],
+        edges=[("drug:aspirin", "treats", "disease:osteoarthritis")],
+    )
     assert scored(SafeAdvice(), record, text) == score
 
 

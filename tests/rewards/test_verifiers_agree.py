@@ -16,7 +16,7 @@ from nltk.tokenize.punkt import PunktSentenceTokenizer
 from bbflow.rewards.verifiers import VERIFIERS, edits, is_met, is_met_loosely
 
 sys.path.append(str(Path(__file__).parent))
-from ifeval_cases import CASES  # noqa: E402
+from ifeval_cases import CASES
 
 PER_TYPE = 200
 SENTENCES = PunktSentenceTokenizer()
@@ -67,12 +67,12 @@ def test_agreement() -> None:
             demand = {"type": kind, "kwargs": kwargs}
             if is_met(demand, text) != passes:
                 differences[kind] += 1
-                print("strict", kind, passes, kwargs, repr(text[:160]))
+                print("strict", kind, passes, kwargs, repr(text[:160]))  # noqa: T201
             if kind not in SLOW:
                 loosely = any(edit.strip() and oracle(kind, kwargs, edit) for edit in get_loose_transformations(text))
                 loose_differences[kind] += is_met_loosely(demand, text) != loosely
         total += len(cases)
-    print("cases", total, "strict", dict(differences), "loose", dict(+loose_differences))
+    print("cases", total, "strict", dict(differences), "loose", dict(+loose_differences))  # noqa: T201
     assert total == 5000
     assert 1 - sum(differences.values()) / total >= 0.995, differences
     assert 1 - sum(loose_differences.values()) / total >= 0.995, loose_differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bbflow.errors import InputError, Problem, Refused
 
 
-def probe(data: str, capabilities: str | None = None, graph: str = "clinical", examples: int = 200) -> None:
+def probe(data: str, capabilities: str | None = None, graph: str | None = None, examples: int = 200) -> None:
     """Runs the adversarial probes against every capability's rewards; ends 1 when one is paid.
 
     A probe (empty text, all options, entity soup, the prompt again, a contradiction, ...) must not be paid more than an honest wrong
@@ -24,12 +24,13 @@ def probe(data: str, capabilities: str | None = None, graph: str = "clinical", e
     from rich.table import Table
 
     from bbflow.cli.commands.evaluate import load_capabilities, read_data
-    from bbflow.cli.commands.graph import load_graph
+    from bbflow.cli.commands.graph import load_graph, pack_of
     from bbflow.rewards.probes import breaches
 
     if examples < 1:
         raise InputError(Problem(f"must be at least 1, not {examples}", "--examples"))
-    knowledge, records = load_graph(graph), sorted(read_data([data]), key=lambda e: e.example_id)
+    records = sorted(read_data([data]), key=lambda e: e.example_id)
+    knowledge = load_graph(graph or pack_of(e.provenance for e in records))
     table, paid = Table(title="probes that were paid"), []
     for column in ("capability", "probes tried", "paid", "worst"):
         table.add_column(column, justify="right" if column in ("probes tried", "paid") else "left")
@@ -45,7 +46,7 @@ def probe(data: str, capabilities: str | None = None, graph: str = "clinical", e
         raise Refused("\n".join([*paid[:10], f"{len(paid)} probes were paid"]))
 
 
-def nulls(data: str, train: str | None = None, capabilities: str | None = None, graph: str = "clinical", seed: int = 0) -> None:
+def nulls(data: str, train: str | None = None, capabilities: str | None = None, graph: str | None = None, seed: int = 0) -> None:
     """Prints a table, in Markdown, of what null models score by capability: random text, constant answers, blanket refusal, options only.
 
     Args:
@@ -56,10 +57,11 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
         seed: Of the random null models.
     """
     from bbflow.cli.commands.evaluate import load_capabilities, read_data, train_examples
-    from bbflow.cli.commands.graph import load_graph
+    from bbflow.cli.commands.graph import load_graph, pack_of
     from bbflow.evaluation.nulls import NULLS, null_scores
 
-    knowledge, records = load_graph(graph), read_data([data])
+    records = read_data([data])
+    knowledge = load_graph(graph or pack_of(e.provenance for e in records))
     learned = read_data([train]) if train else train_examples([data], records)[0]
     defined = load_capabilities(capabilities)
     for capability in defined.values():
