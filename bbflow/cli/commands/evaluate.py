@@ -28,7 +28,7 @@ def evaluate(
     out: str,
     baseline: str | None = None,
     capabilities: str | None = None,
-    graph: str = "clinical",
+    graph: str | None = None,
     max_new_tokens: int = 96,
     batch_size: int = 64,
     gate: bool = False,
@@ -42,7 +42,7 @@ def evaluate(
         out: Folder for report.json, index.html and scores.parquet.
         baseline: Policy to compare with, on the same items.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
-        graph: Graph file or folder that the examples speak of; `clinical` is the pack that ships.
+        graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
         gate: End with 1 unless the run is certified; needs a baseline.
@@ -52,7 +52,7 @@ def evaluate(
         InputError: Policy, data, capabilities or graph are missing or malformed, or no example is judged by any capability.
         Refused: With `gate`, the certificate says no.
     """
-    from bbflow.cli.commands.graph import load_graph
+    from bbflow.cli.commands.graph import load_graph, pack_of
     from bbflow.evaluation.nulls import null_scores
     from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
     from bbflow.evaluation.report import build_report, scores_table, write_report
@@ -66,9 +66,9 @@ def evaluate(
     elif gate:
         problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
     problems += [Problem(f"must be at least 1, not {value}", key) for key, value in _counts(max_new_tokens, batch_size) if value < 1]
-    examples, defined, knowledge = (
-        _collected(read, problems) for read in (lambda: read_data(data), lambda: load_capabilities(capabilities), lambda: load_graph(graph))
-    )
+    examples, defined = (_collected(read, problems) for read in (lambda: read_data(data), lambda: load_capabilities(capabilities)))
+    pack = graph or pack_of(e.provenance for e in examples or ())
+    knowledge = _collected(lambda: load_graph(pack), problems)
     if problems or examples is None or defined is None or knowledge is None:
         raise InputError(*problems)
     judging = {name: c for name, c in defined.items() if any(c.judges(name, e) for e in examples)}

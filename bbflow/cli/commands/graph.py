@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import KnowledgeGraph, graph_source
+from bbflow.graph.packs import PACKS
 from bbflow.graph.readers.draft import OnError
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def info(graph: str = "clinical", format: str | None = None, mapping: str | None
         reasons = loaded.about.get(key)
         if isinstance(reasons, dict) and reasons:
             console.print(_table(title, "reason", dict(Counter(reasons).most_common())))
+    if loaded.ambiguous:
+        shared = f"{len(loaded.ambiguous):,} nodes have a name that means another node as well, so no text can name them"
+        console.print(shared, soft_wrap=True)
     console.print("bbflow trains language models; it gives no medical advice.")
 
 
@@ -96,6 +101,18 @@ def load_graph(graph: str, format: str | None = None, mapping: str | None = None
         InputError: The graph cannot be read or breaks the ontology.
     """
     return graph_source(graph, format, mapping, on_error).load()
+
+
+def pack_of(provenances: Iterable[object]) -> str:
+    """Names the pack that all of some data were made from, by their provenance; `clinical` where they name none, or several.
+
+    >>> pack_of([{"graph": "clinical-core@2"}, {"graph": "clinical-core@2"}])
+    'clinical-core'
+    >>> pack_of([None])
+    'clinical'
+    """
+    named = {str(p.get("graph")).partition("@")[0] if isinstance(p, dict) else "" for p in provenances}
+    return named.pop() if len(named) == 1 and named <= PACKS.keys() else "clinical"
 
 
 def _table(title: str, column: str, counts: dict[str, int]) -> Table:

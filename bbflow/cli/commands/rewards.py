@@ -14,7 +14,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
     Args:
         data: File of examples whose responses are right.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
-        graph: Graph file or folder that the examples speak of; `clinical` is the pack that ships.
+        graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
         examples: At most how many examples are tried for each capability.
 
     Raises:
@@ -53,7 +53,7 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
         data: File of examples to be answered.
         train: File that the null models may learn from; by default the train file beside the data, else the data themselves.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
-        graph: Graph file or folder that the examples speak of.
+        graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
         seed: Of the random null models.
     """
     from bbflow.cli.commands.evaluate import load_capabilities, read_data, train_examples
