@@ -161,6 +161,11 @@ class KnowledgeGraph:
         return name if name in self._nodes else self._by_name.get(fold(name))
 
     @cached_property
+    def ambiguous(self) -> frozenset[str]:
+        """Ids of the nodes whose preferred name means another node as well; a question that names one has no single answer."""
+        return frozenset(node.id for node in self._nodes.values() if self.resolve(node.name) != node.id)
+
+    @cached_property
     def _by_name(self) -> dict[str, str | None]:
         index: dict[str, str | None] = {}
         for node in self._nodes.values():

@@ -34,7 +34,13 @@ def test_names_resolve_folded_and_ambiguous_names_do_not() -> None:
     graph = KnowledgeGraph([*NODES, Node("drug:c", "Drug", "gamma", ("ALPHA",))], [])
     assert graph.resolve("  Beta-Drug ".replace("-", "")) == "drug:b"
     assert graph.resolve("alpha") is None
+    assert graph.ambiguous == set()  # a shared synonym leaves the preferred names alone
     assert fold("Co-Trimoxazole,") == "co trimoxazole"
+
+
+def test_nodes_that_share_a_name_are_ambiguous() -> None:
+    graph = KnowledgeGraph([*NODES, Node("hp:x", "PhenotypicFeature", "Xitis"), Node("hp:b", "PhenotypicFeature", "b", ("betadrug",))], [])
+    assert graph.ambiguous == {"disease:x", "hp:x", "drug:b"}
 
 
 def test_all_violations_are_listed_at_once() -> None:
