@@ -19,13 +19,13 @@ Stance = Literal["advised", "against", "spoken of"]
 
 
 class Advice(NamedTuple):
-    """A drug in a text: node id, stance, its characters, and the milligrams a day that the text gives (None: no dose)."""
+    """A drug in a text: node id, stance, its words, and the milligrams a day that the text gives (None: no dose), with their words."""
 
     drug: str
     stance: Stance
-    span: tuple[int, int]
+    words: tuple[int, int]
     daily_mg: float | None
-    dose_span: tuple[int, int] | None
+    dose_words: tuple[int, int]
 
 
 class Reading(NamedTuple):
@@ -108,6 +108,7 @@ def _table() -> dict[str, list[tuple[tuple[str, ...], str]]]:
 
 
 _CUES = _table()
+_TELLING = {*_CUES, "take", "to", "with", "by"}
 
 
 def read(row: Row, graph: KnowledgeGraph, column: str = "response") -> Reading:
@@ -135,11 +136,11 @@ def read_text(text: str, graph: KnowledgeGraph) -> Reading:
     advice = []
     for i, (mention, drug) in enumerate(drugs):
         end = drugs[i + 1][0].first if i + 1 < len(drugs) else len(words.words)
-        daily, span = daily_dose(words, mention.last, end)
+        daily, place = daily_dose(words, mention.last, end)
         stance = stances[i]
         if stance is None:
             stance = "advised" if daily is not None or _is_bare(words, mentions, mention) else "spoken of"
-        advice.append(Advice(drug, stance, mention.span, daily, span))
+        advice.append(Advice(drug, stance, (mention.first, mention.last), daily, place))
     return Reading(words, mentions, advice)
 
 
@@ -155,35 +156,38 @@ def _stances(text: Words, drugs: list[Mention]) -> list[Stance | None]:
     negated_at = -9  # word of the last negating particle that no drug followed yet
     clause, last_clause = 0, 0  # first drug of this clause, and of the one before
     swaps = False  # after `switch from`, `to` names the new drug
-    i, at = 0, 0
-    while i < len(words):
+    free, at = 0, 0
+    begins = {m.first for m in drugs}
+    for i in [i for i, w in enumerate(words) if w in _TELLING or i in begins or i in text.stops]:
         if i in text.stops:
             last_clause, clause, state, negated_at, swaps = clause, at, None, -9, False
-        if at < len(drugs) and drugs[at].first == i:
+        if i < free:
+            continue
+        if i in begins:
             found[at] = state
-            i, at, negated_at = drugs[at].last, at + 1, -9
+            free, at, negated_at = drugs[at].last, at + 1, -9
             continue
         cue, effect = _cue(text, i)
         if not cue:
             if swaps and words[i] in ("to", "with", "by") and at > clause:
                 state, swaps = "advised", False
-            i += 1
             continue
         size = len(cue)
+        free = i + size
         if effect == "+":
             if i - negated_at > 4 or cue[:2] == ("do", "not"):
                 state = "advised"
         elif effect in ("-", "back-"):
             particle = _PARTICLES & set(cue)
             if particle and any(w in _DOUBLE for w in words[i + size : i + size + 3]):
-                i += size + 3
+                free = i + size + 3
                 continue
             if effect == "back-" or cue[-1] in _PARTICLES:
                 # Looks back at drugs of this clause that nothing was said of; after `but` or a full stop, by a pronoun, further.
                 first = clause
                 if clause == at and any(w in _PRONOUNS for w in words[max(0, i - 3) : i]):
                     first = last_clause
-                    if at:
+                    if last_clause < at:
                         found[at - 1] = "against"
                 if effect == "back-" or size > 1:
                     found[first:at] = [s if s == "advised" else "against" for s in found[first:at]]
@@ -199,7 +203,6 @@ def _stances(text: Words, drugs: list[Mention]) -> list[Stance | None]:
             found[clause:at] = [s or "advised" for s in found[clause:at]]
         else:
             last_clause, clause, state, negated_at = (clause if effect == "but" else at), at, None, -9
-        i += size
     return found
 
 
@@ -236,8 +239,8 @@ _REACH = 8
 """A dose stands at most so many words behind its drug."""
 
 
-def daily_dose(text: Words, first: int, end: int) -> tuple[float | None, tuple[int, int] | None]:
-    """Returns the milligrams a day that a text gives between two words, and their characters; (None, None) where it gives none.
+def daily_dose(text: Words, first: int, end: int) -> tuple[float | None, tuple[int, int]]:
+    """Returns the milligrams a day that a text gives between two words, and the words that say so; None where it gives none.
 
     A dose without a frequency counts once.
 
@@ -247,15 +250,15 @@ def daily_dose(text: Words, first: int, end: int) -> tuple[float | None, tuple[i
     words = text.words
     for i in range(first, min(end - 1, first + _REACH)):
         if i in text.stops and i > first:
-            return None, None
+            return None, (0, 0)
         amount, unit = _number(words[i]), _UNITS.get(words[i + 1])
         if amount is None or unit is None:
             continue
         if (i + 3 < end and words[i + 2] == "kg") or words[i + 2 : i + 4] == ["per", "kg"]:
-            return None, None  # by weight: cannot be told
+            return None, (0, 0)  # by weight: cannot be told
         after = [w for j, w in enumerate(words[i + 2 : min(end, i + 10)]) if not any(s in text.stops for s in range(i + 2, i + 3 + j))]
-        return amount * unit * _per_day(after), (text.spans[i][0], text.spans[i + 1][1])
-    return None, None
+        return amount * unit * _per_day(after), (i, i + 2)
+    return None, (0, 0)
 
 
 def _per_day(after: list[str]) -> float:
@@ -284,11 +287,13 @@ def _number(word: str) -> float | None:
     return float(re.sub(r",(?=\d{3}(?:\D|$))", "", word).replace(",", "."))
 
 
-_STEM = re.compile(
-    r"[a-z]{2,}(?:pril|sartan|olol|dipine|statin|gliptin|gliflozin|glitazone|cillin|cycline|floxacin|mycin|micin|conazole|prazole|tidine|"
-    r"triptan|setron|zepam|zolam|barbital|oxetine|pramine|triptyline|tinib|parin|xaban|gatran|grel|lukast|terol|profen|coxib|oxicam|"
-    r"dronate|fibrate|thiazide|semide|lactone|glutide|gabalin|azosin|idone|apine|romycin|navir|ciclovir|tegravir|"
-    r"buvir|mivir|olone|nidazole)"
+_STEMS = tuple(
+    """
+    pril sartan olol dipine statin gliptin gliflozin glitazone cillin cycline floxacin mycin micin conazole prazole tidine
+    triptan setron zepam zolam barbital oxetine pramine triptyline tinib parin xaban gatran grel lukast terol profen coxib
+    oxicam dronate fibrate thiazide semide lactone glutide gabalin azosin idone apine romycin navir ciclovir tegravir buvir
+    mivir olone nidazole
+    """.split()  # noqa: SIM905 (a list would be a page long)
 )
 """Stems of international non-proprietary names (WHO) that English words do not end in."""
 
@@ -304,19 +309,20 @@ _NO_DRUG = frozenset(
 
 
 def unknown_drugs(reading: Reading, known: frozenset[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yields words that must be drugs, by their stem or since a dose follows, and that the graph does not know.
+    """Yields words that must be drugs, by their stem or since a dose follows, and that the graph does not know, with their characters.
 
     Args:
         reading: A text, read.
         known: Words that are no drugs or are known by other means.
     """
-    text = reading.text
+    text, words = reading.text, reading.text.words
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
-    for i, word in enumerate(text.words):
+    for i in [i for i, w in enumerate(words) if w.endswith(_STEMS) or w in _UNITS]:
+        stem = words[i].endswith(_STEMS)
+        i = i if stem else i - 2  # the word before a dose
+        word = words[i] if i >= 0 else ""
         if i in named or len(word) < 4 or word in known or word in _CUES or not word[0].isalpha():
             continue
-        doses = (
-            i + 2 < len(text.words) and i + 1 not in text.stops and text.words[i + 2] in _UNITS and _number(text.words[i + 1]) is not None
-        )
-        if _STEM.fullmatch(word) or (doses and word not in _NO_DRUG):
-            yield word, text.spans[i]
+        doses = not stem and i + 1 not in text.stops and _number(words[i + 1]) is not None and word not in _NO_DRUG
+        if doses or (stem and any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS)):
+            yield word, text.span(i, i + 1)

@@ -108,6 +108,7 @@ def ancestors(graph: KnowledgeGraph, node: str) -> Iterator[str]:
                 queue.append(parent)
 
 
+_NORMAL = 90.0
 RENAL_TIERS = {
     "end-stage renal disease": 15, "end-stage kidney disease": 15, "kidney failure": 15,
     "severe renal impairment": 30, "severe kidney disease": 30,
@@ -140,19 +141,16 @@ def renal_conditions(graph: KnowledgeGraph, egfr: float) -> list[str]:
 
     A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`.
     """
-    names, found = names_of(graph), []
+    names, found = names_of(graph), dict[str, float]()
     for name, below in RENAL_TIERS.items():
-        node = names.resolve(name, ("Disease", "PhenotypicFeature", "PhysiologicalState"))
-        if node is not None and node not in found and egfr < graph.node(node).attributes.get("egfr_below", below):
-            found.append(node)
-    return found
+        node = names.resolve(name, _KINDS["conditions"])
+        if node is not None:
+            found.setdefault(node, graph.node(node).attributes.get("egfr_below", below))
+    return [node for node, below in found.items() if egfr < below]
 
 
-def objections(
-    graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str], span: tuple[int, int] | None = None
-) -> Iterator[Because]:
+def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str]) -> Iterator[Because]:
     """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
-    column = "response" if span else ""
     for condition in (*context.conditions, *context.allergies):
         chain: list[Triple] = []
         for node in ancestors(graph, condition):
@@ -161,18 +159,18 @@ def objections(
             for predicate in predicates:
                 if graph.has(drug, predicate, node):
                     edges = (*chain, (drug, predicate, node))
-                    yield Because(f"{graph.name_of(drug)} {predicate} {graph.name_of(node)}", column, span, edges)
+                    yield Because(f"{graph.name_of(drug)} {predicate} {graph.name_of(node)}", edges=edges)
     kinds: set[str] | None = None
     for allergy in context.allergies:
         if kinds is None:
             kinds = set(ancestors(graph, drug))
         if allergy in kinds:
             said = f"{graph.name_of(drug)} is what the patient is allergic to: {graph.name_of(allergy)}"
-            yield Because(said, column, span, () if allergy == drug else ((drug, "subclass_of", allergy),))
+            yield Because(said, edges=() if allergy == drug else ((drug, "subclass_of", allergy),))
         elif graph.node(allergy).kind in ("Drug", "DrugClass"):
             for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug)):
                 said = f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}"
-                yield Because(said, column, span, ((drug, "contraindicated_in", shared),))
+                yield Because(said, edges=((drug, "contraindicated_in", shared),))
 
 
 def _allergies(graph: KnowledgeGraph, node: str) -> set[str]:
@@ -181,30 +179,27 @@ def _allergies(graph: KnowledgeGraph, node: str) -> set[str]:
     return {n for drug in drugs for n in graph.objects(drug, "contraindicated_in") if graph.node(n).kind == "Allergy"}
 
 
-def renal_objections(graph: KnowledgeGraph, drug: str, egfr: float, span: tuple[int, int] | None = None) -> Iterator[Because]:
+def renal_objections(graph: KnowledgeGraph, drug: str, egfr: float) -> Iterator[Because]:
     """Says what the graph holds against a drug at a renal function: contraindications in the conditions it amounts to."""
-    column = "response" if span else ""
-    for node in renal_conditions(graph, egfr):
+    for node in renal_conditions(graph, egfr) if egfr < _NORMAL else ():
         if graph.has(drug, "contraindicated_in", node):
             said = f"{graph.name_of(drug)} is contraindicated in {graph.name_of(node)}, and the eGFR is {egfr:g}"
-            yield Because(said, column, span, ((drug, "contraindicated_in", node),))
+            yield Because(said, edges=((drug, "contraindicated_in", node),))
     for node in graph.objects(drug, "contraindicated_in"):
         below = (graph.edge(drug, "contraindicated_in", node) or _NO_EDGE).attributes.get("egfr_below")
         if isinstance(below, (int, float)) and egfr < below:
             said = f"{graph.name_of(drug)} is contraindicated below an eGFR of {below:g}, and it is {egfr:g}"
-            yield Because(said, column, span, ((drug, "contraindicated_in", node),))
+            yield Because(said, edges=((drug, "contraindicated_in", node),))
 
 
-def interactions(
-    graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str], span: tuple[int, int] | None = None
-) -> Iterator[Because]:
+def interactions(graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str]) -> Iterator[Because]:
     """Says which of the other drugs a drug interacts with, but for severities that are allowed."""
     for other in others:
         edge = graph.edge(drug, "interacts_with", other)
         severity = edge.attributes.get("severity") if edge else None
         if edge is not None and severity not in allowed:
             said = f"{graph.name_of(drug)} interacts with {graph.name_of(other)} ({severity or 'severity not stated'})"
-            yield Because(said, "response" if span else "", span, (edge.triple,))
+            yield Because(said, edges=(edge.triple,))
 
 
 _NO_EDGE = Edge("", "", "", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -63,34 +63,43 @@ class Words:
     """A text cut into words and sentences.
 
     Attributes:
+        text: The text.
         words: Lower-case words and numbers.
-        spans: Start and end of each in the original text.
         stops: Indices of words that a new sentence or line begins with.
     """
 
-    __slots__ = ("spans", "stops", "words")
+    __slots__ = ("_folded", "_places", "_spans", "stops", "text", "words")
 
     def __init__(self, text: str) -> None:
-        folded, places = fold_characters(text)
+        self.text = text
+        self._folded, self._places = fold_characters(text)
+        self._spans: list[tuple[int, int]] | None = None
         self.words: list[str] = []
-        self.spans: list[tuple[int, int]] = []
         self.stops: set[int] = {0}
-        for match in _TOKEN.finditer(folded):
-            if match.lastgroup == "stop":
+        append = self.words.append
+        for word, _ in _TOKEN.findall(self._folded.lower() if self._folded.islower() else self._folded):
+            if word:
+                append(word.lower())
+            else:
                 self.stops.add(len(self.words))
-                continue
-            start, end = match.span()
-            self.words.append(match.group().lower())
-            self.spans.append((start, end) if places is None else (places[start], places[end - 1] + 1))
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Returns the characters of the words from `first` to `last` (exclusive) in the original text.
+
+        Places are worked out when one is asked for, since most texts have nothing to point at.
+        """
+        if self._spans is None:
+            self._spans = [m.span() for m in _TOKEN.finditer(self._folded) if m.lastgroup == "word"]
+        start, end = self._spans[first][0], self._spans[last - 1][1]
+        return (start, end) if self._places is None else (self._places[start], self._places[end - 1] + 1)
 
 
 class Mention(NamedTuple):
-    """A place in a text where nodes are named: their ids, the words `first` to `last` (exclusive), the characters."""
+    """A place in a text where nodes are named: their ids, and the words `first` to `last` (exclusive)."""
 
     nodes: tuple[str, ...]
     first: int
     last: int
-    span: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -101,14 +110,24 @@ class Names:
         graph: The graph.
         nodes: Spelling to the nodes that have it.
         longest: First word of a name to how many words names that begin so have at most.
+        resolved: What was looked up lately.
     """
 
     graph: KnowledgeGraph
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
+    resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
     def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
         """Returns the one node with this name, synonym or id, of these kinds; None where there is none or are several."""
+        key = (name, kinds if isinstance(kinds, tuple) else tuple(kinds))
+        if key not in self.resolved:
+            if len(self.resolved) >= _REMEMBERED:
+                self.resolved.clear()
+            self.resolved[key] = self._resolve(*key)
+        return self.resolved[key]
+
+    def _resolve(self, name: str, kinds: tuple[str, ...]) -> str | None:
         if name in self.graph:
             return name if not kinds or self.graph.node(name).kind in kinds else None
         found = [n for n in self.nodes.get(spelling(name), ()) if not kinds or self.graph.node(n).kind in kinds]
@@ -116,20 +135,21 @@ class Names:
 
     def mentions(self, text: Words) -> list[Mention]:
         """Finds the names in a text, the longest where several begin at a word."""
-        words, found, i = text.words, [], 0
-        if not self.longest.keys() & set(words):
-            return []
-        while i < len(words):
-            for size in range(min(self.longest.get(words[i], 0), len(words) - i), 0, -1):
+        words, found, free = text.words, [], 0
+        longest = self.longest
+        for i in [i for i, word in enumerate(words) if word in longest]:
+            if i < free:
+                continue
+            for size in range(min(longest[words[i]], len(words) - i), 0, -1):
                 nodes = self.nodes.get(words[i] if size == 1 else "".join(words[i : i + size]))
                 if nodes:
-                    found.append(Mention(nodes, i, i + size, (text.spans[i][0], text.spans[i + size - 1][1])))
-                    i += size - 1
+                    found.append(Mention(nodes, i, i + size))
+                    free = i + size
                     break
-            i += 1
         return found
 
 
+_REMEMBERED = 100_000
 _KNOWN: WeakKeyDictionary[KnowledgeGraph, Names] = WeakKeyDictionary()
 
 

@@ -32,7 +32,8 @@ _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAME}
 """What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
 
-_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d[\d\s()./-]{2,}\d")
+_TITLES = ("Mr", "Ms", "Mis", "Dr", "Doctor", "Prof")
 
 
 def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -42,10 +43,11 @@ def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     [('a phone number', (5, 17))]
     """
     folded, places = fold_characters(text)
-    candidates = dict(_NUMBERED) if _DIGIT.search(folded) else {}
+    candidates = dict(_NUMBERED) if _DIGITS.search(folded) else {}
     if "@" in folded:  # without one the pattern would walk every word in vain
         candidates["an e-mail address"] = _MAIL
-    candidates["a name with a title"] = _NAME
+    if any(title in folded for title in _TITLES):
+        candidates["a name with a title"] = _NAME
     for kind, pattern in candidates.items():
         for match in pattern.finditer(folded):
             start, end = match.span()

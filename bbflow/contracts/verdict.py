@@ -135,7 +135,7 @@ class Verdict:
                 reasons.append(f"{result.id}: {result.error}")
             elif result.verdict == "refuse":
                 first = result.failures[0]
-                count = f"{len(result.rows)} of {len(self.ids)} rows fail, first {first.example_id}: "
+                count = f"{len(result.rows)} of {len(self.ids)} rows fail, first {mask(first.example_id)}: "
                 reasons.append(f"{result.id}: {'' if first.row is None else count}{mask(first.reason)}")
         limit = self.contract.max_quarantine_fraction
         # A quotient, so that 29 rows of 100 are not more than 0.29 of them; 0.29 * 100 is less than 29 in floating point.

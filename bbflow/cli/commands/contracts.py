@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbflow.cli.commands.graph import load_graph, pack_of
+from bbflow.cli.commands.graph import load_graph
 from bbflow.contracts import Contract, Verdict, load_contract, mask, write_report
 from bbflow.contracts import validate as run_contract
 from bbflow.contracts.cases import run_cases
@@ -28,7 +28,7 @@ _CHANGES = 50
 def validate(
     contract: str,
     data: list[str] | None = None,
-    graph: str | None = None,
+    graph: str = "clinical",
     format: str | None = None,
     columns: list[str] | None = None,
     report: str | None = None,
@@ -41,7 +41,7 @@ def validate(
         contract: Contract file (YAML).
         data: Files (.parquet, .jsonl, .csv), or folders with one file for each split; all are judged together. A contract on graphs
             judges the graph itself and takes none.
-        graph: Graph file, folder or pack that the data speak of; by default the pack that they were made from.
+        graph: Graph file or folder that the data speak of; `clinical` is the pack that ships.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contract: `--columns response=output --columns patient.conditions=problems`.
         report: Folder for report.json and report.html.
@@ -52,8 +52,8 @@ def validate(
         InputError: Contract, data or graph are missing or malformed, or the data lack a column.
         Refused: The contract refuses the data.
     """
-    loaded = load_contract(contract)
-    knowledge, rows = _judged(loaded, data, columns, graph, format)
+    loaded, knowledge = load_contract(contract), load_graph(graph, format)
+    rows = _rows(loaded, data, knowledge, columns)
     verdict = _judge(loaded, rows, knowledge)
     if report is not None:
         write_report(report, verdict, rows, knowledge)
@@ -108,7 +108,7 @@ def test(contract: str, graph: str = "clinical", format: str | None = None) -> N
 def explain(
     contract: str,
     data: list[str] | None = None,
-    graph: str | None = None,
+    graph: str = "clinical",
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
@@ -117,7 +117,7 @@ def explain(
     Args:
         contract: Contract file (YAML).
         data: Files to count the affected rows in.
-        graph: Graph file, folder or pack that the data speak of; by default the pack that they were made from.
+        graph: Graph file or folder that the data speak of.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contract.
 
@@ -125,9 +125,10 @@ def explain(
         InputError: Contract, data or graph are missing or malformed.
     """
     loaded, console = load_contract(contract), _console()
-    verdict = None
+    verdict, rows = None, []
     if data is not None or loaded.table == "graph":
-        knowledge, rows = _judged(loaded, data, columns, graph, format)
+        knowledge = load_graph(graph, format)
+        rows = _rows(loaded, data, knowledge, columns)
         verdict = _judge(loaded, rows, knowledge)
     results = {r.id: r for r in verdict.results} if verdict else {}
     for number, (heading, sentences) in enumerate(explanation(loaded)):
@@ -183,7 +184,7 @@ def diff(
     old: str,
     new: str,
     data: list[str] | None = None,
-    graph: str | None = None,
+    graph: str = "clinical",
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
@@ -193,7 +194,7 @@ def diff(
         old: Contract file.
         new: Contract file.
         data: Files to judge by both.
-        graph: Graph file, folder or pack that the data speak of; by default the pack that they were made from.
+        graph: Graph file or folder that the data speak of.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contracts.
 
@@ -215,8 +216,8 @@ def diff(
         console.print("the rules say the same")
     if data is None and contracts[0].table != "graph":
         return
-    judged = [(c, *_judged(c, data, columns, graph, format)) for c in contracts]
-    verdicts = [_judge(c, rows, knowledge) for c, knowledge, rows in judged]
+    knowledge = load_graph(graph, format)
+    verdicts = [_judge(c, _rows(c, data, knowledge, columns), knowledge) for c in contracts]
     found = changes(*verdicts)
     for change in found[:_CHANGES]:
         said = change.after if change.before == change.after else f"{change.before} -> {change.after}"
@@ -242,20 +243,15 @@ def _judge(contract: Contract, rows: list[dict[str, Any]], graph: KnowledgeGraph
         return run_contract(contract, rows, graph)
 
 
-def _judged(
-    contract: Contract, data: Sequence[str] | None, columns: Sequence[str] | None, graph: str | None, format: str | None
-) -> tuple[KnowledgeGraph, list[dict[str, Any]]]:
-    """Returns the graph and the rows that a contract is to judge."""
+def _rows(contract: Contract, data: Sequence[str] | None, graph: KnowledgeGraph, columns: Sequence[str] | None) -> list[dict[str, Any]]:
     if contract.table == "graph":
         if data:
             raise InputError(Problem("a contract on graphs takes no data", "--data", "name the graph by --graph"))
-        knowledge = load_graph(graph or "clinical", format)
-        return knowledge, graph_rows(knowledge)
+        return graph_rows(graph)
     if not data:
         raise InputError(Problem("there is nothing to judge", "--data", "name a .parquet, .jsonl or .csv file, or a folder of them"))
     mapping = mapping_of(_pairs(columns), contract)
-    rows = map_rows([row for path in data for row in _read(path)], mapping, contract)
-    return load_graph(graph or pack_of(row.get("provenance") for row in rows), format), rows
+    return map_rows([row for path in data for row in _read(path)], mapping, contract)
 
 
 def _read(path: str) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def no_drug_against_renal_function(row: Row, graph: KnowledgeGraph) -> Iterator[
     egfr = renal_function(row)
     if egfr is None:
         return
-    if not renal_conditions(graph, 0.0) and not any("egfr_below" in e.attributes for e in graph.edges("contraindicated_in")):
+    if drugs and not renal_conditions(graph, 0.0) and not any("egfr_below" in e.attributes for e in graph.edges("contraindicated_in")):
         yield "the graph knows no renal impairment, so the eGFR cannot be checked"
     for drug, _ in drugs:
         yield from renal_objections(graph, drug, egfr)

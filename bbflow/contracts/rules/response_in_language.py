@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
@@ -23,6 +25,9 @@ _FUNCTION_WORDS = {
     "pt": "o a os as um uma e é não em para com que do da dos das ao se são como mais mas ou deve pode dar resposta porque este no na",
     "nl": "de het een en is niet in van op te voor met dat die zijn aan bij wordt kan moet of als ook geen geven antwoord omdat deze door",
 }
+
+
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 @row_rule("response", group="form")
@@ -46,16 +51,22 @@ def response_in_language(
         if other > foreign * len(letters):
             yield f"{other} of {len(letters)} letters of the response are not Latin"
             return
-    words = [w.strip(".,;:!?\"'()[]<>*-") for w in response.lower().split()]
-    scores = {code: sum(w in known for w in words) for code, known in _words().items()}
-    best = max(scores, key=lambda code: scores[code])
+    words = _WORD.findall(response.lower())
+    known = _words()
+    scores = Counter(code for codes in map(known.get, words) if codes for code in codes)
+    best = max(scores, key=lambda code: scores[code], default=language)
     if len(words) >= 4 and scores[best] >= 2 and scores[best] >= 1.5 * scores[language] and best != language:
         yield f"the response reads like '{best}', not '{language}'"
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[str, frozenset[str]]:
-    return {code: frozenset(words.split()) for code, words in _FUNCTION_WORDS.items()}
+def _words() -> dict[str, tuple[str, ...]]:
+    """Returns each function word with the languages that it belongs to."""
+    known: dict[str, tuple[str, ...]] = {}
+    for code, words in _FUNCTION_WORDS.items():
+        for word in dict.fromkeys(words.split()):
+            known[word] = (*known.get(word, ()), code)
+    return known
 
 
 @lru_cache(maxsize=4096)

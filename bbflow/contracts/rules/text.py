@@ -32,6 +32,11 @@ def _advised(row: Row, graph: KnowledgeGraph) -> dict[str, Advice]:
     return found
 
 
+def _placed(because: Because, row: Row, graph: KnowledgeGraph, words: tuple[int, int]) -> Because:
+    """Says where in the response a reason was found."""
+    return Because(str(because), "response", read(row, graph).text.span(*words), because.edges)
+
+
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
 def text_no_contraindicated_drug(
     row: Row,
@@ -51,9 +56,8 @@ def text_no_contraindicated_drug(
     yield from context.unknown
     egfr = renal_function(row)
     for drug, advice in advised.items():
-        yield from objections(graph, drug, context, predicates, advice.span)
-        if egfr is not None:
-            yield from renal_objections(graph, drug, egfr, advice.span)
+        found = [*objections(graph, drug, context, predicates), *(renal_objections(graph, drug, egfr) if egfr is not None else ())]
+        yield from (_placed(because, row, graph, advice.words) for because in found)
 
 
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
@@ -71,7 +75,7 @@ def text_no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequen
     names = list(advised)
     for i, drug in enumerate(names):
         others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
-        yield from interactions(graph, drug, others, allowed, advised[drug].span)
+        yield from (_placed(because, row, graph, advised[drug].words) for because in interactions(graph, drug, others, allowed))
 
 
 @row_rule("response", group=_GROUP)
@@ -89,9 +93,9 @@ def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
         if advice.daily_mg is None or advice.stance == "against":
             continue
         maximum, edge = daily_maximum(graph, advice.drug)
-        if maximum is not None and advice.daily_mg > maximum * (1 + 1e-9):
+        if maximum is not None and advice.daily_mg > maximum * (1 + 1e-6):
             said = f"{graph.name_of(advice.drug)} {advice.daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
-            yield Because(said, "response", advice.dose_span, () if edge is None else (edge,))
+            yield _placed(Because(said, edges=() if edge is None else (edge,)), row, graph, advice.dose_words)
 
 
 @row_rule("response", group=_GROUP)

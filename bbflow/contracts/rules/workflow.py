@@ -56,7 +56,7 @@ def _in_text(response: str, steps: list[str]) -> Iterator[str]:
         if not at:
             yield f"the response does not name the step '{step}'"
         elif not later:
-            yield Because(f"the response names the step '{step}' too early", "response", text.spans[at[0]])
+            yield Because(f"the response names the step '{step}' too early", "response", text.span(at[0], at[0] + len(words)))
         else:
             last = later[0]
 
@@ -123,7 +123,7 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
             for last in range(first, min(first + 5, len(text.words))):
                 key += text.words[last]
                 if key in words and not _denied(text, first):
-                    span = (text.spans[first][0], text.spans[last][1])
+                    span = text.span(first, last + 1)
                     found.setdefault(key, (words[key], f"messages[{i}]", span))
     return list(found.values())
 
