@@ -14,7 +14,10 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from bbflow.yaml_file import read_yaml
 
-FLOORS = ("modules", "data", "graph", "rewards", "capabilities", "synthesis.tasks", "policies.rollouts", "optimization", "callbacks")
+FLOORS = (
+    *("modules", "data", "data.answerability", "graph", "rewards", "capabilities", "synthesis.tasks", "synthesis.curation"),
+    *("synthesis.rewriting", "policies.rollouts", "optimization", "callbacks"),
+)
 """Packages whose classes a recipe may call by their short names."""
 
 _VERSION = "BBFLOW_RUN_VERSION"

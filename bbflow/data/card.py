@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import bbflow
+from bbflow.data.shards import Summary
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
 from bbflow.synthesis.generate import Generated
@@ -16,22 +18,31 @@ from bbflow.synthesis.generate import Generated
 DISCLAIMER = "Synthetic questions about a knowledge graph. Not verified by clinicians, not medical advice, not for use in patient care."
 
 
-def write_card(folder: Path, made: Generated, graph: KnowledgeGraph, receipt: dict[str, Any] | None, recipe: str) -> None:
+def summary_of(made: Generated, folder: Path) -> Summary:
+    """Returns what a card says of examples in memory, written as one file for each split."""
+    sample = next((e for e in made.examples["train"] if e.options), made.examples["train"][0])
+    counts = Counter((e.task, split) for split in SPLITS for e in made.examples[split])
+    short = {(task, str(split)): count for (task, split), count in made.short.items()}
+    return Summary(Counter(counts), made.dropped, short, sample, {split: [folder / f"{split}.parquet"] for split in SPLITS})
+
+
+def write_card(folder: Path, made: Generated | Summary, graph: KnowledgeGraph, receipt: dict[str, Any] | None, recipe: str) -> None:
     """Writes `README.md` and `croissant.json` beside the Parquet files of a folder."""
-    (folder / "README.md").write_text(_card(made, graph, receipt, recipe), encoding="utf-8")
-    metadata = croissant(folder, graph)
+    summary = made if isinstance(made, Summary) else summary_of(made, folder)
+    (folder / "README.md").write_text(_card(summary, graph, receipt, recipe), encoding="utf-8")
+    metadata = croissant(summary.files, graph, list(dict.fromkeys(task for task, _ in summary.counts)))
     (folder / "croissant.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
-def _card(made: Generated, graph: KnowledgeGraph, receipt: dict[str, Any] | None, recipe: str) -> str:
+def _card(made: Summary, graph: KnowledgeGraph, receipt: dict[str, Any] | None, recipe: str) -> str:
     licence = graph.about.get("licence", "see the graph's own licence")
-    tasks = sorted({e.task for examples in made.examples.values() for e in examples})
-    rows = [f"| {task} | {' | '.join(str(_count(made, split, task)) for split in SPLITS)} |" for task in tasks]
+    tasks = sorted({task for task, _ in made.counts})
+    rows = [f"| {task} | {' | '.join(str(made.counts[task, split]) for split in SPLITS)} |" for task in tasks]
     dropped = [f"| {task} | {reason} | {count} |" for (task, reason), count in sorted(made.dropped.items())]
     short = [
         f"- {task}, {split}: {count} fewer than asked for; the graph offers no more" for (task, split), count in sorted(made.short.items())
     ]
-    sample = next((e for e in made.examples["train"] if e.options), made.examples["train"][0])
+    sample = made.sample
     verdict = "uncontracted: no data contract was applied" if receipt is None else _verdict(receipt)
     return "\n".join(
         [
@@ -42,15 +53,12 @@ def _card(made: Generated, graph: KnowledgeGraph, receipt: dict[str, Any] | None
             "", f"Data contract: {verdict}.", "",
             "## Examples before the contract", "", f"| task | {' | '.join(SPLITS)} |", "|---|" + "---|" * len(SPLITS), *rows, *short, "",
             "## What the stages dropped", "", "| task | reason | draws |", "|---|---|---|", *dropped, "",
-            "## One example", "", "```", sample.prompt, "->", sample.response, "```", "",
-            "Splits are a hash of the question, so no question, path, option set or template family of validation or test occurs in train.",
+            "## One example", "", "```", *([sample.prompt, "->", sample.response] if sample else []), "```", "",
+            "Splits are a hash of the question, so no question, path, option set or template family of validation or test occurs in train. "
+            "Where the prompt tells the facts (`open_book`), whole entities are held out instead.",
             "",
         ]
     )  # fmt: skip
-
-
-def _count(made: Generated, split: Split, task: str) -> int:
-    return Counter(e.task for e in made.examples[split])[task]
 
 
 def _verdict(receipt: dict[str, Any]) -> str:
@@ -60,28 +68,47 @@ def _verdict(receipt: dict[str, Any]) -> str:
     return f"`{contract['id']}` {contract['version']} {counts}"
 
 
-def croissant(folder: Path, graph: KnowledgeGraph) -> dict[str, Any]:
-    """Returns Croissant metadata of the Parquet files in a folder, responsible-AI fields included."""
-    files = [folder / f"{split}.parquet" for split in SPLITS]
-    distribution = [
-        {
-            "@type": "cr:FileObject", "@id": file.name, "name": file.name, "contentUrl": file.name,
-            "encodingFormat": "application/x-parquet", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        }
-        for file in files
-    ]  # fmt: skip
+def croissant(files: Mapping[Split, Sequence[Path]], graph: KnowledgeGraph, tasks: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns Croissant 1.0 metadata of Parquet files with the fields of its responsible-AI extension.
+
+    Args:
+        files: By split; several files of one split are a file set.
+        graph: Where the facts come from.
+        tasks: Task families in the files.
+    """
+    distribution: list[dict[str, Any]] = []
+    sources: dict[str, dict[str, Any]] = {}
+    for split, parts in files.items():
+        objects = [_file(part) for part in parts]
+        distribution += objects
+        sources[split] = {"fileObject": {"@id": objects[0]["@id"]}}
+        if len(parts) > 1:
+            ids = [{"@id": o["@id"]} for o in objects]
+            parquet = "application/x-parquet"
+            distribution.append(
+                {
+                    "@type": "cr:FileSet",
+                    "@id": f"{split}-shards",
+                    "containedIn": ids,
+                    "encodingFormat": parquet,
+                    "includes": f"{split}-*.parquet",
+                }
+            )
+            sources[split] = {"fileSet": {"@id": f"{split}-shards"}}
     columns = [name for name, annotation in Example.__annotations__.items() if annotation == "str"]
-    fields: list[dict[str, Any]] = [
-        {
-            "@type": "cr:Field", "@id": f"{file.stem}/{name}", "name": name, "dataType": "sc:Text",
-            "source": {"fileObject": {"@id": file.name}, "extract": {"column": name}},
-        }
-        for file in files for name in columns
-    ]  # fmt: skip
     records = [
-        {"@type": "cr:RecordSet", "@id": file.stem, "name": file.stem, "field": [f for f in fields if f["@id"].startswith(f"{file.stem}/")]}
-        for file in files
-    ]
+        {
+            "@type": "cr:RecordSet", "@id": split, "name": split,
+            "field": [
+                {
+                    "@type": "cr:Field", "@id": f"{split}/{name}", "name": name, "dataType": "sc:Text",
+                    "source": {**source, "extract": {"column": name}},
+                }
+                for name in columns
+            ],
+        }
+        for split, source in sources.items()
+    ]  # fmt: skip
     context = {
         "@vocab": "https://schema.org/",
         "sc": "https://schema.org/",
@@ -91,15 +118,37 @@ def croissant(folder: Path, graph: KnowledgeGraph) -> dict[str, Any]:
     return {
         "@context": {**context, "conformsTo": "http://purl.org/dc/terms/conformsTo"},
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": f"bbflow-{graph.name}",
         "version": graph.version,
         "description": f"{graph.about.get('about', '')} {DISCLAIMER}".strip(),
         "license": str(graph.about.get("licence", "see the graph's own licence")),
         "rai:dataCollection": "Generated from a knowledge graph by templates; every answer was proved from the graph by a solver.",
-        "rai:dataLimitations": "The graph is incomplete; what it does not say may still be true. Wording is templated.",
-        "rai:personalSensitiveInformation": "None: patients are invented.",
-        "rai:dataUseCases": "Training and evaluation of language models; not for use in patient care.",
+        "rai:dataCollectionType": ["Synthetic data", "Knowledge graph"],
+        "rai:dataCollectionRawData": f"Knowledge graph '{graph.name}' {graph.version}, sha256 {graph.sha256}; every edge names its source.",
+        "rai:dataPreprocessingProtocol": [
+            "Duplicates are dropped; what a data contract refuses or quarantines is left out.",
+            "Splits are a hash of the question, or of the entity where the prompt tells the facts.",
+        ],
+        "rai:dataAnnotationProtocol": "None by people. Answers, proofs and difficulty follow from the graph.",
+        "rai:dataUseCases": ["Training and evaluation of language models; not for use in patient care."],
+        "rai:dataLimitations": ["The graph is incomplete; what it does not say may still be true.", "Wording is templated."],
+        "rai:dataBiases": [
+            "What the graph covers is asked about, and nothing else; common adult medicine in English prevails.",
+            f"Tasks are mixed as the recipe says, not as they occur in practice: {', '.join(tasks) or 'not stated'}.",
+        ],
+        "rai:dataSocialImpact": "A model trained on these data may sound like a clinician; it must not be used as one.",
+        "rai:personalSensitiveInformation": ["None: patients are invented."],
+        "rai:dataReleaseMaintenancePlan": "The same recipe, graph and version of bbflow make the same files again.",
         "distribution": distribution,
         "recordSet": records,
     }
+
+
+def _file(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {
+        "@type": "cr:FileObject", "@id": file.name, "name": file.name, "contentUrl": file.name,
+        "encodingFormat": "application/x-parquet", "sha256": digest,
+    }  # fmt: skip

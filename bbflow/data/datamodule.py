@@ -18,9 +18,11 @@ from bbflow.data.cache import completed, fingerprint
 from bbflow.data.files import read_examples, write_examples, write_quarantine
 from bbflow.data.progress import progress_bar
 from bbflow.data.sampling import LengthGroupedSampler
+from bbflow.data.shards import Plan
 from bbflow.errors import InputError, Problem, Refused, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
+from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.generate import Generated, generate
 from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
@@ -48,6 +50,7 @@ class KnowledgeGraphData(LightningDataModule):
         seed: Of the training examples; validation and test do not depend on it.
         stage: Which training questions: "pretraining" takes some, in the base wordings; "alignment" takes the others, which a policy
             pretrained so has never been asked, in all wordings; "all" takes both.
+        curation: What happens to proven examples before the contract: near duplicates, benchmarks, balance, stages; null: nothing.
         cache_dir: Where examples are kept.
         num_workers: Processes that collate batches.
     """
@@ -64,6 +67,7 @@ class KnowledgeGraphData(LightningDataModule):
         batch_size: int = 16,
         seed: int = 0,
         stage: Stage = "all",
+        curation: Curation | None = None,
         cache_dir: str = ".cache/bbflow",
         num_workers: int = 0,
     ) -> None:
@@ -76,6 +80,8 @@ class KnowledgeGraphData(LightningDataModule):
         self.mix = mix or {}
         self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
         self.batch_size, self.seed, self.stage = batch_size, seed, stage
+        self.curation = curation
+        self._curation_settings = _described(curation)
         self.cache_dir, self.num_workers = Path(cache_dir), num_workers
         self._graph: KnowledgeGraph | None = None
         self.splits: dict[Split, list[Example]] = {}
@@ -104,6 +110,7 @@ class KnowledgeGraphData(LightningDataModule):
                 found.append(Problem(f"{split}_size must be at least 1, not {size}", "data.init_args"))
         if self.batch_size < 1:
             found.append(Problem(f"batch_size must be at least 1, not {self.batch_size}", "data.init_args"))
+        found += [] if self.curation is None else self.curation.problems("data.init_args.curation")
         for key, read in (("graph", lambda: self.graph), ("contract", self._contract)):
             try:
                 read()
@@ -131,6 +138,7 @@ class KnowledgeGraphData(LightningDataModule):
                 "sizes": self.sizes,
                 "seed": self.seed,
                 "stage": self.stage,
+                **({} if self.curation is None else {"curation": self._curation_settings}),
             }
         )
 
@@ -183,12 +191,18 @@ class KnowledgeGraphData(LightningDataModule):
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
         with progress_bar("generating examples", sum(self.sizes.values())) as advance:
-            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage)
+            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation)
         empty = [split for split in SPLITS if not made.examples[split]]
         if empty:
             raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
         self._write_accepted(folder, made.examples)
         return made
+
+    def plan(self, rows: int) -> Plan:
+        """Returns what determines the examples, for writing them as shards of so many rows."""
+        graph, contract = self.graph, self.contract_path
+        key = f"{self.fingerprint}-{rows}"
+        return Plan(graph, self.tasks, self.sizes, self.mix, self.seed, self.stage, self.curation, contract, rows, key)
 
     def _write_accepted(self, folder: Path, examples: Mapping[Split, list[Example]]) -> None:
         """Writes what the contract accepts, what it quarantines, and the receipt."""
@@ -271,3 +285,15 @@ class KnowledgeGraphData(LightningDataModule):
 def _settings(task: Task) -> dict[str, Any]:
     """What a new task keeps of its arguments, before it has indexed a graph; it is part of what determines the examples."""
     return {name: value for name, value in sorted(vars(task).items()) if isinstance(value, (bool, int, float, str, list, dict, tuple))}
+
+
+def _described(value: Any) -> Any:
+    """What determines a setting, as plain data: classes by name with what they keep of their arguments."""
+    if isinstance(value, dict):
+        return {str(k): _described(v) for k, v in sorted(value.items())}
+    if isinstance(value, (list, tuple)):
+        return [_described(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    settings = {name: _described(v) for name, v in sorted(vars(value).items()) if not name.startswith("_")}
+    return [type(value).__module__, type(value).__qualname__, settings]

@@ -72,7 +72,7 @@ def read_examples(path: str | Path) -> list[Example]:
     """Reads examples.
 
     Args:
-        path: A `.parquet` or `.jsonl` file, or a folder with one such file for each split.
+        path: A `.parquet` or `.jsonl` file, or a folder with one such file for each split, or its Parquet shards.
 
     Raises:
         InputError: The file is missing or unreadable, or rows are no examples; file and row of each are named.
@@ -145,6 +145,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     files = [path]
     if path.is_dir():
         files = [file for split in SPLITS for suffix in _SUFFIXES if (file := path / f"{split}{suffix}").is_file()]
+        files = files or [file for split in SPLITS for file in sorted(path.glob(f"{split}-*-of-*.parquet"))]
         if not files:
             raise InputError(Problem("the folder holds no train, validation or test file", str(path), "*.parquet or *.jsonl"))
     for file in files:

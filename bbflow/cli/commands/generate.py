@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bbflow.errors import InputError, Problem
+from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.readers.draft import OnError
+
+if TYPE_CHECKING:
+    from bbflow.data.shards import Summary
+    from bbflow.graph import KnowledgeGraph
 
 
 def generate(
     config: str, out: str, num: int | None = None, workers: int = 1, graph: str | None = None, format: str | None = None,
-    mapping: str | None = None, on_error: OnError = "refuse",
+    mapping: str | None = None, on_error: OnError = "refuse", shard_rows: int | None = None, explain: str | None = None,
 ) -> None:  # fmt: skip
     """Writes the examples of a recipe's data module, with receipt, quarantine, dataset card and Croissant metadata.
 
@@ -24,22 +29,25 @@ def generate(
         format: With --graph: how to read it; by default its contents decide.
         mapping: With --graph: what columns and words mean: a mapping that ships, or a YAML file.
         on_error: With --graph: `refuse`, or `skip` to leave out, and count, malformed rows and what breaks the ontology.
+        shard_rows: Write Parquet shards of at most so many rows, in bounded memory; a run that was killed goes on with the same command.
+        explain: Draw the graph around one example of the folder that was written before, by its `example_id`, as an SVG file beside it.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from bbflow.cli.training import load_recipe
     from bbflow.data import KnowledgeGraphData
     from bbflow.data.cache import completed
-    from bbflow.data.card import write_card
+    from bbflow.data.card import summary_of
+    from bbflow.data.progress import progress_bar
+    from bbflow.data.shards import write_shards
     from bbflow.graph import graph_source
     from bbflow.records import SPLITS
 
     folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if explain is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(Problem("the folder is there already and not empty", f"--out {out}", "name a new one"))
     if workers < 1:
         raise InputError(Problem(f"workers must be at least 1, not {workers}", "--workers"))
+    if shard_rows is not None and shard_rows < 1:
+        raise InputError(Problem(f"shard_rows must be at least 1, not {shard_rows}", "--shard_rows"))
     data = load_recipe(Path(config)).datamodule
     if not isinstance(data, KnowledgeGraphData):
         raise InputError(Problem(f"the data of this recipe are a {type(data).__name__}, not a KnowledgeGraphData", config))
@@ -52,13 +60,51 @@ def generate(
     problems = data.problems()
     if problems:
         raise InputError(*problems)
-    with completed(folder) as draft:
-        made = data.write(draft, workers)
-        receipt = draft / "receipt.json"
-        write_card(draft, made, data.graph, json.loads(receipt.read_text()) if receipt.exists() else None, Path(config).name)
+    if explain is not None:
+        _explain(data.graph, folder, explain)
+        return
+    if shard_rows is None:
+        with completed(folder) as draft:
+            made = summary_of(data.write(draft, workers), draft)
+            _describe(draft, made, data.graph, config)
+    else:
+        with progress_bar("generating examples", sum(data.sizes.values())) as advance:
+            made = write_shards(
+                data.plan(shard_rows), folder, workers, advance, lambda draft, made: _describe(draft, made, data.graph, config)
+            )
+    _report(folder, made, list(data.tasks))
+
+
+def _describe(folder: Path, made: Summary, graph: KnowledgeGraph, config: str) -> None:
+    from bbflow.data.card import write_card
+
+    receipt = folder / "receipt.json"
+    write_card(folder, made, graph, json.loads(receipt.read_text()) if receipt.exists() else None, Path(config).name)
+
+
+def _report(folder: Path, made: Summary, tasks: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bbflow.records import SPLITS
+
     table = Table(title=f"examples in {folder}")
     for column in ("task", *SPLITS):
         table.add_column(column, justify="left" if column == "task" else "right")
-    for task in data.tasks:
-        table.add_row(task, *(str(sum(e.task == task for e in made.examples[split])) for split in SPLITS))
+    for task in tasks:
+        table.add_row(task, *(str(made.counts[task, split]) for split in SPLITS))
     Console().print(table)
+
+
+def _explain(graph: KnowledgeGraph, folder: Path, example_id: str) -> None:
+    from rich.console import Console
+
+    from bbflow.data.files import read_examples
+    from bbflow.data.picture import neighbourhood_svg
+
+    examples = {e.example_id: e for e in read_examples(folder)}
+    if example_id not in examples:
+        raise InputError(Problem(f"there is no example '{example_id}' in {folder}", "--explain", did_you_mean(example_id, examples)))
+    file = folder / f"{example_id}.svg"
+    file.write_text(neighbourhood_svg(graph, examples[example_id]), encoding="utf-8")
+    Console().print(f"{file}")

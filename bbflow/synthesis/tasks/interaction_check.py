@@ -23,7 +23,7 @@ class InteractionCheck(Task):
 
     name: ClassVar[str] = "interaction_check"
     capabilities: ClassVar[tuple[str, ...]] = ("safety", "domain")
-    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
 
     def __init__(self, permission: float = 0.5, max_medications: int = 4) -> None:
         self.permission, self.max_medications = permission, max_medications

@@ -1,0 +1,70 @@
+"""Shards: the same examples as in memory, the same bytes for any number of workers, and after a kill."""
+
+from pathlib import Path
+
+import pytest
+
+from bbflow.data import KnowledgeGraphData
+from bbflow.data.files import read_examples
+from bbflow.data.shards import write_shards
+from bbflow.graph import ClinicalPack
+from bbflow.records import SPLITS
+from bbflow.synthesis import generate
+from bbflow.synthesis.tasks import ClinicalWorkflow, DoseCalculation, FactRecall, UnsafeRequest
+
+CONTRACT = str(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bbflow.data.shards.BLOCK", 256)
+
+
+def data(folder: Path, contract: str | None = None, **changes) -> KnowledgeGraphData:
+    tasks = {t.name: t for t in (FactRecall(), DoseCalculation(), ClinicalWorkflow(), UnsafeRequest())}
+    sizes = {"train_size": 120, "validation_size": 8, "test_size": 20}
+    return KnowledgeGraphData(ClinicalPack(), contract, tasks, cache_dir=str(folder), **{**sizes, **changes})
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.glob("*-of-*.parquet"))}
+
+
+def test_shards_hold_what_is_made_in_memory_in_the_same_order(tmp_path: Path) -> None:
+    module = data(tmp_path)
+    summary = write_shards(module.plan(50), tmp_path / "out")
+    made = generate(module.graph, module.tasks, module.sizes, {}, 0)
+    assert read_examples(tmp_path / "out") == [e for split in SPLITS for e in made.examples[split]]
+    assert {name for name in bytes_of(tmp_path / "out") if name.startswith("train")} == {
+        f"train-{i:05d}-of-00003.parquet" for i in range(3)
+    }
+    assert sum(summary.counts.values()) == sum(map(len, made.examples.values()))
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_two_workers_give_the_same_bytes(tmp_path: Path) -> None:
+    write_shards(data(tmp_path).plan(50), tmp_path / "one")
+    write_shards(data(tmp_path).plan(50), tmp_path / "two", workers=2)
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bbflow.data import shards
+
+    write_shards(data(tmp_path).plan(50), tmp_path / "whole")
+    written, real = [], shards._write
+
+    def killed(path: Path, table: object) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, table)
+
+    monkeypatch.setattr(shards, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(data(tmp_path).plan(50), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    monkeypatch.setattr(shards, "_write", lambda path, table: written.append(path) or real(path, table))
+    write_shards(data(tmp_path).plan(50), tmp_path / "again")
+    assert len(written) == len(set(written))  # nothing was made twice
+    assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "again")
