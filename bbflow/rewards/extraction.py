@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from weakref import WeakKeyDictionary
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
@@ -83,12 +84,13 @@ def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:
         text: Any text.
         longest: Most words that a name has.
     """
+    names, sizes = _names(graph)
     words = fold(text).split()
     found: list[str] = []
     i = 0
     while i < len(words):
-        for size in range(min(longest, len(words) - i), 0, -1):
-            node = graph.resolve(" ".join(words[i : i + size]))
+        for size in range(min(sizes.get(words[i], 0), longest, len(words) - i), 0, -1):
+            node = names.get(" ".join(words[i : i + size]))
             if node is not None:
                 found.append(node)
                 i += size
@@ -96,6 +98,24 @@ def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:
         else:
             i += 1
     return found
+
+
+_INDEX: WeakKeyDictionary[KnowledgeGraph, tuple[dict[str, str | None], dict[str, int]]] = WeakKeyDictionary()
+
+
+def _names(graph: KnowledgeGraph) -> tuple[dict[str, str | None], dict[str, int]]:
+    """Folded name to node (None where several share it), and first word of a name to the words of the longest that it begins."""
+    if graph not in _INDEX:
+        names: dict[str, str | None] = {}
+        for node in graph.nodes():
+            for name in {fold(n) for n in (node.name, *node.synonyms)} - {""}:
+                names[name] = node.id if names.get(name, node.id) == node.id else None
+        sizes: dict[str, int] = {}
+        for name in names:
+            words = name.split()
+            sizes[words[0]] = max(sizes.get(words[0], 0), len(words))
+        _INDEX[graph] = names, sizes
+    return _INDEX[graph]
 
 
 def parses(example: Example, completion: str, graph: KnowledgeGraph) -> bool:
