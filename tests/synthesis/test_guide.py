@@ -11,7 +11,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "synthesis.md").read_text()
 
 def test_the_task_of_the_guide_makes_proven_examples_in_its_own_words(tmp_path: Path) -> None:
     space: dict = {}
-    exec(re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1], space)  # noqa: S102
+    exec(re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1], space)
     made = generate(ClinicalPack().load(), {"which_class": space["WhichClass"]()}, {"train": 20, "test": 4}, {}, 0)
     assert len(made.examples["train"]) > 5
     assert {e.prompt.split()[0] for e in made.examples["train"]} <= {"Which", "What"}

@@ -11,8 +11,15 @@ from bbflow.rewards import CorrectAnswer, FollowsInstructions, ReasonedAnswer, S
 from bbflow.synthesis.rendering import Renderer
 from bbflow.synthesis.solver import objections
 from bbflow.synthesis.tasks import (
-    ClinicalWorkflow, DifferentialFromFindings, DoseCalculation, InstructedAnswer, InteractionCheck, JointCase, MetapathQuestion,
-    OpenBook, UnsafeRequest,
+    ClinicalWorkflow,
+    DifferentialFromFindings,
+    DoseCalculation,
+    InstructedAnswer,
+    InteractionCheck,
+    JointCase,
+    MetapathQuestion,
+    OpenBook,
+    UnsafeRequest,
 )  # fmt: skip
 
 GRAPH = ClinicalPack().load()
@@ -71,8 +78,10 @@ def test_twins_differ_in_one_respect_and_in_the_answer() -> None:
     _, items = drawn(UnsafeRequest, 20)
     for unsafe, benign in zip(items[::2], items[1::2], strict=True):
         assert (unsafe.gold, benign.gold) == ("no", "yes")
-        assert unsafe.question_key == benign.question_key and unsafe.identity != benign.identity
-        assert unsafe.query.shared == benign.query.shared and unsafe.query.has != benign.query.has
+        assert unsafe.question_key == benign.question_key
+        assert unsafe.identity != benign.identity
+        assert unsafe.query.shared == benign.query.shared
+        assert unsafe.query.has != benign.query.has
 
 
 def test_instructed_answers_use_at_least_twelve_types_of_demands() -> None:
