@@ -74,7 +74,9 @@ class PolicyModule(LightningModule):
         """Lists what is wrong with the recipe, by itself and against the data module; loads nothing."""
         found = self.policy_settings.problems(f"{WHERE}.policy") + self.optimizer_settings.problems(f"{WHERE}.optimizer")
         tasks = getattr(data, "tasks", None)
-        found += [p for name, c in self.capabilities.items() for p in c.policy_problems(self.policy_settings, f"{WHERE}.capabilities.{name}")]
+        found += [
+            p for name, c in self.capabilities.items() for p in c.policy_problems(self.policy_settings, f"{WHERE}.capabilities.{name}")
+        ]
         if tasks is not None:
             return found + capability_problems(self.capabilities, tasks, f"{WHERE}.capabilities")
         return found + [p for name, c in self.capabilities.items() for p in c.problems(f"{WHERE}.capabilities.{name}")]
