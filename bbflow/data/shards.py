@@ -286,8 +286,8 @@ def _read(work: Path, stream: _Stream, number: int, selector: Selector, seen: se
         start = end
 
 
-_Shard = tuple[str, list[tuple[str, str, int, list[int]]], list[int]]
-"""File name; (split, task, block, rows) to read; the order of what was read."""
+_Shard = tuple[str, list[tuple[tuple[str, str, int], list[int]]], list[int]]
+"""File name; ((split, task, block), rows) to read; the order of what was read."""
 
 
 def _arrange(plan: Plan, streams: list[_Stream], summary: Summary) -> list[_Shard]:
@@ -314,7 +314,7 @@ def _arrange(plan: Plan, streams: list[_Stream], summary: Summary) -> list[_Shar
             for at, i in enumerate(order[start : start + plan.rows]):
                 stream = mine[which[i]]
                 reads.setdefault((split, stream.name, stream.blocks[index[i]]), []).append((stream.rows[index[i]], at))
-            parts = [(*block, [row for row, _ in rows]) for block, rows in reads.items()]
+            parts = [(block, [row for row, _ in rows]) for block, rows in reads.items()]
             places = [at for rows in reads.values() for _, at in rows]
             shards.append((f"{split}-{number:05d}-of-{len(cuts):05d}.parquet", parts, [int(i) for i in np.argsort(places)]))
     return shards
@@ -331,7 +331,7 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
     if path.exists() and verdict_path.exists():
         return json.loads(verdict_path.read_text(encoding="utf-8"))
     names = arrow_schema().names
-    tables = [pq.read_table(_block_path(work, *block), columns=names).take(rows) for *block, rows in parts]
+    tables = [pq.read_table(_block_path(work, *block), columns=names).take(rows) for block, rows in parts]
     table = pa.concat_tables(tables).replace_schema_metadata(None).take(order)
     results: list[Any] = [table["example_id"].to_pylist(), []]
     if plan.contract is not None:
@@ -378,6 +378,9 @@ def _finish(plan: Plan, out: Path, shards: list[_Shard], results: list[list[Any]
     write_receipt(out / "receipt.json", verdict, files, plan.graph)
 
 
+_ABOUT_RULE = ("id", "name", "rule", "severity", "dimension", "tags", "on_failure", "evaluated")
+
+
 def merged(plan: Plan, results: Iterable[list[Any]]) -> Verdict:
     """Joins the verdicts on shards into one on all rows; that a rule met none of the rows of one shard does not count."""
     from bbflow.contracts.verdict import Failure
@@ -395,6 +398,7 @@ def merged(plan: Plan, results: Iterable[list[Any]]) -> Verdict:
     joined = []
     for rule in by_rule.values():
         errors = [error for error in rule[9] if not (error.startswith(_NO_ROW) and rule[7])]
-        joined.append(RuleResult(*rule[:8], tuple(rule[8]), errors[0] if errors else "", rule[10]))
+        about_rule = dict(zip(_ABOUT_RULE, rule, strict=False))
+        joined.append(RuleResult(**about_rule, failures=tuple(rule[8]), error=errors[0] if errors else "", owner=rule[10]))
     about = {"name": plan.graph.name, "version": plan.graph.version, "sha256": plan.graph.sha256}
     return Verdict(load_contract(plan.contract), about, tuple(ids), tuple(joined))
