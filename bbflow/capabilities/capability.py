@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bbflow.capabilities.mix import DynamicMix, Mixture, mixed
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
@@ -27,6 +28,7 @@ class Capability:
         metric: Scores held-out completions; decides reports and certificates, never trains.
         rewards: Name to reward; what training sees. A capability's reward is the weighted mean of those that do not abstain.
         mix: Name of a reward to its weight in that mean; 1 where not named.
+        dynamic_mix: Lets the weights of the mix follow what each reward still teaches, within bounds; null: they stay as they are.
         tasks: Task families it is judged on; null: every example that names the capability in its `capabilities`.
         weight: Weight of this capability among the others.
         margin: Loss of the metric that the owner accepts, fixed before the run.
@@ -38,6 +40,10 @@ class Capability:
     tasks: list[str] | None = None
     weight: float = 1.0
     margin: float = 0.03
+    dynamic_mix: DynamicMix | None = None
+
+    def __post_init__(self) -> None:
+        self.mixture = Mixture({name: self.mix.get(name, 1.0) for name in self.rewards}, self.dynamic_mix)
 
     def problems(self, where: str) -> list[Problem]:
         """Lists what is wrong with the capability by itself; `where` is its key in the recipe."""
@@ -51,6 +57,8 @@ class Capability:
                 found.append(Problem(f"the weight of '{name}' must be 0 or more, not {weight}", f"{where}.mix"))
         if self.rewards and sum(self.mix.get(name, 1.0) for name in self.rewards) <= 0:
             found.append(Problem("all rewards have weight 0", f"{where}.mix"))
+        if self.dynamic_mix is not None:
+            found += self.dynamic_mix.problems(f"{where}.dynamic_mix")
         if not (math.isfinite(self.weight) and self.weight >= 0):
             found.append(Problem(f"weight must be 0 or more, not {self.weight}", f"{where}.weight"))
         if not 0 <= self.margin < 1:
@@ -81,7 +89,14 @@ class Capability:
         Returns:
             One score in [0, 1] each; None where the example is not judged or every reward abstains.
         """
-        return self._score(name, examples, completions, self._mean)
+        return mixed(self.parts(name, examples, completions), self.mixture.weights())
+
+    def parts(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> dict[str, list[Score]]:
+        """Scores of each reward by itself; None where the example is not judged or the reward abstains."""
+        return {
+            part: self._score(name, examples, completions, lambda e, c, reward=reward, part=part: checked(reward, part, e, c))  # type: ignore[misc]
+            for part, reward in self.rewards.items()
+        }
 
     def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores completions for evaluation; None where the example is not judged."""
@@ -94,16 +109,6 @@ class Capability:
         for i, score in zip(places, judged, strict=True):
             scores[i] = score
         return scores
-
-    def _mean(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        totals, weights = [0.0] * len(examples), [0.0] * len(examples)
-        for name, reward in self.rewards.items():
-            weight = self.mix.get(name, 1.0)
-            for i, score in enumerate(checked(reward, name, examples, completions)):
-                if score is not None and weight > 0:
-                    totals[i] += weight * score
-                    weights[i] += weight
-        return [total / weight if weight else None for total, weight in zip(totals, weights, strict=True)]
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:

@@ -1,17 +1,40 @@
 """Advantages, losses and optimisers: pure torch, no Lightning."""
 
-from bbflow.optimization.advantages import Advantage, Advantages, DecoupledAdvantage, SumThenNormalize
-from bbflow.optimization.losses import LossSettings, PolicyLoss, loss_mask, policy_loss
+from bbflow.optimization.advantages import (
+    Advantage,
+    Advantages,
+    CovarianceTargeted,
+    DecoupledAdvantage,
+    SumThenNormalize,
+    VarianceWeighted,
+)
+from bbflow.optimization.kl import KLSettings, kl_advantages
+from bbflow.optimization.losses import (
+    LossSettings,
+    PolicyLoss,
+    batch_normalizer,
+    loss_mask,
+    policy_loss,
+    regularizer_weights,
+    token_weights,
+)
 from bbflow.optimization.optimizer import OptimizerSettings
 
 __all__ = [
     "Advantage",
     "Advantages",
+    "CovarianceTargeted",
     "DecoupledAdvantage",
+    "KLSettings",
     "LossSettings",
     "OptimizerSettings",
     "PolicyLoss",
     "SumThenNormalize",
+    "VarianceWeighted",
+    "batch_normalizer",
+    "kl_advantages",
     "loss_mask",
     "policy_loss",
+    "regularizer_weights",
+    "token_weights",
 ]

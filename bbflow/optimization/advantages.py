@@ -42,6 +42,11 @@ class Advantages:
         """The weighted sum over capabilities."""
         return self.weights_K @ self.parts_KN
 
+    @property
+    def alive_G(self) -> Tensor:
+        """Which groups can teach anything: those that some capability with a weight tells apart, whatever the sum looks like."""
+        return self.alive_KG[self.weights_K > 0].any(0)
+
 
 class Advantage(ABC):
     """Turns rewards into advantages. One of one's own is one subclass; a recipe names it by `class_path`."""
@@ -101,9 +106,7 @@ class DecoupledAdvantage(Advantage):
 
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
         """Normalises within groups, then by the scale of the weighted sum."""
-        parts_KN = _divide(centred_KN, std_KN)
-        scale = (weights_K @ parts_KN).square().mean().sqrt()
-        return parts_KN / scale if scale > NO_SPREAD else torch.zeros_like(parts_KN)
+        return _scaled(_divide(centred_KN, std_KN), weights_K)
 
 
 @dataclass
@@ -122,6 +125,59 @@ class SumThenNormalize(Advantage):
         """Divides every part by the group's standard deviation of the weighted sum."""
         _, std_1N = group_statistics((weights_K @ centred_KN)[None], group_size)
         return _divide(centred_KN, std_1N)
+
+
+@dataclass
+class VarianceWeighted(Advantage):
+    """MO-GRPO (arXiv 2509.22047): every capability weighs with one over its standard deviation in the group, and nothing is scaled after.
+
+    A = sum_k w_k (r_k - mean_k) / std_k. Each capability has the same variance in the signal and so the same correlation with it, however
+    wide its rewards. It is `DecoupledAdvantage` without the scale of the batch: capabilities that agree make a long step, capabilities
+    that cancel out a short one, which is not made longer again.
+
+    >>> rewards = {"domain": torch.tensor([0.0, 1.0]), "safety": torch.tensor([0.01, 0.0])}
+    >>> [round(a, 3) for a in VarianceWeighted()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()]
+    [-0.354, 0.354]
+    """
+
+    def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
+        """Normalises within groups."""
+        return _divide(centred_KN, std_KN)
+
+
+@dataclass
+class CovarianceTargeted(Advantage):
+    """The signal nearest to the decoupled one that is anti-correlated with no capability.
+
+    With z_k = (r_k - mean_k) / std_k within groups, the plain signal s0 = sum_k w_k z_k can be anti-correlated with a capability that
+    others outvote. This one solves, over the batch,
+
+        minimise |s - s0|^2  subject to  <s, z_k> >= 0 for every capability with a weight,
+
+    whose solution is s = s0 + sum_k u_k z_k with u = argmin {|s0 + sum_k u_k z_k|^2 : u >= 0}: no weight falls, those of outvoted
+    capabilities rise until they are no longer opposed. Without conflict it is `DecoupledAdvantage`; so is the scale. Capabilities that
+    oppose each other everywhere leave nothing, and the step is 0. Rewards' covariances are the Gramian of the capability gradients in the
+    Fisher geometry of a softmax over completions, so this costs no backward pass; the gradients of a network need not follow it.
+
+    >>> rewards = {"domain": torch.tensor([0.0, 0.0, 1.0, 1.0]), "safety": torch.tensor([1.0, 1.0, 0.0, 0.8])}
+    >>> for advantage in (DecoupledAdvantage(), CovarianceTargeted()):
+    ...     signal = advantage(rewards, 4, {"domain": 3.0, "safety": 1.0}).combined_N
+    ...     print([round(float(reward.double() @ signal), 3) for reward in rewards.values()])
+    [1.915, -0.822]
+    [1.372, 0.0]
+    """
+
+    def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
+        """Raises the weights of outvoted capabilities, then normalises by the scale of the signal."""
+        from scipy.optimize import nnls
+
+        parts_KN = _divide(centred_KN, std_KN)
+        heard = ((weights_K > 0) & (parts_KN != 0).any(1)).nonzero()[:, 0]
+        if len(heard):
+            directions, weights = parts_KN[heard].T.cpu().numpy(), weights_K[heard].cpu().numpy()
+            extra, _ = nnls(directions, -directions @ weights)
+            parts_KN[heard] *= torch.from_numpy(1 + extra / weights).to(parts_KN)[:, None]
+        return _scaled(parts_KN, weights_K)
 
 
 def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
@@ -144,3 +200,9 @@ def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tenso
 def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the denominator is."""
     return torch.where(denominator > 0, numerator / denominator.clamp(min=NO_SPREAD), 0.0)
+
+
+def _scaled(parts_KN: Tensor, weights_K: Tensor) -> Tensor:
+    """The parts, divided by the root mean square of their weighted sum; 0 where it has none."""
+    scale = (weights_K @ parts_KN).square().mean().sqrt()
+    return parts_KN / scale if scale > NO_SPREAD else torch.zeros_like(parts_KN)

@@ -1,8 +1,11 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bbflow.capabilities import Capability
+from bbflow.capabilities import Capability, DynamicMix
+from bbflow.capabilities.mix import told_apart
 from bbflow.errors import InputError
 from bbflow.records import Example
 from bbflow.rewards.base import Reward
@@ -51,3 +54,60 @@ def test_problems_are_listed_together() -> None:
     text = "\n".join(str(p) for p in wrong.problems("model.init_args.capabilities.mine"))
     for part in ("'q' is no reward", "all rewards have weight 0", "weight must be 0 or more, not -1.0", "margin must lie in"):
         assert part in text
+
+
+# ---- the mix of several rewards
+
+
+def dynamic(**bounds) -> Capability:
+    parts = {"rule": Fixed([1.0, 0.0, 1.0, 1.0]), "model": Fixed([0.2, 0.2, 0.4, 0.4])}
+    return Capability(Fixed([]), parts, mix={"rule": 1.0, "model": 0.5}, dynamic_mix=DynamicMix(**bounds))
+
+
+def test_the_mix_starts_at_the_fixed_weights_and_moves_only_by_what_is_observed() -> None:
+    capability, fixed = dynamic(), Capability(Fixed([]), dynamic().rewards, mix={"rule": 1.0, "model": 0.5})
+    judged = (examples(*"aaaa"), ["", "", "", ""])
+    assert capability.reward("mine", *judged) == capability.reward("mine", *judged) == fixed.reward("mine", *judged)
+    capability.mixture.observe({"rule": 0.5, "model": 0.0})
+    assert capability.reward("mine", *judged) != fixed.reward("mine", *judged)
+    fixed.mixture.observe({"rule": 0.5, "model": 0.0})
+    assert fixed.mixture.weights() == {"rule": 1.0, "model": 0.5}
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=20), st.floats(0.05, 1), st.floats(1, 5), st.floats(0, 0.99))
+def test_dynamic_weights_stay_within_their_bounds(steps: list, low: float, high: float, memory: float) -> None:
+    mixture = dynamic(at_least=low, at_most=high, memory=memory).mixture
+    for rule, model in steps:
+        mixture.observe({"rule": rule, "model": model})
+        factors = [weight / mixture.fixed[name] for name, weight in mixture.weights().items()]
+        assert all(low * (1 - 1e-12) <= factor <= high * (1 + 1e-12) for factor in factors)
+
+
+def test_a_reward_that_tells_nothing_apart_any_more_falls_to_its_bound_and_comes_back() -> None:
+    mixture = dynamic(at_least=0.25, at_most=4.0, memory=0.5).mixture
+    for _ in range(30):
+        mixture.observe({"rule": 0.8, "model": 0.0})
+    assert mixture.weights() == pytest.approx({"rule": 2.0, "model": 0.125})
+    for _ in range(30):
+        mixture.observe({"rule": 0.8, "model": 0.8})
+    assert mixture.weights() == pytest.approx({"rule": 1.0, "model": 0.5})
+
+
+def test_rewards_that_all_teach_nothing_keep_the_fixed_mix() -> None:
+    mixture = dynamic().mixture
+    mixture.observe({"rule": 0.0, "model": 0.0})
+    assert mixture.weights() == mixture.fixed
+
+
+def test_what_a_reward_tells_apart_is_counted_by_groups() -> None:
+    capability = dynamic()
+    parts = capability.parts("mine", examples(*"aaba"), [""] * 4)
+    assert parts["rule"] == [1.0, 0.0, None, 1.0]
+    assert {name: told_apart(row, 2) for name, row in parts.items()} == {"rule": (1, 2), "model": (0, 2)}
+
+
+def test_bounds_are_checked() -> None:
+    found = [str(p) for p in dynamic(at_least=1.5, memory=1.0).problems("c")]
+    assert len(found) == 2
+    assert "0 < at_least <= 1" in found[0]
+    assert "memory must lie in" in found[1]

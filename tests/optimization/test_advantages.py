@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbflow.optimization import DecoupledAdvantage, SumThenNormalize
+from bbflow.optimization import CovarianceTargeted, DecoupledAdvantage, SumThenNormalize, VarianceWeighted
 
 NAN = math.nan
 ROOT = math.sqrt(0.5)
@@ -38,6 +38,76 @@ def test_the_sum_hides_what_the_decoupled_one_keeps():
     assert float(decoupled[0] / decoupled[1]) == pytest.approx((1.5 - math.sqrt(0.75)) / (math.sqrt(0.75) - 0.5))
 
 
+def test_variance_weighted_by_hand():
+    result = VarianceWeighted()(tensors(a=[0, 1, 1, 0], b=[1, 1, 0, 0.5]), 2, {"a": 1.0, "b": 0.5})
+    assert result.combined_N.tolist() == pytest.approx([-ROOT, ROOT, 0.5 * ROOT, -0.5 * ROOT])
+
+
+def test_variance_weighting_gives_every_capability_the_same_correlation():
+    torch.manual_seed(0)
+    rewards = {"a": torch.rand(4000, dtype=torch.float64), "b": 0.01 * torch.rand(4000, dtype=torch.float64)}
+    by_sum, weighted = (kind()(rewards, 8, {"a": 1.0, "b": 1.0}).combined_N for kind in (SumThenNormalize, VarianceWeighted))
+
+    def correlations(signal):
+        return [float(torch.corrcoef(torch.stack([row, signal]))[0, 1]) for row in rewards.values()]
+
+    wide, narrow = correlations(weighted)
+    assert wide == pytest.approx(narrow, abs=0.02)
+    assert narrow > 0.6
+    assert correlations(by_sum)[1] < 0.05  # the narrow reward is not heard in the sum
+
+
+def test_covariance_targeting_lifts_the_outvoted_capability_and_no_other():
+    rewards, weights = tensors(a=[0, 0, 1, 1], b=[1, 1, 0, 0.8], c=[0, 1, 0, 1]), {"a": 3.0, "b": 1.0, "c": 1.0}
+    plain, targeted = VarianceWeighted()(rewards, 4, weights), CovarianceTargeted()(rewards, 4, weights)
+    assert float(plain.parts_KN[1] @ plain.combined_N) < -0.1
+    assert float(plain.parts_KN[1] @ targeted.combined_N) == pytest.approx(0, abs=1e-12)
+    factors = targeted.parts_KN.norm(dim=1) / plain.parts_KN.norm(dim=1)
+    assert factors[0] == pytest.approx(factors[2])
+    assert factors[1] > factors[0]
+
+
+def test_without_conflict_covariance_targeting_is_the_decoupled_advantage():
+    rewards, weights = tensors(a=[0, 0.5, 1, 1], b=[0.2, 0.5, 0.6, 0.3]), {"a": 1.0, "b": 0.5}
+    torch.testing.assert_close(*(kind()(rewards, 4, weights).combined_N for kind in (CovarianceTargeted, DecoupledAdvantage)))
+
+
+def test_capabilities_that_oppose_each_other_everywhere_leave_nothing():
+    rewards = tensors(a=[0, 1, 0.5, 0.1], b=[1, 0, 0.5, 0.9])
+    assert CovarianceTargeted()(rewards, 4, {"a": 1.0, "b": 3.0}).combined_N.tolist() == [0.0] * 4
+
+
+def test_a_capability_without_weight_is_not_protected_and_keeps_no_group_alive():
+    rewards = tensors(a=[0, 1, 1, 1], b=[1, 0, 0, 1])
+    alone = CovarianceTargeted()(rewards, 2, {"a": 1.0, "b": 0.0})
+    torch.testing.assert_close(alone.combined_N, DecoupledAdvantage()(rewards, 2, {"a": 1.0, "b": 0.0}).combined_N)
+    assert alone.alive_KG.tolist() == [[True, False], [True, True]]
+    assert alone.alive_G.tolist() == [True, False]
+
+
+@given(
+    st.integers(2, 5), st.integers(2, 4), st.integers(1, 4), st.integers(0, 2**31),
+    st.lists(st.floats(0.01, 100), min_size=5, max_size=5), st.floats(0, 0.5),
+)  # fmt: skip
+def test_no_capability_is_anti_correlated_with_the_targeted_signal(capabilities, size, groups, seed, weights, absent):
+    """And the three conditions of Karush, Kuhn and Tucker hold, so that it is the nearest such signal."""
+    source = torch.Generator().manual_seed(seed)
+    rows = torch.randint(0, 4, (capabilities, size * groups), generator=source).double() / 3
+    rows[torch.rand(rows.shape, generator=source) < absent] = NAN
+    names = "abcde"[:capabilities]
+    rewards, weights = dict(zip(names, rows, strict=True)), dict(zip(names, weights[:capabilities], strict=True))
+    plain, result = VarianceWeighted()(rewards, size, weights), CovarianceTargeted()(rewards, size, weights)
+    signal, z_KN = result.combined_N, plain.parts_KN
+    lengths = z_KN.norm(dim=1).clamp(min=1e-12)
+    cosines = z_KN @ signal / (lengths * max(1e-12, float(signal.norm())))
+    assert (cosines >= -1e-9).all()
+    if signal.abs().max() > 0:
+        factors = result.parts_KN.norm(dim=1) / lengths
+        heard = z_KN.norm(dim=1) > 0
+        lowest = factors[heard].min()  # one over the scale of the batch, unless every factor rose
+        assert all(cosine < 1e-6 for cosine, factor, on in zip(cosines, factors, heard, strict=True) if on and factor > lowest * (1 + 1e-6))
+
+
 def test_float_residue_is_no_signal():
     result = DecoupledAdvantage()(tensors(a=[0.1 + 0.2, 0.3, 0.3]), 3, {"a": 1.0})
     assert result.combined_N.tolist() == [0, 0, 0]
@@ -56,12 +126,13 @@ def test_infinite_rewards_and_ragged_groups_are_refused():
         DecoupledAdvantage()(tensors(a=[0, 1, 0]), 2, {"a": 1.0})
 
 
+KINDS = [DecoupledAdvantage, SumThenNormalize, VarianceWeighted, CovarianceTargeted]
 score = st.one_of(st.floats(0, 1), st.just(NAN), st.sampled_from([0.0, 1.0]))
 
 
 @given(
     st.integers(1, 4).flatmap(lambda g: st.tuples(st.just(g), st.lists(st.tuples(score, score), min_size=g, max_size=3 * g))),
-    st.floats(0, 10), st.sampled_from([DecoupledAdvantage, SumThenNormalize]),
+    st.floats(0, 10), st.sampled_from(KINDS),
 )  # fmt: skip
 def test_properties(groups, weight, kind):
     size, rows = groups
@@ -71,10 +142,11 @@ def test_properties(groups, weight, kind):
     parts, combined = result.parts_KN, result.combined_N
     assert torch.isfinite(parts).all()
     torch.testing.assert_close(combined, parts[0] + weight * parts[1])
+    assert torch.equal(combined, result.weights_K @ parts)
     for name, part in zip("ab", parts, strict=True):
         assert (part[rewards[name].isnan()] == 0).all()
         assert part.unflatten(0, (-1, size)).sum(1).abs().max() < 1e-6 * max(1, part.abs().max())
-    if kind is DecoupledAdvantage and combined.abs().max() > 0:
+    if kind in (DecoupledAdvantage, CovarianceTargeted) and combined.abs().max() > 0:
         assert combined.square().mean().sqrt() == pytest.approx(1)
 
 

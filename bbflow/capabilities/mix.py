@@ -1,0 +1,107 @@
+"""How much each reward of a capability counts in it: fixed, or following what each still teaches, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bbflow.errors import Problem
+from bbflow.rewards.base import Score
+
+NO_SPREAD = 1e-6
+"""Differences of rewards in [0, 1] below this are rounding."""
+
+
+@dataclass(frozen=True)
+class DynamicMix:
+    """Bounds within which a mix of rewards adapts to what each still teaches.
+
+    A reward teaches in a group whose completions it tells apart. One that gives everybody the same (a rule all have learned, a reward model
+    that no longer sees a difference) takes weight from nobody in that group, but dilutes the mean for the others. Each weight is therefore
+    multiplied by the reward's share of groups that it tells apart, relative to the mean share of the capability's rewards, within bounds.
+
+    Attributes:
+        at_least: Smallest factor on a fixed weight.
+        at_most: Largest factor on a fixed weight.
+        memory: How much of the running share each step keeps; 0.9 looks back over about ten steps.
+    """
+
+    at_least: float = 0.5
+    at_most: float = 2.0
+    memory: float = 0.9
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong; `where` is the key in the recipe."""
+        found = []
+        if not 0 < self.at_least <= 1 <= self.at_most < float("inf"):
+            found.append(Problem(f"bounds must enclose 1: 0 < at_least <= 1 <= at_most, not {self.at_least} and {self.at_most}", where))
+        if not 0 <= self.memory < 1:
+            found.append(Problem(f"memory must lie in [0, 1), not {self.memory}", f"{where}.memory"))
+        return found
+
+
+@dataclass
+class Mixture:
+    """The weights of a capability's rewards at this point of the run; deterministic, and all of its state is `shares`.
+
+    >>> mixture = Mixture({"rule": 1.0, "model": 0.5}, DynamicMix(memory=0.0))
+    >>> mixture.observe({"rule": 0.25, "model": 0.75})
+    >>> mixture.weights()
+    {'rule': 0.5, 'model': 0.75}
+
+    Attributes:
+        fixed: Name of a reward to its weight in the recipe.
+        dynamic: Bounds of the adaptation; None: the fixed weights.
+        shares: Running share of groups that each reward tells apart; empty before the first step.
+    """
+
+    fixed: Mapping[str, float]
+    dynamic: DynamicMix | None = None
+    shares: dict[str, float] = field(default_factory=dict)
+
+    def weights(self) -> dict[str, float]:
+        """Weight of each reward now."""
+        counted = [share for name, share in self.shares.items() if self.fixed[name] > 0]
+        mean = sum(counted) / len(counted) if counted else 0.0
+        if self.dynamic is None or mean <= 0:
+            return dict(self.fixed)
+        low, high = self.dynamic.at_least, self.dynamic.at_most
+        return {n: w * min(high, max(low, self.shares[n] / mean)) if n in self.shares else w for n, w in self.fixed.items()}
+
+    def observe(self, shares: Mapping[str, float]) -> None:
+        """Takes in the shares of one step; a reward that judged nothing in it stays out and keeps its own."""
+        if self.dynamic is not None:
+            kept = self.dynamic.memory
+            for name, share in shares.items():
+                self.shares[name] = kept * self.shares.get(name, share) + (1 - kept) * share
+
+
+def mixed(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) -> list[Score]:
+    """Weighted mean of the rewards that do not abstain, per completion; None where all do.
+
+    >>> mixed({"rule": [1.0, None, None], "model": [0.0, 0.5, None]}, {"rule": 3.0, "model": 1.0})
+    [0.75, 0.5, None]
+    """
+    length = max((len(row) for row in parts.values()), default=0)
+    totals, counted = [0.0] * length, [0.0] * length
+    for name, row in parts.items():
+        for i, score in enumerate(row):
+            if score is not None and weights[name] > 0:
+                totals[i] += weights[name] * score
+                counted[i] += weights[name]
+    return [total / weight if weight else None for total, weight in zip(totals, counted, strict=True)]
+
+
+def told_apart(scores: Sequence[Score], group_size: int) -> tuple[int, int]:
+    """In how many groups a reward tells completions apart, and how many it judges at all.
+
+    >>> told_apart([0.0, 1.0, 0.5, 0.5, None, None, None, 1.0], 2)
+    (1, 3)
+
+    Args:
+        scores: One per completion, those of a group next to each other.
+        group_size: G.
+    """
+    groups = [[s for s in scores[i : i + group_size] if s is not None] for i in range(0, len(scores), group_size)]
+    judged = [group for group in groups if group]
+    return sum(max(group) - min(group) > NO_SPREAD for group in judged), len(judged)
