@@ -97,8 +97,8 @@ def _value(node: Located, hint: Any, key: str) -> Iterator[Problem]:
         if may_hold(node.value, option):
             trial = deepcopy(node)
             attempts.append((list(_inside(trial, option, key)), trial))
-    accepted = _accepts(hint, node)
     best, trial = min(attempts, key=lambda attempt: len(attempt[0]), default=([], node))
+    accepted = _accepts(hint, node) or (not best and _accepts(hint, trial))  # the parser alone does not read part files here
     if not (accepted and best):  # a right value is only gone through for its relative paths
         node.value = trial.value
     if not accepted:

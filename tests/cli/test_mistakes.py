@@ -23,6 +23,13 @@ def test_unknown_key(workplace, mistakes):
     assert mistakes() == ["recipes/toy.yaml:3:21: trainer.max_stps: unknown key (did you mean 'max_steps'?)"]
 
 
+def test_a_module_without_a_mistake_is_not_blamed_for_one_elsewhere(workplace, mistakes):
+    workplace.edit("${vars.rate}", "0.5")  # with a reference in it, a module is never judged as a whole
+    workplace.edit("${data.init_args.batch_size}", "4")
+    workplace.edit("max_steps", "max_stps")
+    assert mistakes() == ["recipes/toy.yaml:3:21: trainer.max_stps: unknown key (did you mean 'max_steps'?)"]
+
+
 def test_wrong_type(workplace, mistakes):
     workplace.edit("batch_size: 4", "batch_size: many")
     assert mistakes() == ["recipes/toy.yaml:13:55: data.init_args.batch_size: must be int, not 'many'"]
