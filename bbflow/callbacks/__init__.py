@@ -1,14 +1,15 @@
-"""Callbacks: the report of a run, the log of its rollouts, and a watch for over-optimisation."""
+"""Callbacks: the report of a run, the log of its rollouts, interference between capabilities, and a watch for over-optimisation."""
 
 from collections.abc import Sequence
 
 from lightning.pytorch import Callback
 
 from bbflow.callbacks.gold_watch import GoldWatch
+from bbflow.callbacks.interference import InterferenceMonitor
 from bbflow.callbacks.report import Report
 from bbflow.callbacks.rollout_log import RolloutLog
 
-__all__ = ["GoldWatch", "Report", "RolloutLog", "default_callbacks"]
+__all__ = ["GoldWatch", "InterferenceMonitor", "Report", "RolloutLog", "default_callbacks"]
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
@@ -17,7 +18,7 @@ def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
     The progress bar is not among them: Lightning takes rich's by itself, and honours `enable_progress_bar: false` only then.
 
     >>> [type(callback).__name__ for callback in default_callbacks([Report(enabled=False)])]
-    ['RolloutLog']
+    ['RolloutLog', 'InterferenceMonitor']
     """
-    classes: tuple[type[Callback], ...] = (RolloutLog, Report)
+    classes: tuple[type[Callback], ...] = (RolloutLog, InterferenceMonitor, Report)
     return [cls() for cls in classes if not any(isinstance(callback, cls) for callback in existing)]

@@ -14,6 +14,7 @@ from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelP
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from bbflow.callbacks.interference import InterferenceMonitor
 from bbflow.errors import InputError
 from bbflow.evaluation.nulls import null_scores
 from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
@@ -146,6 +147,7 @@ class Report(Callback):
             data=_data_facts(data, examples),
             provenance=_provenance(module, data, examples),
             seed=self.seed,
+            interference=next((c.block() for c in trainer.callbacks if isinstance(c, InterferenceMonitor)), None),  # type: ignore[attr-defined]
         )
         folder = self._folder / "report"
         folder.mkdir(parents=True, exist_ok=True)

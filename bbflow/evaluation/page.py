@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbflow.evaluation import plots
 from bbflow.evaluation.curves import curve_panels
+from bbflow.evaluation.interference import interference_section
 from bbflow.evaluation.markup import Markup, el, join
 from bbflow.evaluation.samples import rollout_samples
 
@@ -40,6 +41,7 @@ def render_page(
         _section("Integration score", _integration(report["integration"]) if "integration" in report else None),
         _section("Scores before and after" if "verdict" in report else "Scores and null models", _bars(report)),
         _section("Curves", curve_panels(history, names)),
+        _section("Interference between capabilities", interference_section(report.get("interference"), history)),
         _section("Rollouts", rollout_samples(rollouts, names)),
         _section("Data and contract", _data(report["data"]) if "data" in report else None),
         _section("Cost", _facts(_cost(report["cost"])) if "cost" in report else None),

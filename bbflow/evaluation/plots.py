@@ -109,7 +109,7 @@ def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None
     for value, anchor in ((x0, "start"), (x1, "end")):
         parts.append(_label(f"{value:g}", px(value), height - bottom + 14, anchor=anchor, size=10, fill=MUTED))
     parts.append(_label(x_label, (left + WIDTH - right) / 2, height - bottom + 14, anchor="middle", size=10, fill=MUTED))
-    at = left
+    at, below = left, height - 12
     for line, points in drawn:
         path = " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in points)
         width, opacity = (1, 0.35) if line.faint else (2, 1)
@@ -117,13 +117,61 @@ def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None
         if line.marked or len(points) == 1:
             parts += [el("circle", cx=px(a), cy=py(b), r=3, fill="#fff", stroke=line.color, stroke_width=2) for a, b in points]
         if not line.faint:
-            parts.append(el("line", x1=at, x2=at + 16, y1=height - 12, y2=height - 12, stroke=line.color, stroke_width=2))
+            if at > left and at + 20 + 6.2 * len(line.label) > WIDTH:  # the legend goes on in a new row
+                at, below, height = left, below + 16, height + 16
+            parts.append(el("line", x1=at, x2=at + 16, y1=below, y2=below, stroke=line.color, stroke_width=2))
             if line.marked:
-                parts.append(el("circle", cx=at + 8, cy=height - 12, r=3, fill="#fff", stroke=line.color, stroke_width=2))
-            parts.append(_label(line.label, at + 20, height - 8, size=11))
+                parts.append(el("circle", cx=at + 8, cy=below, r=3, fill="#fff", stroke=line.color, stroke_width=2))
+            parts.append(_label(line.label, at + 20, below + 4, size=11))
             at += 34 + 6.2 * len(line.label)
     said = "; ".join(f"{line.label} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for line, points in drawn if not line.faint)
     return _svg(title, said, height, parts)
+
+
+def heat_map(title: str, rows: Mapping[str, Sequence[float]], x: Sequence[float], columns: int = 40) -> Markup:
+    """Strips of values in [-1, 1] over steps: red below 0, blue above, grey where there is none; the last value stands beside.
+
+    Args:
+        title: Said by screen readers.
+        rows: Label to one value per step; NaN where there is none.
+        x: The steps.
+        columns: At most so many are drawn, evenly chosen, the last among them.
+    """
+    if not len(x):
+        return _svg(title, "no data", 40, [_label("no data", WIDTH / 2, 24, anchor="middle", fill=MUTED)])
+    count = min(columns, len(x))
+    chosen = [round((i + 1) * len(x) / count) - 1 for i in range(count)]
+    left, span, row, top = 8.0, WIDTH - 56.0, 32.0, 4.0
+    bottom, cell = top + row * len(rows), span / count
+    parts, said = [], []
+    for i, (label, values) in enumerate(rows.items()):
+        y = top + row * i
+        shown = f"{values[-1]:+.2f}" if math.isfinite(values[-1]) else "none"
+        said.append(f"{label} {shown}")
+        parts += [_label(label, left, y + 11, size=11), _label(shown, left + span + 6, y + 26, size=11, weight=600)]
+        for n, at in enumerate(chosen):
+            place, wide = f"{left + cell * n:.1f}", f"{cell + 0.3:.1f}"
+            parts.append(el("rect", x=place, y=y + 15, width=wide, height=14, fill=diverging(values[at])))
+    parts.append(_label(f"{x[chosen[0]]:g}", left, bottom + 12, size=10, fill=MUTED))
+    parts.append(_label(f"{x[chosen[-1]]:g}", left + span, bottom + 12, anchor="end", size=10, fill=MUTED))
+    parts.append(_label("step", left + span / 2, bottom + 12, anchor="middle", size=10, fill=MUTED))
+    for i, value in enumerate((-1.0, -0.5, 0.0, 0.5, 1.0, math.nan)):
+        parts.append(el("rect", x=left + 54 * i, y=bottom + 20, width=14, height=10, fill=diverging(value), stroke=RULE))
+        parts.append(_label("none" if math.isnan(value) else f"{value:g}", left + 54 * i + 18, bottom + 29, size=10, fill=MUTED))
+    return _svg(title, "at the end " + "; ".join(said), bottom + 36, parts)
+
+
+def diverging(value: float) -> str:
+    """The colour of a value in [-1, 1], white at 0.
+
+    >>> diverging(0.0), diverging(1.0) == BLUE.lower(), diverging(-2.0) == VERMILLION.lower(), diverging(math.nan)
+    ('#ffffff', True, True, '#e3e6ea')
+    """
+    if not math.isfinite(value):
+        return "#e3e6ea"
+    end, share = (BLUE if value > 0 else VERMILLION), min(abs(value), 1.0)
+    channels = [round(255 + (int(end[i : i + 2], 16) - 255) * share) for i in (1, 3, 5)]
+    return "#" + "".join(f"{channel:02x}" for channel in channels)
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:

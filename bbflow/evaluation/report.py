@@ -33,6 +33,7 @@ def build_report(
     data: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     seed: int = 0,
+    interference: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Computes scores, differences, verdicts and the integration score.
 
@@ -46,6 +47,7 @@ def build_report(
         data: What is known of the data: counts and the contract's receipt.
         provenance: Versions, hashes, seed, recipe.
         seed: Of the bootstrap.
+        interference: How the capabilities' gradients stood to one another (see `bbflow.evaluation.interference`).
 
     Returns:
         JSON data by `schemas/report.schema.json`.
@@ -99,7 +101,8 @@ def build_report(
     report |= {key: dict(value) for key, value in (("cost", cost), ("data", data), ("provenance", provenance)) if value}
     if certificate is not None:
         report["verdict"] = certificate.verdict
-    return rounded(report)
+    # Products of gradients have scales of their own: they come with significant digits and are not rounded again.
+    return rounded(report) | ({"interference": dict(interference)} if interference else {})
 
 
 def write_report(

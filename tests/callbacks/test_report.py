@@ -7,7 +7,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from bbflow.callbacks import Report, RolloutLog, default_callbacks
+from bbflow.callbacks import InterferenceMonitor, Report, RolloutLog, default_callbacks
 from bbflow.capabilities import Capability
 from bbflow.modules import SFT
 from bbflow.optimization.optimizer import OptimizerSettings
@@ -150,5 +150,5 @@ def test_a_failing_report_is_loud_and_loses_no_weights(fit, tmp_path, monkeypatc
 
 
 def test_default_callbacks_do_not_double_what_a_recipe_names():
-    assert [type(c) for c in default_callbacks()] == [RolloutLog, Report]
-    assert [type(c) for c in default_callbacks([Report(test_examples=5)])] == [RolloutLog]
+    assert [type(c) for c in default_callbacks()] == [RolloutLog, InterferenceMonitor, Report]
+    assert [type(c) for c in default_callbacks([Report(test_examples=5)])] == [RolloutLog, InterferenceMonitor]

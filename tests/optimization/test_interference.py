@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from bbflow.optimization.geometry import UpdateGeometry, cosines
-from bbflow.optimization.interference import Interference, corrected_cosines, mean_error, p_positive
+from bbflow.optimization.interference import Interference, corrected_cosines, mean_error, p_positive, symmetric
 
 
 def pair(cosine, ratio=1.0, width=400):
@@ -142,6 +142,14 @@ def test_harm_is_counted_per_update():
     assert len(seen.applied) == 1
     assert seen.modes == {"factored": 2}
     assert seen.conflicts()[0, 1] == 1
+
+
+def test_a_batch_flatters_its_own_update():
+    """Lengths 1 and 2, cosine -0.6: the sum lowers the first by 0.2; noise of length 1 in the batch makes that a gain of 0.8."""
+    a, b = halves(pair(-0.6, 2.0), math.sqrt(2), 300, 0)
+    whole = (a + b) / 2
+    assert float((whole @ whole.mT).sum(2)[:, 0].mean()) == pytest.approx(0.8, abs=0.1)
+    assert float(symmetric(a @ b.mT).sum(2)[:, 0].mean()) == pytest.approx(-0.2, abs=0.1)
 
 
 def test_unrelated_capabilities_conflict_half_the_time():

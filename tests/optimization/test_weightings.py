@@ -112,6 +112,66 @@ def test_min_norm_against_every_point_of_a_grid(seed):
     assert stationarity(gramian(jacobian)) == pytest.approx(norm, abs=1e-7)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_min_norm_with_preferences_against_every_point_of_a_grid(seed):
+    """The shortest vector of the hull of g_k / p_k, and gains in the ratio of the preferences or better."""
+    preferences = [1.0, 0.5, 2.0]
+    jacobian, wanted = rows(seed, 3, 5), torch.tensor(preferences, dtype=torch.float64)
+    scaled = (jacobian / wanted[:, None]).numpy()
+    found = weights(MinNorm, jacobian, preferences)
+    assert float(found.sum()) == pytest.approx(sum(preferences))
+    update = jacobian.T @ (found / (found * wanted).sum())
+    best = min(
+        np.linalg.norm(scaled.T @ (np.array([a, b, 60 - a - b]) / 60)) for a, b in itertools.product(range(61), repeat=2) if a + b <= 60
+    )
+    assert best - 0.2 <= float(update.norm()) <= best + 1e-12
+    assert (jacobian @ update >= wanted * (update @ update) - 1e-9).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_cosine_has_cosines_in_the_ratio_of_the_preferences(seed):
+    preferences = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64)
+    jacobian = rows(seed, 3, 5) * torch.tensor([1e-6, 1.0, 1e6], dtype=torch.float64)[:, None]
+    update = jacobian.T @ weights(EqualCosine, jacobian, preferences.tolist())
+    shares = jacobian @ update / jacobian.norm(dim=1) / preferences
+    torch.testing.assert_close(shares / shares[0], torch.ones(3, dtype=torch.float64), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pcgrad_against_the_projections_written_out(seed):
+    """In the space of the gradients, the others in cyclic order."""
+    jacobian, preferences = rows(seed, 4, 5), [1.0, 0.5, 2.0, 0.3]
+    total = torch.zeros(5, dtype=torch.float64)
+    for k, preference in enumerate(preferences):
+        part = jacobian[k].clone()
+        for step in range(1, 4):
+            other = jacobian[(k + step) % 4]
+            if part @ other < 0:
+                part = part - (part @ other) / (other @ other) * other
+        total += preference * part
+    torch.testing.assert_close(jacobian.T @ weights(PCGrad, jacobian, preferences), total)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_upgrad_at_any_lengths_against_every_active_set(seed):
+    """Each projection is scaled by its gradient's length, so that it can be found on unit rows, by trial of all active sets."""
+    jacobian, lengths = rows(seed, 4, 6), 10.0 ** (12 * torch.rand(4, generator=torch.Generator().manual_seed(seed)).double() - 6)
+    unit = jacobian / jacobian.norm(dim=1, keepdim=True)
+    one_by_one = [Enumerated().one(u, (unit @ unit.T).numpy()) for u in np.eye(4)]
+    expected = sum(length * one for length, one in zip(lengths, one_by_one, strict=True)) / lengths
+    found = weights(ExactUPGrad, unit * lengths[:, None])
+    torch.testing.assert_close(found * lengths / lengths.max(), expected * lengths / lengths.max(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [WeightedSum, ExactUPGrad, MinNorm, EqualCosine])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_units_and_order_change_nothing(kind, scale):
+    jacobian, preferences, order = rows(8, 4, 5), torch.tensor([1.0, 0.5, 2.0, 0.3]), torch.tensor([2, 0, 3, 1])
+    expected = weights(kind, jacobian, preferences.tolist())
+    torch.testing.assert_close(weights(kind, scale * jacobian, preferences.tolist()), expected)
+    torch.testing.assert_close(weights(kind, jacobian[order], preferences[order].tolist()), expected[order])
+
+
 def test_optimum_under_orthogonality_depends_on_the_criterion():
     jacobian = torch.diag(torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64))
     for kind, power in ((ExactUPGrad, 0), (EqualCosine, 1), (MinNorm, 2)):
@@ -145,7 +205,7 @@ def test_edges(kind):
         kind()(torch.eye(3), ONES)
 
 
-@pytest.mark.parametrize("kind", [WeightedSum, ExactUPGrad, MinNorm, PCGrad])
+@pytest.mark.parametrize("kind", ALL)
 def test_normalised_rows(kind):
     jacobian = rows(5)
     lengths = jacobian.norm(dim=1)

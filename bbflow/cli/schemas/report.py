@@ -78,12 +78,79 @@ class Integration(TypedDict, total=False):
     difference: dict[str, Any]
 
 
-class Interference(TypedDict, total=False):
-    """How the capabilities' gradients get in each other's way."""
+class Pair(TypedDict, total=False):
+    """Two capabilities.
 
+    Attributes:
+        cosine: Of their true gradients, over the run; null where a gradient cannot be told from noise.
+        cosine_error: Its standard error.
+        conflict_rate: Share of the steps in which two halves of the rollouts put them against each other; 0.5 is chance.
+        p_conflict: One-sided p-value, Holm over pairs; null hypothesis: their inner product, averaged over the run, is 0 or more.
+    """
+
+    pair: Required[tuple[str, str]]
+    cosine: Required[float | None]
+    cosine_error: float | None
+    conflict_rate: float | None
+    p_conflict: float | None
+
+
+class Effect(TypedDict, total=False):
+    """What updates do to a capability, to first order.
+
+    Attributes:
+        mean: Mean over the updates.
+        share_lowered: Share of the updates that lowered it.
+        p_lowered: One-sided p-value, Holm over capabilities; null hypothesis: its mean change is 0 or more.
+    """
+
+    mean: Required[float | None]
+    share_lowered: float | None
+    p_lowered: float | None
+
+
+class HarmRate(TypedDict):
+    """Share of the updates that lower a capability to first order on their own batch.
+
+    Attributes:
+        update: The updates that were made.
+        weighted_sum: The plain weighted sum in their place.
+    """
+
+    update: float
+    weighted_sum: float
+
+
+class Interference(TypedDict, total=False):
+    """How the capabilities' gradients get in each other's way.
+
+    Attributes:
+        names: The capabilities, in the order of rows and columns.
+        steps: How many updates were watched.
+        modes: How many of them took the gradients in one factored pass, and how many by K backward passes.
+        cosine: Cosines of the true gradients, K x K.
+        cosine_error: Their standard errors.
+        conflict_rate: The mean of the pairs' conflict rates.
+        stationarity: Distance from Pareto stationarity at the end of the run.
+        signal: Share of each squared gradient that is no noise.
+        weights: Mean weights of the updates.
+        applied: The updates as they were made, by the gradients of the batch after each.
+        weighted_sum: The gradient of the plain weighted sum in their place, one half's by the gradients of the other.
+    """
+
+    names: list[str]
+    steps: int
+    modes: dict[str, int]
     cosine: list[list[float | None]]
+    cosine_error: list[list[float | None]]
+    pairs: list[Pair]
     conflict_rate: float | None
     stationarity: float | None
+    signal: dict[str, float | None]
+    weights: dict[str, float | None]
+    applied: dict[str, Effect]
+    weighted_sum: dict[str, Effect]
+    harm_rate: HarmRate
 
 
 class Cost(TypedDict, total=False):
