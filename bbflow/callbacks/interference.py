@@ -79,7 +79,8 @@ class InterferenceMonitor(Callback):
         """Takes up a run where it was."""
         if state_dict:
             lists = ("cross", "squares", "applied", "weights")
-            self.seen = Interference(**{key: list(value) if key in lists else value for key, value in state_dict.items()})
+            state: dict[str, Any] = {key: list(value) if key in lists else value for key, value in state_dict.items()}
+            self.seen = Interference(**state)
 
 
 def _named(kind: str, names: tuple[str, ...], values_K: torch.Tensor) -> dict[str, float]:

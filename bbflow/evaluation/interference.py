@@ -54,12 +54,13 @@ def interference_block(seen: Interference, window: int = 20) -> dict[str, Any] |
 
 
 def _from_halves(seen: Interference, window: int) -> dict[str, Any]:
+    assert seen.preferences_K is not None  # set by the first update
     cross_TKK = seen.last()
     cosines_KK, errors_KK = corrected_cosines(cross_TKK)
     rates_KK, p_KK = seen.conflicts(), p_positive(-symmetric(cross_TKK))
     pairs = list(combinations(range(len(seen.names)), 2))
     p_values = holm({str(pair): float(p_KK[pair]) for pair in pairs if math.isfinite(p_KK[pair])})
-    entries = [
+    entries: list[dict[str, Any]] = [
         {
             "pair": [seen.names[j], seen.names[k]],
             "cosine": _number(cosines_KK[j, k]),
