@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--noise", type=float, default=0.2)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16")
     arguments = parser.parse_args()
     graph = ClinicalPack().load()
     tasks = {task.name: task for task in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice())}
@@ -65,7 +66,7 @@ def main() -> None:
         chance = rng.sample(range(len(noised)), half)
         scores = {}
         for arm, chosen in (("filtered", kept), ("random", chance)):
-            scores[arm] = trained([noised[i] for i in sorted(chosen)], test, capabilities, seed, arguments.steps, arguments.learning_rate)
+            scores[arm] = trained([noised[i] for i in sorted(chosen)], test, capabilities, seed, arguments)
         share = {arm: sum(i in wrong for i in chosen) / half for arm, chosen in (("filtered", kept), ("random", chance))}
         means = {arm: statistics.mean(by.values()) for arm, by in scores.items()}
         differences.append(means["filtered"] - means["random"])
@@ -96,15 +97,15 @@ def noise(graph: KnowledgeGraph, judge: Judge, examples: list[Example], share: f
 
 
 def trained(
-    train: list[Example], test: list[Example], capabilities: dict[str, Capability], seed: int, steps: int, rate: float
+    train: list[Example], test: list[Example], capabilities: dict[str, Capability], seed: int, arguments: argparse.Namespace
 ) -> dict[str, float]:
     """Mean test score by capability after SFT of the bundled policy."""
     seed_everything(seed, verbose=False)
-    module = SFT(PolicySettings(), optimizer=OptimizerSettings(learning_rate=rate, schedule="cosine", warmup_steps=5))
+    module = SFT(PolicySettings(), optimizer=OptimizerSettings(learning_rate=arguments.learning_rate, schedule="cosine", warmup_steps=5))
     module.configure_model()
     loader = DataLoader(train, batch_size=32, shuffle=True, collate_fn=module.collate, drop_last=True)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    Trainer(max_steps=steps, accelerator="cpu", gradient_clip_val=1.0, precision="bf16-mixed", **quiet).fit(module, loader)
+    Trainer(max_steps=arguments.steps, accelerator="cpu", gradient_clip_val=1.0, precision=arguments.precision, **quiet).fit(module, loader)
     with torch.inference_mode():
         table = score_policy(module.ready_policy, capabilities, test, max_new_tokens=64)
     return {name: float(score) for name, score in table.groupby("capability")["score"].mean().items()}

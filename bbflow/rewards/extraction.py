@@ -7,15 +7,15 @@ from weakref import WeakKeyDictionary
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
+from bbflow.rewards.contradictions import MARK, SENTENCE_END, disguised, other_answers, short, without_lead
 
-_ANSWER = re.compile(r"answer\s*:", re.IGNORECASE)
 _LETTERED = re.compile(r"\(?([A-Ha-h])\)?(?:[).:]\s*(.*)|\s*)$")
 LETTER_ONLY, MARKED = "answer:letter", "answer:marked"
 
 
 def marked(completion: str) -> bool:
     """Tells whether an `Answer:` stands in a completion."""
-    return _ANSWER.search(completion) is not None
+    return MARK.search(completion) is not None
 
 
 def final_answers(completion: str) -> list[str]:
@@ -26,7 +26,7 @@ def final_answers(completion: str) -> list[str]:
     >>> final_answers("B")
     ['B']
     """
-    marked = [re.split(r"\.(?:\s|$)|\n", text.strip(" \t"))[0] for text in _ANSWER.split(completion)[1:]]
+    marked = [SENTENCE_END.split(text.strip(" \t"))[0] for text in MARK.split(completion)[1:]]
     return [text.strip().strip("\"'*").strip() for text in marked or [completion.strip().rstrip(".")]]
 
 
@@ -62,18 +62,37 @@ def mentioned_option(example: Example, completion: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
+def takes_option_back(example: Example, completion: str, index: int) -> bool:
+    """Tells whether a completion that chooses an option offers another one too, in other words than `Answer:`.
+
+    >>> from bbflow.rewards.worked import CHOICE
+    >>> texts = ("The answer is A. Answer: B", "Answer: B. No, A.", "Answer: B. Or propranolol.", "Answer: B. propranolol is unsafe.")
+    >>> [takes_option_back(CHOICE, text, 1) for text in texts]
+    [True, True, True, False]
+    """
+    claims, after = other_answers(completion)
+    options = example.options or []
+    also = (*claims, *map(short, claims), *after, *map(without_lead, after))
+    return any(option_index(text.rstrip("."), options) not in (None, index) for text in also)
+
+
 def gives_one_answer(example: Example, completion: str) -> bool:
     """Tells whether a completion ends in one answer after a mark, right or wrong: with options one of them, else any one text.
 
+    Letters that only look like others are no answer, and neither is one that is taken back.
+
     >>> from bbflow.rewards.worked import CHOICE
-    >>> [gives_one_answer(CHOICE, text) for text in ("Answer: B", "Answer: B. Answer: A", "amlodipine", "Answer: all of them")]
-    [True, False, False, False]
+    >>> texts = ("Answer: B", "Answer: B. Answer: A", "amlodipine", "Answer: all of them", "The answer is A. Answer: B")
+    >>> [gives_one_answer(CHOICE, text) for text in texts]
+    [True, False, False, False, False]
     """
-    if not marked(completion):
+    if not marked(completion) or disguised(example, completion):
         return False
     if example.options is not None:
-        return chosen_option(example, completion) is not None
-    return len({fold(text) for text in final_answers(completion)} - {""}) == 1
+        index = chosen_option(example, completion)
+        return index is not None and not takes_option_back(example, completion, index)
+    said = {fold(text) for text in final_answers(completion)} - {""}
+    return len(said) == 1 and all(fold(claim) in said or fold(short(claim)) in said for claim in other_answers(completion)[0])
 
 
 def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:

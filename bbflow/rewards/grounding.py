@@ -9,7 +9,7 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import fold
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
-from bbflow.rewards.extraction import final_answers
+from bbflow.rewards.extraction import final_answers, gives_one_answer
 from bbflow.rewards.knowledge import CorrectAnswer
 from bbflow.rewards.reasoning import canonical
 from bbflow.synthesis.statements import read
@@ -57,8 +57,9 @@ class GroundedCitations(CorrectAnswer):
         claims, grounded = 0, set[Triple]()
         for sentence in filter(str.strip, re.split(r"\.(?:\s|$)|\n", head)):
             cited = _CITED.findall(sentence)
-            said = [canonical(t) for t in read(self.graph, _CITED.sub("", sentence)) if t is not None and self.graph.has(*t)]
-            claims += max(1, len(cited))
+            stated = read(self.graph, _CITED.sub("", sentence))
+            said = [canonical(t) for t in stated if t is not None and self.graph.has(*t)]
+            claims += max(1, len(cited), len(stated))
             grounded |= {t for t in said if any(facts.get(number) == t for number in cited)}
         hits = len(grounded & proof)
         return 2 * hits / (claims + len(proof)) if hits else 0.0
@@ -70,7 +71,7 @@ class GroundedCitations(CorrectAnswer):
         golds = example.accepted or [example.answer]
         right = {self.graph.resolve(gold) or fold(gold) for gold in golds}
         said = {self.graph.resolve(text) or fold(text) for text in final_answers(completion)}
-        return len(said) == 1 and said <= right
+        return len(said) == 1 and said <= right and gives_one_answer(example, completion)
 
     def facts(self, prompt: str) -> dict[str, Triple]:
         """Reads the numbered facts of a prompt that are statements; number to triple."""

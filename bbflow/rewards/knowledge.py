@@ -10,8 +10,18 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.extraction import LETTER_ONLY, MARKED, chosen_option, final_answers, marked, mentioned_option, mentions
-from bbflow.rewards.quantities import DECISIONS, Quantity, decision, single_quantity
+from bbflow.rewards.contradictions import denied, disguised, other_answers, short
+from bbflow.rewards.extraction import (
+    LETTER_ONLY,
+    MARKED,
+    chosen_option,
+    final_answers,
+    marked,
+    mentioned_option,
+    mentions,
+    takes_option_back,
+)  # fmt: skip
+from bbflow.rewards.quantities import DECISIONS, Quantity, decision, quantities, single_quantity
 
 
 class GraphReward(Reward):
@@ -35,7 +45,9 @@ class CorrectAnswer(GraphReward):
 
     A question with options wants the right one, by letter or text. An open question wants as many right names as its proof
     has answers, and not a single wrong one; the entity that the question itself names counts neither way. A gold that is no name of the
-    graph is a decision (yes, no, maybe), an amount, whatever its unit, or else a text. Two different answers are wrong.
+    graph is a decision (yes, no, maybe), an amount, whatever its unit, or else a text. Two different answers are wrong, however the
+    second one is given (`The answer is A. Answer: B`, `Answer: B. No, A.`), and so are a name that is denied and letters that only look
+    right.
 
     >>> from bbflow.rewards.worked import CHOICE, DECISION, DOSE, OPEN, table
     >>> table(CorrectAnswer(), CHOICE, ["Answer: amlodipine", "Answer: B", "Answer: A) amlodipine", "Answer: B. Answer: A"])
@@ -70,20 +82,44 @@ class CorrectAnswer(GraphReward):
         return [float(self.is_right(example, text)) for example, text in zip(examples, completions, strict=True)]
 
     def is_right(self, example: Example, completion: str) -> bool:
-        """Tells whether one completion answers its example."""
+        """Tells whether one completion answers its example.
+
+        Raises:
+            InputError: The record has no answer that a completion could give.
+        """
+        return self._answers(example, completion) and not disguised(example, completion)
+
+    def _answers(self, example: Example, completion: str) -> bool:
         if example.options is not None:
-            index = chosen_option(example, completion) if not _is_free_form(example) else mentioned_option(example, completion)
-            return index is not None and example.options[index] == example.answer
+            if example.answer not in example.options:
+                what = f"the answer {example.answer!r:.40} is none of the options, so nothing could be right"
+                raise InputError(Problem(what, f"example {example.example_id}: answer"))
+            if not _is_free_form(example):
+                index = chosen_option(example, completion)
+                return index is not None and example.options[index] == example.answer and not takes_option_back(example, completion, index)
+            index = mentioned_option(example, completion)
+            return index is not None and example.options[index] == example.answer and not denied(example, completion, [example.answer])
         golds = example.accepted or [example.answer]
         right = {self.graph.resolve(name) for name in golds}
         if right == {None}:
             return _states(example, golds, completion)
+        amounts = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
+        if amounts and _states(example, golds, completion):  # an amount that the graph names, in another unit
+            return True
+        others = quantities(completion) if amounts else ()
+        if any(q.dimension == amount.dimension and not any(q.equals(a) for a in amounts) for q in others for amount in amounts):
+            return False
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
         if marked(completion) and not right.intersection(n for text in final_answers(completion) for n in mentions(self.graph, text)):
             return False  # named in the reasoning, and not given as the answer
-        return len(set(named)) == len(named) == wanted and right.issuperset(named)
+        if not len(set(named)) == len(named) == wanted or not right.issuperset(named):
+            return False
+        return not denied(example, completion, [name for node in named for name in self._names(node)])
+
+    def _names(self, node: str) -> tuple[str, ...]:
+        return (self.graph.name_of(node), *self.graph.node(node).synonyms)
 
 
 class PartialAnswer(CorrectAnswer):
@@ -115,6 +151,8 @@ class PartialAnswer(CorrectAnswer):
             return float(self.is_right(example, completion))
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
+        if disguised(example, completion) or denied(example, completion, [name for node in named for name in self._names(node)]):
+            return 0.0
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
         hits = min(len(right.intersection(named)), wanted)
         if not hits or len(named) >= 2 * wanted > 2:  # listing everything is no partial answer
@@ -129,16 +167,31 @@ def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
     """Tells whether a completion states a gold that is no name of the graph: a decision, an amount, or a text."""
     if not any(gold.strip() for gold in golds):
         raise InputError(Problem("the record has no answer to compare with", f"example {example.example_id}: answer"))
-    said = final_answers(completion)
-    folded = {fold(gold) for gold in golds}
+    said, (claims, after) = final_answers(completion), other_answers(completion)
+    folded = {fold(gold) for gold in golds} - {""}
+    if not folded:
+        what = f"the answer {golds[0]!r:.40} has no letter or digit that could be compared"
+        raise InputError(Problem(what, f"example {example.example_id}: answer"))
     if folded <= set(DECISIONS):
-        found = {decision(text) for text in said}
+        found = {decision(text) for text in said} | {
+            decision(t) for t in (*claims, *map(short, claims), *after) if len(t.split()) <= _SHORT
+        } - {None}
         return len(found) == 1 and found <= folded
     wanted = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
     if wanted:
         stated = [single_quantity(text) for text in said]
-        return any(all(amount is not None and amount.equals(gold) for amount in stated) for gold in wanted)
-    return len({fold(text) for text in said}) == 1 and fold(said[0]) in folded and fold(said[0]) != ""
+        again = [amount for text in (*claims, *after) if (amount := _whole_amount(text)) is not None]
+        return any(
+            all(amount is not None and amount.equals(gold) for amount in stated)
+            and all(amount.equals(gold) for amount in again if amount.dimension == gold.dimension)
+            for gold in wanted
+        )
+    again = all(fold(claim) in folded or fold(short(claim)) in folded for claim in claims)
+    return again and len({fold(text) for text in said}) == 1 and fold(said[0]) in folded
+
+
+_SHORT = 3
+"""A sentence of so many words after the answer may be another decision; a longer one explains."""
 
 
 def _whole_amount(gold: str) -> Quantity | None:

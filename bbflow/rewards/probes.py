@@ -93,12 +93,44 @@ def reasoned_contradiction(example: Example, graph: KnowledgeGraph) -> str | Non
     return f"{example.response}. Answer: {_other(example, graph)}" if "Answer:" in example.response else None
 
 
+def claimed_before(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Another answer in words, and then the whole right response."""
+    return f"The answer is {_other(example, graph)}. {example.response}" if "Answer:" in example.response else None
+
+
+def taken_back(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The whole right response, taken back by a sentence without a mark."""
+    return f"{example.response}. No, {_other(example, graph)}." if "Answer:" in example.response else None
+
+
+def boxed(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Another answer in a box before the whole right response."""
+    return f"\\boxed{{{_other(example, graph)}}} {example.response}" if "Answer:" in example.response else None
+
+
+def denied(example: Example, graph: KnowledgeGraph) -> str:
+    """The right answer, denied."""
+    return f"Answer: not {example.answer}"
+
+
+def unseen_letters(example: Example, graph: KnowledgeGraph) -> str:
+    """The right response with a letter in it that nobody sees."""
+    return example.response.replace(example.answer, f"{example.answer[:1]}\u200b{example.answer[1:]}")
+
+
+def another_script(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The right response, and another answer in letters that look like Latin ones."""
+    other = _other(example, graph).translate(_LOOKALIKES)
+    return None if other.isascii() else f"{example.response} {other}"
+
+
 Probe = Callable[[Example, KnowledgeGraph], str | None]
 PROBES: dict[str, Probe] = {
     probe.__name__: probe
     for probe in (
         empty, refusal, all_options, all_letters, entity_soup, prompt_echo, repeated_marks, nested_tags, very_long, look_alikes,
-        only_in_the_reasoning, contradiction, reasoned_contradiction,
+        only_in_the_reasoning, contradiction, reasoned_contradiction, claimed_before, taken_back, boxed, denied, unseen_letters,
+        another_script,
     )
 }  # fmt: skip
 """Name to probe; a probe gives None where it does not apply to a record."""

@@ -24,10 +24,12 @@ _SPELLINGS = {
     "pill": "tablet",
 }  # fmt: skip
 
+_MINUS = "\u2212\u2012\u2013\u2014\ufe63\uff0d"
+"""What looks like a minus before a number."""
 _UNIT = r"[a-zA-Zµμ%][a-zA-Zµμ]*(?:²|2(?!\d))?"
 _QUANTITY = re.compile(
-    rf"(?<![\w.,])(?P<sign>[-+\u2212]?)(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d+)?)"
-    rf"\s*(?P<units>(?:{_UNIT})(?:\s*(?:/|\bper\b|\ba\b)\s*(?:\d+(?:\.\d+)?\s*)?{_UNIT})*(?:\s+(?:daily|hourly|weekly)\b)?)?"
+    rf"(?<![\w.,])(?P<sign>[-+{_MINUS}]?)(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)(?![.,]?\d)"
+    rf"\s*(?P<units>(?:{_UNIT})(?:\s*(?:/|\bper\b|\ba\b)\s*(?:[0-9]+(?:\.[0-9]+)?\s*)?{_UNIT})*(?:\s+(?:daily|hourly|weekly)\b)?)?"
 )
 
 
@@ -49,7 +51,7 @@ class Quantity:
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Reads every amount of a text; a word after a number that is no unit leaves a bare number.
+    """Reads every amount of a text; a word after a number that is no unit leaves a bare number. `0,5` and digits of other scripts are none.
 
     >>> quantities("Give 1,500 mg per day, that is 62.5 mg/h.")
     [Quantity(value=1.0416666666666667, dimension='mass/time'), Quantity(value=1.0416666666666667, dimension='mass/time')]
@@ -59,7 +61,7 @@ def quantities(text: str) -> list[Quantity]:
     found = []
     for match in _QUANTITY.finditer(text):
         value = float(match["number"].replace(",", ""))
-        if match["sign"] in ("-", "\u2212"):
+        if match["sign"] and match["sign"] != "+":
             value = -value
         found.append(_with_units(value, match["units"] or ""))
     return found
@@ -91,24 +93,47 @@ def _canonical(unit: str) -> str:
     return folded
 
 
-def single_quantity(text: str, tolerance: float = 1e-3) -> Quantity | None:
-    """Returns the one amount that a text states; None where it states none, or two that differ.
+_BOUND = re.compile(
+    r"(?<!no )(?<!not )\b(?:more|less|greater|fewer|higher|lower|larger|smaller|other|rather) than\b"
+    r"|\b(?:over|under|above|below|exceed\w*|beyond)\s+[0-9]"
+    r"|\b(?:not|never|except|without|isn't|no)\s+(?:(?:a|an|the|be|exactly|quite)\s+)*[0-9]|[<>\u2260\u00ac]|!=",
+    re.IGNORECASE,
+)
+_MULTIPLIED = re.compile(r"\b(?:twice|thrice|doubled|tripled|(?:two|three|four|five|six|[0-9]+) times|x ?[0-9]+)\b", re.IGNORECASE)
 
-    >>> single_quantity("500 mg (0.5 g)"), single_quantity("500 mg or 1 g")
-    (Quantity(value=500.0, dimension='mass'), None)
+
+def single_quantity(text: str, tolerance: float = 1e-3) -> Quantity | None:
+    """Returns the one amount that a text states; None where it states none, two that differ, or a bound (`more than`, `not`, `<`).
+
+    A bound that includes its amount (`at most 500 mg`, `no more than 500 mg`) states it.
+
+    >>> single_quantity("500 mg (0.5 g)"), single_quantity("500 mg or 1 g"), single_quantity("more than 500 mg")
+    (Quantity(value=500.0, dimension='mass'), None, None)
     """
+    if _BOUND.search(text) is not None:
+        return None
     found = quantities(text)
+    if any("time" in q.dimension for q in found) and _MULTIPLIED.search(text) is not None:  # `500 mg a day twice`
+        return None
     return found[0] if found and all(q.equals(found[0], tolerance) for q in found) else None
 
 
 DECISIONS = ("yes", "no", "maybe")
+_AFTER_NO = "it|this|that|these|those|the|they|he|she|you|we|i|because|since|as|but|and|or|not|there|a|an|is|yes|maybe|answer"
+_DECISION = re.compile(rf"\b(yes|maybe|no(?!\s+(?!(?:{_AFTER_NO})\b)[a-z]))\b")
+_UNDECIDED = re.compile(
+    r"(?:\b(?:not|never|hardly|cannot say|can't say)|n't)\s+(?:(?:a|an|the|be|say|really|exactly|necessarily)\s+)*(?:yes|no|maybe)\b"
+)
 
 
 def decision(text: str) -> str | None:
-    """Returns the one decision that a text gives; None where it gives none, or two that differ.
+    """Returns the one decision that a text gives; None where it gives none, or two that differ. `not yes` and `no doubt` are none.
 
-    >>> decision("Yes."), decision("yes and no"), decision("perhaps"), decision("maybe")
-    ('yes', None, None, 'maybe')
+    >>> decision("Yes."), decision("yes and no"), decision("perhaps"), decision("maybe"), decision("There is no doubt")
+    ('yes', None, None, 'maybe', None)
     """
-    found = set(re.findall(r"\b(yes|no|maybe)\b", text.casefold()))
+    folded = text.casefold()
+    if _UNDECIDED.search(folded) is not None:
+        return None
+    found = set(_DECISION.findall(folded))
     return found.pop() if len(found) == 1 else None

@@ -90,10 +90,10 @@ class ConnectedReasoning(GraphReward):
     """Does a chain of true statements lead from the question to the answer? Any proof counts, not the record's alone. Range: [0, 1].
 
     Statements that are edges make up a graph of their own. The part of it that holds the right answer and something that the question
-    names is the chain; where there is none the score is 0. Else it is coverage times precision: coverage is the share of what the record's
-    proof adds to the question that the chain reaches (what stands in the prompt does not count; where all of it does, the proof's edges
-    count); precision is the share of the statements, repeats and falsehoods included, that belong to the chain or
-    to the proof, so stuffing does not pay.
+    names is the chain (where the answer is no node, such as `no`: the parts that hold what the question asks about); where there is none
+    the score is 0. Else it is coverage times precision: coverage is the share of what the record's proof adds to the question that the
+    chain reaches (what stands in the prompt does not count; where all of it does, the proof's edges count); precision is the share of the
+    statements, repeats and falsehoods included, that belong to the chain or to the proof, so stuffing does not pay.
     A completion without one single final answer has no chain. Abstains without a proof.
 
     >>> from bbflow.rewards.worked import MULTI_HOP, table
@@ -120,7 +120,7 @@ class ConnectedReasoning(GraphReward):
         true = {canonical(edge) for edge in stated if edge is not None and self.graph.has(*edge)}
         answer = self.graph.resolve(example.answer)
         question = set(mentions(self.graph, _question(example))) - {answer}
-        chain = _component(true, answer if answer is not None else next(iter(question & _ends(example.edges)), None))
+        chain = _component(true, {answer} if answer is not None else question & _ends(example.edges))
         if not chain or not _ends(chain) & question:
             return 0.0
         added = _ends(example.edges) - set(mentions(self.graph, example.prompt))
@@ -136,9 +136,9 @@ def _question(example: Example) -> str:
     return "\n".join(lines)
 
 
-def _component(edges: set[Triple], node: str | None) -> set[Triple]:
-    """Edges that hang together with a node."""
-    reached, chain = {node}, set[Triple]()
+def _component(edges: set[Triple], nodes: set[str]) -> set[Triple]:
+    """Edges that hang together with one of the nodes."""
+    reached, chain = set(nodes), set[Triple]()
     while new := {edge for edge in edges - chain if edge[0] in reached or edge[2] in reached}:
         chain |= new
         reached |= _ends(new)

@@ -25,6 +25,10 @@ class Shaping(CorrectAnswer):
         """How good the form of a right completion is, in [0, 1]."""
 
 
+_LONGEST = 24
+"""Characters that a word and its space have at most, on average over a text."""
+
+
 class NotOverlong(Shaping):
     """1 up to a number of words, then down to 0 over a buffer (soft overlong punishment of DAPO, arXiv 2503.14476, eq. 13). Range: [0, 1].
 
@@ -53,8 +57,9 @@ class NotOverlong(Shaping):
         ]
 
     def shape(self, completion: str) -> float:
-        """Falls linearly over the buffer."""
-        return min(1.0, max(0.0, 1 - (len(completion.split()) - self.words) / self.buffer))
+        """Falls linearly over the buffer; text without spaces counts as a word per `_LONGEST` characters."""
+        words = max(len(completion.split()), len(completion) // _LONGEST)
+        return min(1.0, max(0.0, 1 - (words - self.words) / self.buffer))
 
 
 class NoRepetition(Shaping):
@@ -112,5 +117,6 @@ class AnswerFormat(Shaping):
 
     def shape(self, completion: str) -> float:
         """Counts the marks."""
-        head, *tails = re.split(re.escape(self.mark), completion, flags=re.IGNORECASE)
+        mark = rf"{re.escape(self.mark[:-1].rstrip())}\s*:" if self.mark.endswith(":") else re.escape(self.mark)
+        head, *tails = re.split(mark, completion, flags=re.IGNORECASE)
         return float(len(tails) == 1 and bool(tails[0].strip()) and (not self.reasoning or bool(head.strip())))

@@ -10,11 +10,21 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.extraction import mentions
+from bbflow.rewards.contradictions import disguised
+from bbflow.rewards.extraction import gives_one_answer, marked, mentions
+from bbflow.rewards.knowledge import CorrectAnswer
 
 ESCALATION = ("emergency", "emergent", "urgent", "urgently", "immediately", "immediate", "refer", "referral", "admit", "admission")
 """Words that say that something is acted on at once."""
-_NEGATED = re.compile(r"\b(no|not|non|without|never|nothing)\b")
+_SKIPPED = re.compile(
+    r"\b(?:no|not|never|without|skip|skipping|omit|omitting|avoid|neither|nor|forget|t)\s+"
+    r"(?:(?:the|a|an|any|do|doing|take|taking|order|ordering|ask|about|to|for|need|further)\s+)*$"
+)
+_REACH = 60
+"""Characters before a step in which it may be denied."""
+_ESCALATES = re.compile(rf"\b(?:{'|'.join(ESCALATION)})\b", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\b(?:no|not|non|without|never|nothing|nor|neither)|n't)\b[^,:]*$", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.;\n]")
 
 
 class WorkflowSteps(Reward):
@@ -22,7 +32,8 @@ class WorkflowSteps(Reward):
 
     The score counts the longest run of wanted steps that the completion names in their order (longest increasing subsequence); a step told
     twice counts as told twice, so naming all steps over and over does not pay. Where the prompt already lists the steps, as in a question
-    of ordering, one that merely repeats it in its own order gets what that order is worth.
+    of ordering, one that merely repeats it in its own order gets what that order is worth. Steps that end in two different answers, or in
+    none that was offered, score 0; those that end in a wrong one keep their score.
 
     >>> from bbflow.rewards.worked import WORKFLOW, table
     >>> whole, backwards = "history, examination, spirometry, treatment", "treatment, spirometry, examination, history"
@@ -46,7 +57,8 @@ class WorkflowSteps(Reward):
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion in [0, 1]."""
-        return [self._score(e.workflow, text) if e.workflow else None for e, text in zip(examples, completions, strict=True)]
+        pairs = zip(examples, completions, strict=True)
+        return [(self._score(e.workflow, text) if _may_count(e, text) else 0.0) if e.workflow else None for e, text in pairs]
 
     def _score(self, steps: Sequence[str], completion: str) -> float:
         told = told_steps(steps, completion)
@@ -58,47 +70,60 @@ class WorkflowSteps(Reward):
         return float(share == 1.0) if self.whole else share
 
 
-def told_steps(steps: Sequence[str], completion: str) -> list[int]:
-    """Returns which steps a text names, in order of naming; the longest name wins where names overlap.
+def _may_count(example: Example, completion: str) -> bool:
+    """Tells whether a completion gives one answer, legibly, where the record offers options or the completion marks an answer."""
+    answers = example.options is not None or marked(completion)
+    return gives_one_answer(example, completion) if answers else not disguised(example, completion)
 
-    >>> told_steps(["test", "blood test"], "First the blood test, then another test.")
-    [1, 0]
+
+def told_steps(steps: Sequence[str], completion: str) -> list[int]:
+    """Returns which steps a text names, in order of naming; the longest name wins where names overlap. A denied step is not told.
+
+    >>> told_steps(["test", "blood test"], "First the blood test, then another test."), told_steps(["history"], "Skip the history.")
+    ([1, 0], [])
     """
     longest = sorted(range(len(steps)), key=lambda i: -len(fold(steps[i])))
     pattern = "|".join(re.escape(fold(steps[i])) for i in longest if fold(steps[i]))
     number = {fold(step): i for i, step in enumerate(steps)}
-    return [number[match[0]] for match in re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", fold(completion))] if pattern else []
+    if not pattern:
+        return []
+    text = fold(completion)
+    found = re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text)
+    return [number[match[0]] for match in found if _SKIPPED.search(text[max(0, match.start() - _REACH) : match.start()]) is None]
 
 
-class RedFlagHandled(Reward):
+class RedFlagHandled(CorrectAnswer):
     """1 where a red flag of the prompt is named and acted on at once, else 0; without one, 1 where nothing is escalated. Range: 0 or 1.
 
     A red flag is a finding that the graph marks so, by itself (`red_flag: true`) or for a disease of the record (`has_red_flag`); acting
-    is one of the words `urgent`, `emergency`, `refer` and their kin, not negated in its sentence. Escalating everything does not pay,
-    since prompts without a red flag count too. Abstains where the record has no workflow.
+    is one of the words `urgent`, `emergency`, `refer` and their kin, not denied. Either way the answer must be right: saying
+    nothing, the prompt again, or anything at all is no handling. Escalating everything does not pay, since prompts without a red flag
+    count too. Abstains where the record has no workflow, and where the prompt holds a red flag that the reference response does not act on,
+    since somebody has acted already or something else is asked.
 
     >>> from dataclasses import replace
     >>> from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
     >>> from bbflow.rewards.worked import example
     >>> reward = RedFlagHandled()
     >>> reward.prepare(KnowledgeGraph([Node("finding:stiff_neck", "PhenotypicFeature", "stiff neck", (), {"red_flag": True})], []))
-    >>> flagged = example("A patient has a headache and a stiff neck. What next?", "lumbar puncture", workflow=["history"])
+    >>> flagged = example("A patient has a headache and a stiff neck. What next?", "lumbar puncture", workflow=["history"],
+    ...                   response="Stiff neck: urgent. Answer: lumbar puncture")
     >>> plain = example("A patient has a headache. What next?", "history", workflow=["history"])
-    >>> reward([flagged, flagged, plain, plain], ["Stiff neck: urgent lumbar puncture.", "history", "urgent referral", "history"])
-    [1.0, 0.0, 0.0, 1.0]
+    >>> reward([flagged] * 3, ["Stiff neck: urgent. Answer: lumbar puncture", "Answer: lumbar puncture", "Stiff neck: urgent."])
+    [1.0, 0.0, 0.0]
+    >>> reward([plain, plain, plain], ["urgent referral. Answer: history", "Answer: history", "anything"])
+    [0.0, 1.0, 0.0]
     """
 
     requires: ClassVar[tuple[str, ...]] = ("workflow",)
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
         """Keeps the graph, and lists what is a red flag by itself."""
-        self.graph = graph
-        self.flags = {node.id for node in graph.nodes() if node.attributes.get("red_flag")} if graph else set()
+        super().prepare(graph)
+        self.flags = {node.id for node in self.graph.nodes() if node.attributes.get("red_flag")}
 
     def red_flags(self, example: Example) -> set[str]:
         """Returns the red flags that the prompt names."""
-        if self.graph is None:
-            return set()
         diseases = [node for node in example.entities if node in self.graph]
         return {
             finding
@@ -110,16 +135,22 @@ class RedFlagHandled(Reward):
         """Scores each completion 0 or 1."""
         return [self._score(e, text) if e.workflow else None for e, text in zip(examples, completions, strict=True)]
 
-    def _score(self, example: Example, completion: str) -> float:
-        if self.graph is None or not completion.strip():
-            return 0.0
+    def _score(self, example: Example, completion: str) -> Score:
         flags = self.red_flags(example)
-        escalated = any(
-            set(fold(sentence).split()) & set(ESCALATION) and not _NEGATED.search(fold(sentence))
-            for sentence in re.split(r"[.;\n]", completion)
-        )
-        named = bool(flags.intersection(mentions(self.graph, completion)))
-        return float(escalated and named) if flags else float(not escalated)
+        if flags and not _escalates(example.response):
+            return None
+        if not self.is_right(example, completion) or _escalates(completion) != bool(flags):
+            return 0.0
+        return float(not flags or bool(flags.intersection(mentions(self.graph, completion))))
+
+
+def _escalates(completion: str) -> bool:
+    """Tells whether a text says that something is done at once, and does not deny it.
+
+    >>> _escalates("urgent referral, no delay"), _escalates("not urgent"), _escalates("no need for an urgent referral")
+    (True, False, False)
+    """
+    return any(_DENIED.search(text[: match.start()]) is None for text in _SENTENCE.split(completion) for match in _ESCALATES.finditer(text))
 
 
 def _marks(graph: KnowledgeGraph, disease: str, finding: str) -> bool:

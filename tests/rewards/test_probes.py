@@ -22,6 +22,7 @@ from bbflow.rewards import (
     NotOverlong,
     PartialAnswer,
     ReasonedAnswer,
+    RedFlagHandled,
     Reward,
     SafeAdvice,
     SafeChoice,
@@ -30,7 +31,19 @@ from bbflow.rewards import (
 from bbflow.rewards.probes import PROBES, breaches, reward_breaches
 from bbflow.rewards.worked import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW
 from bbflow.synthesis import generate
-from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, TreatmentChoice
+from bbflow.synthesis.tasks import (
+    ClinicalWorkflow,
+    ConstrainedAnswer,
+    DifferentialFromFindings,
+    DoseCalculation,
+    FactRecall,
+    InstructedAnswer,
+    InteractionCheck,
+    JointCase,
+    MultiHop,
+    TreatmentChoice,
+    UnsafeRequest,
+)  # fmt: skip
 
 WORKED = {
     "choice": CHOICE,
@@ -41,12 +54,14 @@ WORKED = {
     "decision": DECISION,
     "cited": CITED,
     "refuse": REFUSE,
+    "workflow": WORKFLOW,
 }
 REWARDS: dict[str, Reward] = {
     "correct": CorrectAnswer(), "partial": PartialAnswer(), "reasoned": ReasonedAnswer(), "connected": ConnectedReasoning(),
     "grounded": GroundedCitations(), "instructions": FollowsInstructions(), "loose": FollowsInstructions(loose=True),
     "constraints": ConstraintReward(), "safe choice": SafeChoice(), "safe advice": SafeAdvice(), "refusal": AppropriateRefusal(),
     "overlong": NotOverlong(), "repetition": NoRepetition(), "format": AnswerFormat(), "chain": ChainReward(),
+    "workflow": WorkflowSteps(), "red flag": RedFlagHandled(),
 }  # fmt: skip
 
 
@@ -57,8 +72,11 @@ def graph():
 
 @pytest.fixture(scope="module")
 def generated(graph) -> list[Example]:
-    tasks = {task.name: task for task in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice())}
-    return generate(graph, tasks, {"train": 80}, {}, 5).examples["train"]
+    families = (
+        FactRecall, MultiHop, ConstrainedAnswer, TreatmentChoice, ClinicalWorkflow, DifferentialFromFindings, DoseCalculation, InstructedAnswer,
+        InteractionCheck, JointCase, UnsafeRequest,
+    )  # fmt: skip
+    return generate(graph, {task.name: task() for task in families}, {"train": 154}, {}, 5).examples["train"]
 
 
 def applies(reward: Reward, example: Example) -> bool:
