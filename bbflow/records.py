@@ -148,7 +148,7 @@ class Example:
             value["constraints"] = [_constraint(c) for c in value.get("constraints", ())]
             value["edges"] = [_triple(edge) for edge in value.get("edges", ())]
             _check_shapes(value)
-        except (TypeError, ValueError, KeyError) as error:
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise InputError(Problem(f"malformed example: {error}", where)) from error
         return cls(**value)
 
@@ -177,6 +177,19 @@ def _triple(edge: Iterable[Any]) -> Triple:
     return str(subject), str(predicate), str(obj)
 
 
+def _check_patient(patient: Any) -> None:
+    if not isinstance(patient, Mapping):
+        raise TypeError(f"'patient' must be an object, not {patient!r}")
+    for name in ("conditions", "medications", "allergies"):
+        cell = patient.get(name)
+        if cell is not None and (not isinstance(cell, list) or not all(isinstance(v, str) for v in cell)):
+            raise TypeError(f"'patient.{name}' must be a list of texts, not {cell!r}")
+    for name in ("age", "egfr"):
+        cell = patient.get(name)
+        if isinstance(cell, bool) or not isinstance(cell, (int, float, type(None))):
+            raise TypeError(f"'patient.{name}' must be a number, not {cell!r}")
+
+
 def _check_shapes(value: Mapping[str, Any]) -> None:
     for name in ("capabilities", "options", "workflow", "entities", "accepted"):
         cell = value.get(name, [])
@@ -188,5 +201,15 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
     for message in value["messages"]:
         if not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
             raise TypeError(f"a message needs a role and a content, not {message!r}")
+    for name in ("hops", "level"):
+        if isinstance(value.get(name, 1), bool) or not isinstance(value.get(name, 1), int):
+            raise TypeError(f"'{name}' must be a whole number, not {value[name]!r}")
+    if not isinstance(value.get("open_book", False), bool):
+        raise TypeError(f"'open_book' must be true or false, not {value['open_book']!r}")
+    if "patient" in value:
+        _check_patient(value["patient"])
+    for told in value.get("recommended", []):
+        if not isinstance(told, Mapping) or not isinstance(told.get("drug"), str):
+            raise TypeError(f"'recommended' must be a list of objects with a drug, not {told!r}")
     if value.get("split", "train") not in SPLITS:
         raise ValueError(f"'split' must be one of {', '.join(SPLITS)}, not {value['split']!r}")

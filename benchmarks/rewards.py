@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from dataclasses import replace
 
 from bbflow import rewards
 from bbflow.graph import ClinicalPack
+from bbflow.records import Example, Message
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, TreatmentChoice
 
@@ -24,6 +26,15 @@ EXTRACTION = (
 GRAPH = ("ChainReward", "ReasonedAnswer", "ConnectedReasoning", "GroundedCitations", "SafeAdvice")
 
 
+def numbered(example: Example) -> Example:
+    """The record with its proof as numbered facts in the prompt and cited in the response, which is what grounding reads."""
+    facts = [sentence for sentence in example.response.split(". ") if not sentence.startswith("Answer:")]
+    told = " ".join(f"[{i}] {fact}." for i, fact in enumerate(facts, 1))
+    cited = " ".join(f"{fact} [{i}]." for i, fact in enumerate(facts, 1))
+    message = Message(role="user", content=f"{told}\n{example.prompt}")
+    return replace(example, messages=[message], response=f"{cited} Answer: {example.answer}")
+
+
 def main(runs: int = 5) -> None:
     graph = ClinicalPack().load()
     tasks = {task.name: task for task in (FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice())}
@@ -32,7 +43,8 @@ def main(runs: int = 5) -> None:
     for name in (*EXTRACTION, *GRAPH):
         reward = getattr(rewards, name)()
         reward.prepare(graph)
-        fitting = [e for e in examples if all(getattr(e, field) not in (None, [], {}) for field in reward.requires)]
+        records = [numbered(e) for e in examples if e.edges] if name == "GroundedCitations" else examples
+        fitting = [e for e in records if all(getattr(e, field) not in (None, [], {}) for field in reward.requires)]
         texts = [text for e in fitting for text in (e.response, "Answer: A", f"I think so. {e.response[:20]}")]
         batch = [e for e in fitting for _ in range(3)]
         seconds = []

@@ -106,8 +106,9 @@ class CorrectAnswer(GraphReward):
         amounts = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
         if amounts and _states(example, golds, completion):  # an amount that the graph names, in another unit
             return True
-        others = quantities(completion) if amounts else ()
-        if any(q.dimension == amount.dimension and not any(q.equals(a) for a in amounts) for q in others for amount in amounts):
+        dimensions = {amount.dimension for amount in amounts}
+        others = [q for q in quantities(completion) if q.dimension in dimensions] if amounts else []
+        if any(not any(q.equals(amount) for amount in amounts) for q in others):
             return False
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
@@ -186,8 +187,8 @@ def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
             and all(amount.equals(gold) for amount in again if amount.dimension == gold.dimension)
             for gold in wanted
         )
-    again = all(fold(claim) in folded or fold(short(claim)) in folded for claim in claims)
-    return again and len({fold(text) for text in said}) == 1 and fold(said[0]) in folded
+    agrees = all(fold(claim) in folded or fold(short(claim)) in folded for claim in claims)
+    return agrees and len({fold(text) for text in said}) == 1 and fold(said[0]) in folded
 
 
 _SHORT = 3

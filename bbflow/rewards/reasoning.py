@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
@@ -150,7 +151,14 @@ def _ends(edges: Iterable[Triple]) -> set[str]:
 
 
 def canonical(edge: Triple) -> Triple:
-    """One spelling for both directions of a symmetric edge."""
+    """One spelling for both directions of a symmetric edge.
+
+    Raises:
+        InputError: The ontology has no such predicate.
+    """
     subject, predicate, obj = edge
+    if predicate not in PREDICATES:
+        what = f"the edge {subject} {predicate} {obj} has a predicate that the ontology does not know"
+        raise InputError(Problem(what, "edges", did_you_mean(predicate, PREDICATES)))
     first, second = sorted((subject, obj)) if PREDICATES[predicate].symmetric else (subject, obj)
     return first, predicate, second

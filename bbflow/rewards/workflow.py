@@ -65,7 +65,7 @@ class WorkflowSteps(Reward):
         ends: list[int] = []
         for step in told:
             place = bisect_left(ends, step)
-            ends[place:] = [step]
+            ends[place : place + 1] = [step]
         share = len(ends) / max(len(steps), len(told))
         return float(share == 1.0) if self.whole else share
 

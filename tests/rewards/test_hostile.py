@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bbflow.errors import InputError
+from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
 from bbflow.records import Example
 from bbflow.rewards import (
     AnswerFormat,
@@ -233,6 +234,11 @@ def test_steps_that_are_denied_are_not_told() -> None:
     assert scored(WorkflowSteps(), WORKFLOW, "history, then examination, then spirometry, then treatment") == 1.0
 
 
+def test_one_step_told_again_costs_one_step() -> None:
+    told = "history, examination, spirometry, treatment, spirometry"
+    assert scored(WorkflowSteps(), WORKFLOW, told) == pytest.approx(4 / 5)
+
+
 def test_length_and_marks_cannot_be_hidden() -> None:
     assert scored(NotOverlong(words=4, buffer=4), CHOICE, "x" * 5000 + " Answer: B") == 0.0
     assert scored(AnswerFormat(), CHOICE, "Answer: B. Answer : B") == 0.0
@@ -244,5 +250,48 @@ def test_a_record_whose_answer_cannot_be_given_is_an_error_and_never_a_silent_0(
             scored(CorrectAnswer(), record, "Answer: B")
 
 
+WELL_FORMED = {
+    "example_id": "e",
+    "task": "t",
+    "capabilities": ["a"],
+    "messages": [{"role": "user", "content": "q"}],
+    "response": "r",
+    "answer": "a",
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("patient", "x"), ("patient", {"conditions": "x"}), ("patient", {"age": "old"}), ("recommended", ["x"]), ("recommended", [{"dose": 1}]),
+        ("messages", "x"), ("messages", ["x"]), ("constraints", "x"), ("constraints", [{"type": "a"}]), ("hops", "x"), ("edges", [["a", "b"]]),
+        ("workflow", "x"), ("open_book", "x"), ("options", "ab"), ("options", [1]), ("answer", 3), ("answer", None),
+    ],
+)  # fmt: skip
+def test_a_record_with_a_field_of_another_type_is_refused_when_it_is_read(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"row 1.*{field}|row 1.*(malformed|lacks)"):
+        Example.from_row({**WELL_FORMED, field: value}, "row 1")
+
+
+def test_an_edge_with_an_unknown_predicate_is_named() -> None:
+    record = replace(MULTI_HOP, edges=[("drug:propranolol", "contraindicated", "disease:asthma")])
+    with pytest.raises(InputError, match="contraindicated_in"):
+        scored(ChainReward(), record, MULTI_HOP.response)
+
+
 def test_a_red_flag_is_not_handled_by_saying_anything() -> None:
-    assert isinstance(RedFlagHandled(), Reward)
+    graph = KnowledgeGraph([Node("finding:stiff_neck", "PhenotypicFeature", "stiff neck", (), {"red_flag": True})], [])
+    plain = example("A headache. What next?", "history", workflow=["history"])
+    flagged = replace(plain, messages=[{"role": "user", "content": "A headache and a stiff neck. Is it urgent? What next?"}],
+                      response="Stiff neck: urgent. Answer: history")  # fmt: skip
+    asks_else = replace(flagged, response="Answer: history")
+    reward = RedFlagHandled()
+    reward.prepare(graph)
+    texts = ["anything", "", flagged.prompt, "stiff neck urgent", "Stiff neck: not urgent. Answer: history", "Answer: history"]
+    assert reward([flagged] * 6, texts) == [0.0] * 6
+    assert reward([plain] * 4, ["anything", "", plain.prompt, "urgent. Answer: history"]) == [0.0] * 4
+    assert reward([plain, flagged, asks_else], ["Answer: history", "Stiff neck: urgent, no delay. Answer: history", "Answer: history"]) == [
+        1.0,
+        1.0,
+        None,
+    ]

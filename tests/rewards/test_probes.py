@@ -1,6 +1,7 @@
 """No reward and no shipped capability pays for a completion that answers nothing."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -54,7 +55,7 @@ WORKED = {
     "decision": DECISION,
     "cited": CITED,
     "refuse": REFUSE,
-    "workflow": WORKFLOW,
+    "workflow": replace(WORKFLOW, options=["spirometry", "blood test"]),
 }
 REWARDS: dict[str, Reward] = {
     "correct": CorrectAnswer(), "partial": PartialAnswer(), "reasoned": ReasonedAnswer(), "connected": ConnectedReasoning(),

@@ -31,7 +31,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
         raise InputError(Problem(f"must be at least 1, not {examples}", "--examples"))
     records = sorted(read_data([data]), key=lambda e: e.example_id)
     knowledge = load_graph(graph or pack_of(e.provenance for e in records))
-    table, paid = Table(title="probes that were paid"), []
+    table, paid, count = Table(title="probes that were paid"), [], 0
     for column in ("capability", "probes tried", "paid", "worst"):
         table.add_column(column, justify="right" if column in ("probes tried", "paid") else "left")
     for name, capability in load_capabilities(capabilities).items():
@@ -40,10 +40,11 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
         found, tried = breaches(lambda e, t, n=name, c=capability: c.reward(n, e, t), judged, knowledge)  # type: ignore[misc]
         worst = max(found, key=lambda breach: breach.score, default=None)
         table.add_row(name, str(tried), str(len(found)), "" if worst is None else f"{worst.probe} {worst.score:.2f}")
-        paid += [f"{name}: {breach}" for breach in found]
+        count += len(found)
+        paid += [f"{name}: {breach}" for breach in {breach.probe: breach for breach in found}.values()]
     Console().print(table)
     if paid:
-        raise Refused("\n".join([*paid[:10], f"{len(paid)} probes were paid"]))
+        raise Refused("\n".join([*paid, f"{count} probes were paid; of each kind one is shown"]))
 
 
 def nulls(data: str, train: str | None = None, capabilities: str | None = None, graph: str | None = None, seed: int = 0) -> None:
