@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from bbflow.contracts.names import names_of
 from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
@@ -15,7 +16,7 @@ from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph
 from bbflow.records import Recommendation, Triple
 
 _KINDS = {
-    "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState"),
+    "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction"),
     "medications": ("Drug",),
     "allergies": ("Allergy", "Drug", "DrugClass"),
 }
@@ -139,19 +140,27 @@ def renal_function(row: Row) -> float | None:
 def renal_conditions(graph: KnowledgeGraph, egfr: float) -> list[str]:
     """Returns the conditions of the graph that a patient of this renal function has.
 
-    A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`.
+    A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`. What a milder impairment forbids,
+    a worse one forbids as well.
     """
-    names, found = names_of(graph), dict[str, float]()
-    for name, below in RENAL_TIERS.items():
-        node = names.resolve(name, _KINDS["conditions"])
-        if node is not None:
-            found.setdefault(node, graph.node(node).attributes.get("egfr_below", below))
-    return [node for node, below in found.items() if egfr < below]
+    if graph not in _TIERS:
+        names = names_of(graph)
+        found = {n.id: n.attributes["egfr_below"] for n in graph.nodes() if isinstance(n.attributes.get("egfr_below"), (int, float))}
+        for name, below in RENAL_TIERS.items():
+            node = names.resolve(name, _KINDS["conditions"])
+            if node is not None:
+                found.setdefault(node, below)
+        _TIERS[graph] = found
+    return [node for node, below in _TIERS[graph].items() if egfr < below]
+
+
+_TIERS: WeakKeyDictionary[KnowledgeGraph, dict[str, float]] = WeakKeyDictionary()
 
 
 def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str]) -> Iterator[Because]:
     """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
-    for condition in (*context.conditions, *context.allergies):
+    worse = (n for c in context.conditions if graph.node(c).kind == "RenalFunction" for n in renal_conditions(graph, _best(graph, c)))
+    for condition in dict.fromkeys((*context.conditions, *context.allergies, *worse)):
         chain: list[Triple] = []
         for node in ancestors(graph, condition):
             if node != condition:
@@ -171,6 +180,11 @@ def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: S
             for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug)):
                 said = f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}"
                 yield Because(said, edges=((drug, "contraindicated_in", shared),))
+
+
+def _best(graph: KnowledgeGraph, renal: str) -> float:
+    """Returns the highest eGFR that a stage of renal function stands for."""
+    return float(graph.node(renal).attributes.get("egfr_below", _NORMAL)) - 1e-6
 
 
 def _allergies(graph: KnowledgeGraph, node: str) -> set[str]:

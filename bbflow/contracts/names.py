@@ -16,10 +16,12 @@ from weakref import WeakKeyDictionary
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _LOOKALIKES = str.maketrans(
-    "авеікмнорстухѕјԁһАВЕІКМНОРСТУХЅЈαεικνορτυχΑΒΕΗΙΚΜΝΟΡΤΥΧ",
-    "abeikmhopctyxsjdhABEIKMHOPCTYXSJaeikvoptuxABEHIKMNOPTYX",
+    "авеікмнорстухѕјԁһԛԝӏАВЕІКМНОРСТУХЅЈαεικνορτυχΑΒΕΗΙΚΜΝΟΡΤΥΧօոսіᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıȷɑɡłŁđĐøØħǀ",
+    "abeikmhopctyxsjdhqwlABEIKMHOPCTYXSJaeikvoptuxABEHIKMNOPTYXonuiabcdefghijklmnoprstuvwyzijaglLdDoOhl",
 )  # fmt: skip
-"""Cyrillic and Greek letters to the Latin ones that they look like; `μ` stays, since it stands in units."""
+"""Letters that look like Latin ones to these: Cyrillic, Greek, Armenian, small capitals, barred; `μ` stays, since it stands in units."""
+_DIGIT_IN_WORD = re.compile(r"(?<=[A-Za-z]{4})[01]{1,2}(?=[A-Za-z])")
+_READ_AS = str.maketrans("01", "ol")
 
 _TOKEN = re.compile(
     r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)"
@@ -38,16 +40,23 @@ def fold_characters(text: str) -> tuple[str, list[int] | None]:
     'Warfar'
     """
     if text.isascii():
-        return text, None
+        return _digits_read(text), None
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
         if unicodedata.category(character) == "Cf":  # zero-width characters, soft hyphens, direction marks
             continue
+        if unicodedata.category(character) == "Pd":
+            character = "-"
         plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)).translate(_LOOKALIKES)
         folded.append(plain)
         places += [place] * len(plain)
-    return "".join(folded), places
+    return _digits_read("".join(folded)), places
+
+
+def _digits_read(text: str) -> str:
+    """Reads 0 and 1 amid letters as the letters that they look like: `propran0lol`."""
+    return _DIGIT_IN_WORD.sub(lambda digits: digits[0].translate(_READ_AS), text) if "0" in text or "1" in text else text
 
 
 def spelling(name: str) -> str:
@@ -82,6 +91,11 @@ class Words:
                 append(word.lower())
             else:
                 self.stops.add(len(self.words))
+
+    @property
+    def broken(self) -> bool:
+        """Tells whether words may be broken by hyphens or at the end of a line."""
+        return "-" in self._folded or "\n" in self._folded
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Returns the characters of the words from `first` to `last` (exclusive) in the original text.
@@ -137,10 +151,13 @@ class Names:
         """Finds the names in a text, the longest where several begin at a word."""
         words, found, free = text.words, [], 0
         longest = self.longest
-        for i in [i for i, word in enumerate(words) if word in longest]:
+        starts = [i for i, word in enumerate(words) if word in longest]
+        if text.broken:  # a name in two pieces: "war-farin"
+            starts = sorted({*starts, *(i for i, pair in enumerate(map(str.__add__, words, words[1:])) if pair in self.nodes)})
+        for i in starts:
             if i < free:
                 continue
-            for size in range(min(longest[words[i]], len(words) - i), 0, -1):
+            for size in range(min(longest.get(words[i], 2), len(words) - i), 0, -1):
                 nodes = self.nodes.get(words[i] if size == 1 else "".join(words[i : i + size]))
                 if nodes:
                     found.append(Mention(nodes, i, i + size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from bbflow.contracts.advice import MILLIGRAMS
+from bbflow.contracts.doses import MILLIGRAMS
 from bbflow.contracts.clinical import recommended_drugs
 from bbflow.contracts.row import Because, Malformed, Row
 from bbflow.contracts.rule import row_rule
@@ -49,7 +49,7 @@ def milligrams(amount: object, unit: object) -> float:
     >>> milligrams(0.5, "g")
     500.0
     """
-    if unit not in MILLIGRAMS:
+    if not isinstance(unit, str) or unit not in MILLIGRAMS:
         raise Malformed(f"the unit '{unit}' is no unit of mass: {', '.join(MILLIGRAMS)}")
     return _number(amount, "dose") * MILLIGRAMS[str(unit)]
 
@@ -63,8 +63,12 @@ def daily_maximum(graph: KnowledgeGraph, drug: str) -> tuple[float | None, Tripl
     return limit, (drug, "has_maximum_daily_dose", quantity)
 
 
+_LARGEST = 1e12
+"""No dose and no frequency is larger; whole numbers beyond cannot even be converted."""
+
+
 def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf or value > _LARGEST:
         raise Malformed(f"'recommended.{name}' is {value}, not a positive number")
     return float(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.advice import MILLIGRAMS
+from bbflow.contracts.doses import MILLIGRAMS
 from bbflow.contracts.names import spelling
 from bbflow.contracts.row import Finding, Malformed, Row, as_texts
 from bbflow.contracts.rule import row_rule, table_rule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
+from bbflow.contracts.names import fold_characters
 from bbflow.contracts.row import Finding, Malformed, Row, as_texts
 from bbflow.contracts.rule import table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -35,9 +36,9 @@ def no_duplicates(rows: Sequence[Row], graph: KnowledgeGraph, *, many_responses:
 
 
 def spoken(text: str) -> str:
-    """Folds case and spacing, so that copies that differ in nothing else meet.
+    """Folds case, spacing, accents, look-alikes and invisible characters, so that copies that differ in nothing else meet.
 
     >>> spoken(" Which  drug? ")
     'which drug?'
     """
-    return " ".join(text.casefold().split())
+    return " ".join((text if text.isascii() else fold_characters(text)[0]).casefold().split())

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from bbflow.contracts.advice import Advice, read, unknown_drugs
+from bbflow.contracts.advice import Advice, read
 from bbflow.contracts.clinical import context_of, interactions, objections, renal_function, renal_objections
 from bbflow.contracts.row import Because, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.contracts.rules.dose_within_maximum import daily_maximum
+from bbflow.contracts.rules.workflow import about_a_person
+from bbflow.contracts.unknown_drugs import unknown_drugs
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _GROUP = "safety of the text"
@@ -23,11 +25,11 @@ def _about_a_patient(row: Row) -> bool:
     return row.cell("patient") is not None
 
 
-def _advised(row: Row, graph: KnowledgeGraph) -> dict[str, Advice]:
-    """Returns the drugs that the response advises, each where it does so first."""
+def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, Advice]:
+    """Returns the drugs that the response advises, each where it does so first; where it is unclear, those that the patient takes are none."""
     found: dict[str, Advice] = {}
     for advice in read(row, graph).advice:
-        if advice.stance == "advised":
+        if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):
             found.setdefault(advice.drug, advice)
     return found
 
@@ -37,22 +39,31 @@ def _placed(because: Because, row: Row, graph: KnowledgeGraph, words: tuple[int,
     return Because(str(because), "response", read(row, graph).text.span(*words), because.edges)
 
 
-@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+@row_rule("messages", "response", "patient", when=about_a_person, group=_GROUP)
 def text_no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
     *,
     predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
+    unclear: Literal["refuse", "pass"] = "refuse",
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
+    Where the prompt speaks of a person and the row gives no patient, no drug may be advised at all, for nothing can be checked.
+
     Args:
-        row: The row; one about no patient passes.
+        row: The row; one about nobody passes.
         graph: The graph.
         predicates: Edges that forbid.
+        unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    advised = _advised(row, graph)
+    if row.cell("patient") is None:
+        for drug, advice in _advised(row, graph, (), "pass").items():
+            said = f"{graph.name_of(drug)} is advised to a person, and there is no patient to check it against"
+            yield _placed(Because(said), row, graph, advice.words)
+        return
     context = context_of(row, graph)
+    advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
     egfr = renal_function(row)
     for drug, advice in advised.items():
@@ -61,16 +72,19 @@ def text_no_contraindicated_drug(
 
 
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
-def text_no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",)) -> Iterator[str]:
+def text_no_interacting_pair(
+    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",), unclear: Literal["refuse", "pass"] = "refuse"
+) -> Iterator[str]:
     """The response advises no drug that interacts with another advised one or with the patient's medications.
 
     Args:
         row: The row; one about no patient passes.
         graph: The graph.
         allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+        unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    advised = _advised(row, graph)
     context = context_of(row, graph)
+    advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
     names = list(advised)
     for i, drug in enumerate(names):
@@ -102,13 +116,14 @@ def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
 def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = ()) -> Iterator[str]:
     """The response names no drug that the graph does not know, for nothing could be checked about it.
 
-    A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), or where a
-    dose follows it.
+    A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), where a
+    dose follows it, or where it is a drug of the graph but for one letter.
 
     Args:
         row: The row.
         graph: The graph.
         known: Words that are no drugs, or drugs that you accept unchecked; lower case.
     """
-    for word, span in unknown_drugs(read(row, graph), frozenset(known)):
-        yield Because(f"the response names '{word}', which is no drug of the graph", "response", span)
+    for word, meant, span in unknown_drugs(read(row, graph), graph, frozenset(known)):
+        near = f" (did you mean '{meant}'?)" if meant else ""
+        yield Because(f"the response names '{word}', which is no drug of the graph{near}", "response", span)

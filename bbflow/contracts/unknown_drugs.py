@@ -1,0 +1,106 @@
+"""Words of a text that must be drugs and that the graph does not know: by their stem, since a dose follows, or as a drug misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+from bbflow.contracts.advice import CUES, Reading
+from bbflow.contracts.doses import UNITS, number
+from bbflow.contracts.names import spelling
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+_STEMS = tuple(
+    """
+    pril sartan olol dipine statin gliptin gliflozin glitazone cillin cycline floxacin mycin micin conazole prazole tidine
+    triptan setron zepam zolam barbital oxetine pramine triptyline tinib parin xaban gatran grel lukast terol profen coxib
+    oxicam dronate fibrate thiazide semide lactone glutide gabalin azosin idone apine romycin navir ciclovir tegravir buvir
+    mivir olone nidazole
+    """.split()  # noqa: SIM905 (a list would be a page long)
+)
+"""Stems of international non-proprietary names (WHO) that English words do not end in."""
+
+_NO_DRUG = frozenset(
+    """
+    dose doses dosage dosing of give take about maximum minimum than to is are mg with daily day exceed exceeds least most up
+    total only the a an at and or by from max over under below above approximately for starting initial single usual low high
+    ceiling limit needs between then his her their this that it oral tablet tablets use start prescribe is was be no not them drug
+    medication increase increased reduced reduce received gets taking takes took until every into in on as per weekly therefore
+    clearly give giving creator
+    """.split()  # noqa: SIM905 (a list would be a page long)
+)
+
+
+def unknown_drugs(reading: Reading, graph: KnowledgeGraph, known: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yields words that must be drugs and that the graph does not know, each with the drug that was probably meant, and its characters.
+
+    Args:
+        reading: A text, read.
+        graph: The graph whose drugs are known.
+        known: Words that are no drugs or are known by other means.
+    """
+    text, words = reading.text, reading.text.words
+    named = {i for m in reading.mentions for i in range(m.first, m.last)}
+    misspelt = _misspelt(graph)
+    for i in [i for i, w in enumerate(words) if w in UNITS or len(w) >= _LONG - 1]:
+        stem = words[i].endswith(_STEMS)
+        unit = words[i] in UNITS
+        i = i - 2 if unit else i  # the word before a dose
+        word = words[i] if i >= 0 else ""
+        if i in named or len(word) < 4 or word in known or word in CUES or not word[0].isalpha():
+            continue
+        doses = unit and i + 1 not in text.stops and number(words[i + 1]) is not None and word not in _NO_DRUG
+        meant = "" if unit or word in _NO_DRUG else misspelt.drug(word)
+        if doses or meant or (stem and any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS)):
+            yield word, meant, text.span(i, i + 1)
+
+
+_LONG = 6
+"""Letters that a name must have for a misspelling of it to be told from another word."""
+
+
+class _Misspelt:
+    """Finds the drug that a word misspells by one letter left out, added, changed or swapped; remembers what was asked."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        names = {spelling(name): name for drug in graph.nodes("Drug") for name in (drug.name, *drug.synonyms)}
+        self.cuts: dict[str, list[str]] = {}
+        for key, name in names.items():
+            for cut in (key, *_cuts(key)) if len(key) >= _LONG else ():
+                self.cuts.setdefault(cut, []).append(name)
+        self.asked: dict[str, str] = {}
+
+    def drug(self, word: str) -> str:
+        """Returns the name of the drug, or nothing."""
+        if word not in self.asked:
+            if len(self.asked) > _REMEMBERED:
+                self.asked.clear()
+            long = len(word) >= _LONG - 1
+            near = dict.fromkeys(name for cut in (word, *_cuts(word)) for name in self.cuts.get(cut, ())) if long else ()
+            self.asked[word] = next((name for name in near if _one_apart(word, spelling(name))), "")
+        return self.asked[word]
+
+
+def _cuts(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
+
+
+def _one_apart(word: str, name: str) -> bool:
+    """Tells whether one letter is left out, added, changed, or swapped with its neighbour.
+
+    >>> _one_apart("warfrin", "warfarin"), _one_apart("wafrarin", "warfarin"), _one_apart("creator", "crestor")
+    (True, True, True)
+    """
+    start = next((i for i, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
+    a, b = word[start:], name[start:]
+    return a != b and (a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:]))
+
+
+_REMEMBERED = 200_000
+_KNOWN: WeakKeyDictionary[KnowledgeGraph, _Misspelt] = WeakKeyDictionary()
+
+
+def _misspelt(graph: KnowledgeGraph) -> _Misspelt:
+    if graph not in _KNOWN:
+        _KNOWN[graph] = _Misspelt(graph)
+    return _KNOWN[graph]
