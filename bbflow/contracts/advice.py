@@ -37,8 +37,9 @@ class Reading(NamedTuple):
     advice: list[Advice]
 
 
-# Effects of a cue: `+` and `-` reach forward, `++` whatever was negated; `0` ends the reach of `+`; `?` speaks of what follows (a history); `back+` and `back-` look back;
-# `but` and `end` end the reach of cues, and after `but` a pronoun still means the drug before it.
+# Effects of a cue: `+` and `-` reach forward, `++` whatever was negated; `0` ends the reach of `+`; `?` speaks of what follows
+# (a history); `back+` and `back-` look back; `but` and `end` end the reach of cues, and after `but` a pronoun still means the drug
+# before it.
 _FORWARD = """
 give | prescribe | use | choose | begin | initiate | administer | recommend | suggest | offer | add | increase the | continue
 prefer | start | select | pick | try | order | dispense | inject | consider | treat | switch to | change to | go with | opt for
@@ -59,7 +60,8 @@ _AGAINST = """
 avoid | avoids | avoiding | not | never | no | without | stop | stopping | discontinue | hold | withhold | withdraw | cease
 against | instead of | rather than | refrain from | don t | can t | shouldn t | mustn t | isn t | won t | doesn t | neither | nor
 exclude | excludes | reject | rejects | forbid | forbids | omit | skip | replace | switch from | changed from | other than
-except | switch | swap | exchange | change | alternative to | alternatives to | contraindications to | contraindication to | refuse | decline
+except | swap | exchange
+switch | change | alternative to | alternatives to | contraindications to | contraindication to | refuse | decline
 unsafe to | dangerous to | do not | rule out | rules out | ruling out | beware of | steer clear of | stay away from | taper off
 wean off | no longer | instead replace
 """
@@ -121,7 +123,8 @@ _FILLER = frozenset(
 def _table() -> dict[str, list[tuple[tuple[str, ...], str]]]:
     table: dict[str, list[tuple[tuple[str, ...], str]]] = {}
     for text, effect in (
-        (_FORWARD, "+"), (_ANYWAY, "++"), (_NEUTRAL, "0"), (_AGAINST, "-"), (_SPOKEN, "?"), (_BACK_FOR, "back+"), (_BACK_AGAINST, "back-"), (_BUT, "but"), (_END, "end"),
+        (_FORWARD, "+"), (_ANYWAY, "++"), (_NEUTRAL, "0"), (_AGAINST, "-"), (_SPOKEN, "?"), (_BACK_FOR, "back+"), (_BACK_AGAINST, "back-"),
+        (_BUT, "but"), (_END, "end"),
     ):  # fmt: skip
         for phrase in text.replace("\n", "|").split("|"):
             words = tuple(phrase.split())
@@ -192,10 +195,9 @@ def _stances(text: Words, drugs: list[Mention], others: list[int]) -> list[Stanc
         if i < free:
             continue
         if i in begins:
-            if state == "spoken of" and (i - since > _REACH or any(since <= other < i for other in others)):
-                state = None
-            elif state == "against" and _after_comma(text, since, i, first=at == clause or found[at - 1] != "against"):
-                state = None
+            far = i - since > _REACH or any(since <= other < i for other in others)
+            anew = state == "against" and _after_comma(text, since, i, first=at == clause or found[at - 1] != "against")
+            state = None if anew or (state == "spoken of" and far) else state
             found[at] = state
             free, at, negated_at, fresh = drugs[at].last, at + 1, -9, False
             since = free
@@ -259,7 +261,7 @@ def _after_comma(text: Words, since: int, drug: int, first: bool) -> bool:
     return "," in text.text[text.span(drug - 1, drug)[1] : text.span(drug, drug + 1)[0]]
 
 
-_LISTS = {"and", "or", "nor", "as", "like", "including", "especially", "g", "e", "drugs", "medicines", "medications", "agents", "any", "all"}
+_LISTS = frozenset("and or nor as like including especially g e drugs medicines medications agents any all".split())  # noqa: SIM905
 
 
 def _unsaid(text: Words, mention: Mention) -> Stance:

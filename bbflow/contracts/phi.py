@@ -16,19 +16,23 @@ _DATES = (
 )
 _DATE = f"(?:{'|'.join(_DATES)})"
 
+_BORN = r"(?i:\b(?:DOB|d\.o\.b|date of birth|birth ?date|birthday|born)\b)\.?(?:\s+(?:on|is|was))?[\s:=-]*"
+_CALLED = r"(?i:\b(?:phone|telephone|tel|call|mobile|cell|fax)\b)\W{0,4}(?:(?:at|on|is|number|no)\b\W{0,3}){0,2}"
+
 _NUMBERED = {
     "a social security number": re.compile(r"(?<!\d)\d{3}[- ]\d{2}[- ]\d{4}(?!\d)|\bSSN\W{0,4}\d{9}(?!\d)"),
     "a phone number": re.compile(
         r"(?<![\d.])(?:\+\d{1,3}[\s.-]?)?(?:\(\d{3}\)\s?|\d{3}[\s.-])\d{3}[\s.-]\d{4}(?!\d)|\+\d{1,3}(?:[\s.-]?\d{2,4}){3,4}"
+        rf"|{_CALLED}\+?\d{{9,14}}(?!\d)"
     ),
-    "a phone number in one": re.compile(r"(?i:\b(?:phone|telephone|tel|call|mobile|cell|fax)\b)\W{0,4}(?:(?:at|on|is|number|no)\b\W{0,3}){0,2}\+?\d{9,14}(?!\d)"),
     "a record number": re.compile(
         r"\b(?:MRN|medical record (?:number|no)|(?:patient|chart|member|policy|account) (?:id|number|no))\b\W{0,4}[A-Z]{0,3}\d[\d-]{3,}",
         re.IGNORECASE,
     ),
-    "a birth date": re.compile(rf"(?i:\b(?:DOB|d\.o\.b|date of birth|birth ?date|birthday|born)\b)\.?(?:\s+(?:on|is|was))?[\s:=-]*(?:{_DATE}|(?i:{_DATE}))"),
+    "a birth date": re.compile(rf"{_BORN}(?i:{_DATE})"),
 }
-_NAME = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|MRS|MISS|(?:MR|MS|DR|PROF)(?=\.))\b\.?\s+[A-Z][\w'-]+(?:\s+[A-Z][\w-]+)*")
+_TITLE = r"(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|MRS|MISS|(?:MR|MS|DR|PROF)(?=\.))"
+_NAME = re.compile(rf"\b{_TITLE}\b\.?\s+[A-Z][\w'-]+(?:\s+[A-Z][\w-]+)*")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAME}
 """What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""

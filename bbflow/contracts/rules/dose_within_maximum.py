@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from bbflow.contracts.doses import MILLIGRAMS
 from bbflow.contracts.clinical import recommended_drugs
+from bbflow.contracts.doses import MILLIGRAMS
 from bbflow.contracts.row import Because, Malformed, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph

@@ -19,8 +19,9 @@ def response_not_empty(row: Row, graph: KnowledgeGraph, *, min_words: int = 1, m
         min_words: Fewest words.
         max_words: Most words.
     """
-    words = len(row.text("response").split())
-    if not row.prompt().strip():
+    response = row.text("response")
+    words = len(response.split()) if any(map(str.isalnum, response)) else 0  # dots and invisible characters say nothing
+    if not any(map(str.isalnum, row.prompt())):
         yield "the prompt is empty"
     if words < min_words:
         yield f"the response has {words} words, fewer than {min_words}"

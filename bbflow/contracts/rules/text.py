@@ -26,7 +26,7 @@ def _about_a_patient(row: Row) -> bool:
 
 
 def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, Advice]:
-    """Returns the drugs that the response advises, each where it does so first; where it is unclear, those that the patient takes are none."""
+    """Returns the drugs that the response advises, each where it does so first; what is unclear counts unless the patient takes it."""
     found: dict[str, Advice] = {}
     for advice in read(row, graph).advice:
         if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):

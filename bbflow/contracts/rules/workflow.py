@@ -104,7 +104,7 @@ def red_flag_not_ignored(row: Row, graph: KnowledgeGraph, *, red_flags: Sequence
 
 def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple[str, str, tuple[int, int] | None]]:
     """Returns the red flags of a row, each with the place where it is shown."""
-    marked, words = _red_flags(graph, tuple(listed))
+    marked, words, begins = _red_flags(graph, tuple(listed))
     found: dict[str, tuple[str, str, tuple[int, int] | None]] = {}
     patient = row.cell("patient")
     if patient is not None and not isinstance(patient, dict):
@@ -120,15 +120,18 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
         text = Words(content)
         for first in range(len(text.words)):
             key = ""
-            for last in range(first, min(first + 5, len(text.words))):
+            for last in range(first, len(text.words)):
                 key += text.words[last]
+                if key not in begins:
+                    break
                 if key in words and not _denied(text, first):
                     span = text.span(first, last + 1)
                     found.setdefault(key, (words[key], f"messages[{i}]", span))
     return list(found.values())
 
 
-def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str], dict[str, str]]:
+def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str], dict[str, str], set[str]]:
+    """Returns the nodes that are red flags, spelling to name, and whatever a spelling begins with."""
     key = (graph.sha256, listed)
     if key not in _FLAGS:
         marked = {e.object for e in graph.edges("has_phenotype") if e.attributes.get("red_flag") is True}
@@ -137,12 +140,13 @@ def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str]
         if not nodes and not listed:
             raise ValueError("neither the graph nor the contract names a red flag")
         words = {spelling(name): node.name for node in nodes for name in (node.name, *node.synonyms)}
+        words |= {spelling(name): name for name in listed}
         _FLAGS.clear()
-        _FLAGS[key] = {n.id for n in nodes}, {**words, **{spelling(name): name for name in listed}}
+        _FLAGS[key] = {n.id for n in nodes}, words, {word[:i] for word in words for i in range(1, len(word) + 1)}
     return _FLAGS[key]
 
 
-_FLAGS: dict[tuple[str, tuple[str, ...]], tuple[set[str], dict[str, str]]] = {}
+_FLAGS: dict[tuple[str, tuple[str, ...]], tuple[set[str], dict[str, str], set[str]]] = {}
 _DENIALS = {"no", "without", "denies", "deny", "not", "never", "absent", "negative"}
 
 
