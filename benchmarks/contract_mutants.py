@@ -82,7 +82,7 @@ def covered(m):
 def contaminated(m):
     """A prompt with a run of a benchmark's words, and one whose run is a word short."""
     r, item = m.rng, m.rng.choice(ITEMS)
-    words = item["question"].split()
+    words = item["question"].replace("-", " ").split()
     start = r.randrange(len(words) - 8)
     run = words[start : start + 8]
     disguise = r.choice([str, str.upper, lambda s: s.replace(" ", ",  "), lambda s: s.translate(WIDE), lambda s: s[:3] + "\u200b" + s[3:]])

@@ -162,15 +162,16 @@ class KnowledgeGraphData(LightningDataModule):
 
         Raises:
             InputError: Graph, contract or tasks are wrong.
-            Refused: The contract refuses the data. With several processes `setup` raises both on every one of them, since the others
-                would wait for this one forever.
+            Refused: The contract refuses the data. With several processes `setup` raises both, and whatever else went wrong, on every one
+                of them, since the others would wait for this one forever.
         """
         try:
             self._prepare()
-        except (InputError, Refused) as error:
+        except Exception as error:
             if self.trainer is None or self.trainer.world_size == 1:
                 raise
-            self._refusal = error
+            known = isinstance(error, (InputError, Refused))
+            self._refusal = error if known else RuntimeError(f"the data could not be prepared: {type(error).__name__}: {error}")
 
     def _prepare(self) -> None:
         problems = self.problems()

@@ -162,13 +162,6 @@ def test_patients_of_any_shape(pack, name, patient):
     assert {**found(pack, row, "no-contra"), **found(pack, row, "no-drug-against")}
 
 
-def test_advice_to_a_person_without_a_patient_is_no_way_out(pack):
-    row = {**ROW, "patient": None, "recommended": [], "task": "my_task", "response": "Give propranolol."}
-    assert "no patient to check it against" in found(pack, row, "text-no-contra")["text-no-contraindicated-drug"]
-    general = {**row, "messages": [{"role": "user", "content": "Which drug treats migraine and hypertension?"}]}
-    assert found(pack, general, "text-no-contra") == {}
-
-
 @pytest.mark.parametrize("prompt", ["a 54-year-old MAN with asthma needs a drug for hypertension. Which one?", None])
 def test_a_held_out_prompt_in_disguise(pack, prompt):
     content = ROW["messages"][0]["content"]

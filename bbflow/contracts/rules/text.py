@@ -14,7 +14,6 @@ from bbflow.contracts.clinical import context_of, interactions, objections, rena
 from bbflow.contracts.row import Because, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.contracts.rules.dose_within_maximum import daily_maximum
-from bbflow.contracts.rules.workflow import about_a_person
 from bbflow.contracts.unknown_drugs import unknown_drugs
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
@@ -39,7 +38,7 @@ def _placed(because: Because, row: Row, graph: KnowledgeGraph, words: tuple[int,
     return Because(str(because), "response", read(row, graph).text.span(*words), because.edges)
 
 
-@row_rule("messages", "response", "patient", when=about_a_person, group=_GROUP)
+@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
 def text_no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
@@ -49,19 +48,12 @@ def text_no_contraindicated_drug(
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
-    Where the prompt speaks of a person and the row gives no patient, no drug may be advised at all, for nothing can be checked.
-
     Args:
-        row: The row; one about nobody passes.
+        row: The row; one about no patient passes, and `fields_of_task` says which tasks must give one.
         graph: The graph.
         predicates: Edges that forbid.
         unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    if row.cell("patient") is None:
-        for drug, advice in _advised(row, graph, (), "pass").items():
-            said = f"{graph.name_of(drug)} is advised to a person, and there is no patient to check it against"
-            yield _placed(Because(said), row, graph, advice.words)
-        return
     context = context_of(row, graph)
     advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown

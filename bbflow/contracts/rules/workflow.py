@@ -76,12 +76,12 @@ _CALM = re.compile(
 _PERSON = re.compile(r"\b(?:he|she|his|her|i|my|me|man|woman|boy|girl|child|infant|lady|gentleman|mother|father|\w+-old)\b", re.IGNORECASE)
 
 
-def about_a_person(row: Row) -> bool:
+def _about_a_person(row: Row) -> bool:
     """Tells whether a row gives a patient or its prompt speaks of a person; a question in general is neither an emergency nor advice."""
     return row.cell("patient") is not None or _PERSON.search(row.prompt()) is not None
 
 
-@row_rule("messages", "response", "patient", when=about_a_person, group="workflow")
+@row_rule("messages", "response", "patient", when=_about_a_person, group="workflow")
 def red_flag_not_ignored(row: Row, graph: KnowledgeGraph, *, red_flags: Sequence[str] = ()) -> Iterator[str]:
     """Where the question shows a red flag, the response acts on it: emergency, referral, at once.
 
