@@ -13,8 +13,10 @@ from torch import Tensor
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
+from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import capability_problems
 from bbflow.modules.hyperparameters import plain
+from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import Policy, PolicySettings, load_policy
 from bbflow.records import Example
@@ -33,8 +35,13 @@ class PolicyModule(LightningModule):
     passes them through `sum_over_tokens`, and the gradient is divided by the number of tokens of the whole optimiser step just before
     clipping. One step over several micro-batches or several ranks then equals one step over their union.
 
+    A subclass that gives every capability a gradient of its own sets `update` and adds rows to it; the update is then solved, and
+    written as the gradient, at the same place, and nothing is differentiated for the loss that `training_step` returns.
+
     Attributes:
         policy: Model and tokenizer; None until `configure_model`.
+        update: Gradients per capability; None where one loss is trained on.
+        last_geometry: What was seen of the last update; None where one loss is trained on.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
         groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
             tasks: what compares capabilities within a batch leaves it off.
@@ -42,6 +49,8 @@ class PolicyModule(LightningModule):
 
     groups_lengths: ClassVar[bool] = False
     policy: Policy | None
+    update: CapabilityUpdate | None
+    last_geometry: UpdateGeometry | None
     scores: pd.DataFrame | None
 
     def __init__(
@@ -64,6 +73,8 @@ class PolicyModule(LightningModule):
         self.validation_examples = validation_examples
         self.evaluation_batch_size = evaluation_batch_size
         self.policy = None
+        self.update = None
+        self.last_geometry = None
         self.scores = None
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
@@ -107,8 +118,17 @@ class PolicyModule(LightningModule):
         self._step_tokens = count.detach() if self._step_tokens is None else self._step_tokens + count.detach()
         return total
 
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Differentiates the loss, unless every capability has its gradient already."""
+        if self.update is None:
+            super().backward(loss, *args, **kwargs)
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Turns the gradient of sums into that of the mean over all tokens of the step; Lightning clips after this."""
+        """Makes the gradient of the step: solved for the capabilities, or the mean over all tokens. Lightning clips after this."""
+        if self.update is not None:
+            self.last_geometry = self.update.apply(optimizer, lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
+            self.log("train/grad_norm", torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None]))
+            return
         if self._step_tokens is None:
             return
         tokens = self.trainer.strategy.reduce(self._step_tokens.float(), reduce_op="sum")

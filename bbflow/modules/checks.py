@@ -12,6 +12,21 @@ ALWAYS_FILLED = frozenset({"example_id", "task", "capabilities", "messages", "re
 """Fields that every record has; a task declares the rest."""
 
 
+def trainer_problems(trainer: Any) -> list[Problem]:
+    """Lists what in a Trainer cannot carry one gradient per capability."""
+    from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
+    found = []
+    strategy, precision = type(trainer.strategy), str(trainer.precision)
+    if strategy not in (SingleDeviceStrategy, DDPStrategy):
+        what = f"{strategy.__name__} shards the parameters, and a gradient per capability needs them whole"
+        found.append(Problem(what, "trainer.strategy", "use ddp or one device, or `weighting: null`, the plain weighted sum"))
+    if precision.startswith("16"):
+        what = f"{precision} scales the loss, and a gradient per capability does not pass through it"
+        found.append(Problem(what, "trainer.precision", "use bf16-mixed or 32-true"))
+    return found
+
+
 def capability_problems(capabilities: Mapping[str, Capability], tasks: Mapping[str, Any], where: str) -> list[Problem]:
     """Lists every capability that no task feeds, and every reward or metric whose field a feeding task leaves empty.
 

@@ -7,6 +7,8 @@ padded prompts (left) and completions (right).
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -49,21 +51,38 @@ def completion_logprobs(
     """
     if group_size * len(prompt_ids_BP) != len(completion_ids_NT):
         raise ValueError(f"{len(prompt_ids_BP)} prompts x {group_size} do not make {len(completion_ids_NT)} completions")
-    prompts = _Prompts(model, prompt_ids_BP, prompt_mask_BP)
-    share = share_prompt and group_size > 1 and prompt_ids_BP.shape[1] > 1 and can_share_prompt(model)
-    logits = prompts.shared().logits_after if share else prompts.logits_in_full
-    widths_N = completion_mask_NT.sum(1) + (0 if share else prompt_mask_BP.sum(1).repeat_interleave(group_size))
-    budget = TOKENS_AT_ONCE.get(prompt_ids_BP.device.type, 16384)
-    parts, order, total_width = [], [], completion_ids_NT.shape[1]
-    for chunk in chunks(widths_N.tolist(), budget):
-        rows = torch.tensor(chunk, device=prompt_ids_BP.device)
-        mask = completion_mask_NT[rows]
-        width = max(1, int(mask.sum(1).max()))
-        ids, mask = completion_ids_NT[rows, :width], mask[:, :width]
-        logprobs = token_logprobs(logits(rows // group_size, ids, mask), ids, temperature).masked_fill(~mask, 0.0)
-        parts.append(F.pad(logprobs, (0, total_width - width)))
-        order += chunk
-    return torch.cat(parts)[torch.tensor(order).argsort().to(prompt_ids_BP.device)]
+    prompts = Prompts(model, prompt_ids_BP, prompt_mask_BP, completion_ids_NT)
+    shared = share_prompt and prompts.can_be_shared(group_size)
+    if shared:
+        prompts.read()
+    parts, order, width = [], [], completion_ids_NT.shape[1]
+    for chunk in prompts.chunks(completion_mask_NT, group_size):
+        logits = prompts.logits(chunk, prompts.states_of(chunk) if shared else None)
+        parts.append(F.pad(token_logprobs(logits, chunk.ids_nT, temperature).masked_fill(~chunk.mask_nT, 0.0), (0, width - chunk.width)))
+        order.append(chunk.rows_n)
+    return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Completions of like width that run together.
+
+    Attributes:
+        rows_n: Their numbers in the batch.
+        prompt_n: The number of each one's prompt.
+        ids_nT: Tokens, cut to the longest among them.
+        mask_nT: True on real tokens.
+    """
+
+    rows_n: Tensor
+    prompt_n: Tensor
+    ids_nT: Tensor
+    mask_nT: Tensor
+
+    @property
+    def width(self) -> int:
+        """Tokens of the longest."""
+        return self.ids_nT.shape[1]
 
 
 def chunks(widths: list[int], budget: int) -> list[list[int]]:
@@ -91,8 +110,8 @@ def chunks(widths: list[int], budget: int) -> list[list[int]]:
 
 
 def token_logprobs(logits_NTV: Tensor, ids_NT: Tensor, temperature: float) -> Tensor:
-    """Log-probability of each given token under softmax(logits / temperature), in float32: [N, T]."""
-    scaled = logits_NTV.float() / temperature
+    """Log-probability of each given token under softmax(logits / temperature), in float32 or better: [N, T]."""
+    scaled = logits_NTV.to(torch.promote_types(logits_NTV.dtype, torch.float32)) / temperature
     return -F.cross_entropy(scaled.flatten(0, 1), ids_NT.flatten(), reduction="none").view(ids_NT.shape)
 
 
@@ -120,15 +139,35 @@ def can_share_prompt(model: Any) -> bool:
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
-class _Prompts:
-    """Prompts of a batch, and two ways to get the logits of T tokens that follow some of them."""
+class Prompts:
+    """Prompts of a batch with their completions, and two ways to get the logits of some completions.
 
-    def __init__(self, model: Any, ids_BP: Tensor, mask_BP: Tensor) -> None:
-        self.model, self.ids, self.mask = model, ids_BP, mask_BP
-        self.states: list[tuple[Tensor, Tensor]] = []
+    Args:
+        model: A causal language model.
+        ids_BP: Prompts, padded on the left.
+        mask_BP: True on real tokens.
+        completion_ids_NT: Completions, padded on the right.
+    """
 
-    def shared(self) -> _Prompts:
-        """Runs all but the last token of every prompt, and keeps keys and values with their gradient."""
+    def __init__(self, model: Any, ids_BP: Tensor, mask_BP: Tensor, completion_ids_NT: Tensor) -> None:
+        self.model, self.ids, self.mask, self.completion_ids = model, ids_BP, mask_BP, completion_ids_NT
+        self.states: list[Tensor] = []
+
+    def can_be_shared(self, group_size: int) -> bool:
+        """Tells whether there is something to share, and the model allows it."""
+        return group_size > 1 and self.ids.shape[1] > 1 and can_share_prompt(self.model)
+
+    def chunks(self, mask_NT: Tensor, group_size: int) -> Iterator[Chunk]:
+        """Cuts the batch into chunks of like width; what was read already does not count."""
+        prompt_N = torch.arange(len(mask_NT), device=mask_NT.device) // group_size
+        widths_N = mask_NT.sum(1) + (0 if self.states else self.mask.sum(1)[prompt_N])
+        for numbers in chunks(widths_N.tolist(), TOKENS_AT_ONCE.get(self.ids.device.type, 16384)):
+            rows = torch.tensor(numbers, device=mask_NT.device)
+            width = max(1, int(mask_NT[rows].sum(1).max()))
+            yield Chunk(rows, prompt_N[rows], self.completion_ids[rows, :width], mask_NT[rows, :width])
+
+    def read(self) -> None:
+        """Runs all but the last token of every prompt, and keeps keys and values (alternating, layer by layer) with their gradient."""
         from transformers import DynamicCache
 
         cache: Any = DynamicCache()
@@ -141,37 +180,52 @@ class _Prompts:
             use_cache=True,
             logits_to_keep=1,
         )
-        self.states = [(layer.keys, layer.values) for layer in cache.layers]
-        return self
+        self.states = [state for layer in cache.layers for state in (layer.keys, layer.values)]
 
-    def logits_after(self, prompt_n: Tensor, ids_nT: Tensor, mask_nT: Tensor) -> Tensor:
-        """Logits of n rows on top of the kept states: the last prompt token and all but the last completion token predict the T tokens."""
-        from transformers import DynamicCache
+    def states_of(self, chunk: Chunk) -> list[Tensor]:
+        """Keys and values that each row of a chunk starts from."""
+        return [state.index_select(0, chunk.prompt_n) for state in self.states]
 
-        cache = DynamicCache()
-        for number, (keys, values) in enumerate(self.states):
-            cache.update(keys[prompt_n], values[prompt_n], number)
-        row_mask = torch.cat([self.mask[prompt_n], mask_nT[:, :-1]], 1)
+    def logits(self, chunk: Chunk, states: list[Tensor] | None) -> Tensor:
+        """Logits [n, T, V] that predict the tokens of a chunk, on top of kept states or with nothing shared."""
+        return self._logits_in_full(chunk) if states is None else self._logits_after(chunk, states)
+
+    def _logits_after(self, chunk: Chunk, states: list[Tensor]) -> Tensor:
+        """The last prompt token and all but the last completion token predict the T tokens."""
+        row_mask = torch.cat([self.mask[chunk.prompt_n], chunk.mask_nT[:, :-1]], 1)
         output = self.model(
-            input_ids=torch.cat([self.ids[prompt_n, -1:], ids_nT[:, :-1]], 1),
+            input_ids=torch.cat([self.ids[chunk.prompt_n, -1:], chunk.ids_nT[:, :-1]], 1),
             attention_mask=row_mask.long(),
-            position_ids=positions(row_mask)[:, -ids_nT.shape[1] :],
-            past_key_values=cache,
+            position_ids=positions(row_mask)[:, -chunk.width :],
+            past_key_values=_filled_cache(states),
             use_cache=True,
         )
         return output.logits
 
-    def logits_in_full(self, prompt_n: Tensor, ids_nT: Tensor, mask_nT: Tensor) -> Tensor:
-        """Logits of n rows with nothing shared; the last completion token predicts nothing that is asked for, so it stays out."""
-        width = ids_nT.shape[1]
-        prompt_mask = self.mask[prompt_n]
+    def _logits_in_full(self, chunk: Chunk) -> Tensor:
+        """The last completion token predicts nothing that is asked for, so it stays out."""
+        prompt_mask = self.mask[chunk.prompt_n]
         longest = max(1, int(prompt_mask.sum(1).max()))  # padding that all rows have in common is cut off
-        row_mask = torch.cat([prompt_mask[:, -longest:], mask_nT[:, :-1]], 1)
+        row_mask = torch.cat([prompt_mask[:, -longest:], chunk.mask_nT[:, :-1]], 1)
         output = self.model(
-            input_ids=torch.cat([self.ids[prompt_n][:, -longest:], ids_nT[:, :-1]], 1),
+            input_ids=torch.cat([self.ids[chunk.prompt_n][:, -longest:], chunk.ids_nT[:, :-1]], 1),
             attention_mask=row_mask.long(),
             position_ids=positions(row_mask),
             use_cache=False,
-            logits_to_keep=width,
+            logits_to_keep=chunk.width,
         )
-        return output.logits[:, -width:]
+        return output.logits[:, -chunk.width :]
+
+
+def _filled_cache(states: list[Tensor]) -> Any:
+    """A cache that holds these keys and values, without a copy of them."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    cache: Any = DynamicCache()
+    for keys, values in zip(states[::2], states[1::2], strict=True):
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+        cache.layers.append(layer)
+    return cache

@@ -1,4 +1,7 @@
-"""One GRPO step on recorded rollouts: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT` writes the gradient that each optimiser saw."""
+"""One GRPO step on recorded rollouts: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING]`.
+
+Writes the gradient that each optimiser saw.
+"""
 
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ from conftest import ListData, make_example, make_vowels
 from lightning.pytorch import Trainer
 
 from bbflow.modules import GRPO
-from bbflow.optimization import DecoupledAdvantage
+from bbflow.optimization import DecoupledAdvantage, weightings
 from bbflow.policies import PolicySettings
 from bbflow.policies.policy import pad
 from bbflow.policies.rollouts import RolloutEngine, Rollouts
@@ -39,11 +42,11 @@ class Watched(GRPO):
         self.gradient = torch.cat([p.grad.flatten().clone() for p in self.parameters()])
 
 
-def gradient(folder, processes):
+def gradient(folder, processes, weighting=None):
     """Rank and gradient of one step over four examples, however many processes share them."""
     examples = [make_example(i, question="Why? " * (1 + i)) for i in range(4)]
     capabilities = {"domain": make_vowels("aeiou"), "safety": make_vowels("xyz", tasks=["fact_recall"])}
-    module = Watched(PolicySettings(path=folder), capabilities, Recorded(), DecoupledAdvantage())
+    module = Watched(PolicySettings(path=folder), capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting)
     trainer = Trainer(
         accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -54,5 +57,6 @@ def gradient(folder, processes):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    rank, seen = gradient(sys.argv[1], int(sys.argv[2]))
+    method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 else None
+    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method)
     torch.save(seen, f"{sys.argv[3]}.{rank}")

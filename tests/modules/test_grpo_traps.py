@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss
+from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import pad
 from bbflow.policies.reference import Reference
@@ -145,15 +145,16 @@ def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, exampl
     torch.testing.assert_close(whole, gradient(2, 2), atol=1e-6, rtol=1e-4)
 
 
-def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize("weighting", [None, "ExactUPGrad"], ids=["scalar", "jacobian"])
+def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, weighting):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     import ddp_step
 
-    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "gradient")]
+    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "gradient"), *([weighting] if weighting else [])]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment())
     assert ran.returncode == 0, ran.stderr[-3000:]
     ranks = [torch.load(tmp_path / f"gradient.{rank}", weights_only=True) for rank in (0, 1)]
-    alone = ddp_step.gradient(str(tiny_qwen_dir), 1)[1]
+    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, getattr(weightings, weighting)() if weighting else None)[1]
     assert torch.equal(*ranks)
     assert alone.abs().max() > 0
     torch.testing.assert_close(ranks[0], alone, atol=1e-6, rtol=1e-4)

@@ -46,6 +46,10 @@ class Rollouts:
         completion = (self.completion_ids_NT[rows], self.completion_mask_NT[rows], self.logprobs_NT[rows], self.truncated_N[rows])
         return Rollouts(self.prompt_ids_BP[chosen], self.prompt_mask_BP[chosen], *completion, self.group_size)
 
+    def of_groups(self, chosen_B: Tensor, value_N: Tensor) -> Tensor:
+        """The entries [N, ...] that belong to the completions of chosen prompts (mask)."""
+        return value_N[chosen_B.repeat_interleave(self.group_size)]
+
     def completions(self) -> list[list[int]]:
         """Token ids of each completion, without padding."""
         rows, lengths = self.completion_ids_NT.tolist(), self.lengths_N.tolist()

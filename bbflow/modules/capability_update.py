@@ -1,0 +1,130 @@
+"""One update for several capabilities: collects their gradients over the micro-batches of a step, weighs them, and writes the gradient.
+
+The rows are summed over ranks first, in one reduction, and the weights solved after: every rank then solves the same problem. Solving on
+each rank and averaging would be another update, and one without the guarantee. Lightning clips what is written here, as any gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbflow.optimization.geometry import UpdateGeometry
+from bbflow.optimization.jacobian import Jacobian
+from bbflow.optimization.weightings import Weighting
+from bbflow.policies.capability_rows import Mode
+
+HALVES = 2
+
+
+class CapabilityUpdate:
+    """Gradients of K capabilities on their way into one update.
+
+    Args:
+        preferences: Weight of each capability by name; their order is that of the rows.
+        weighting: Turns the Gramian into weights.
+        measured: Keep the gradients of two halves of the rollouts apart and the parameters before each update, so that interference can be
+            estimated without bias: memory for 2 K gradients and one copy of what is trained.
+        regularized: Whether a gradient that belongs to no capability (KL penalty, entropy) is added after the weighting.
+
+    Attributes:
+        mode: How rows are formed; None until the first batch decided it.
+    """
+
+    def __init__(self, preferences: Mapping[str, float], weighting: Weighting, *, measured: bool, regularized: bool) -> None:
+        self.names = tuple(preferences)
+        self.preferences_K = torch.tensor(list(preferences.values()), dtype=torch.float64)
+        self.weighting = weighting
+        self.halves = HALVES if measured else 1
+        self.measured, self.regularized = measured, regularized
+        self.mode: Mode | None = None
+        self.jacobian: Jacobian | None = None
+        self._normalizers = torch.zeros(self.halves, dtype=torch.float64)
+        self._before_P: Tensor | None = None
+
+    def collect(self, parameters: Iterable[nn.Parameter]) -> Jacobian:
+        """The rows to add to; made on first use."""
+        if self.jacobian is None:
+            self.jacobian = Jacobian((p for p in parameters if p.requires_grad), self.halves * len(self.names) + self.regularized)
+        return self.jacobian
+
+    def rows(self, half: int) -> slice:
+        """The rows of a half of the rollouts."""
+        return slice(half * len(self.names), (half + 1) * len(self.names))
+
+    @property
+    def regularizer_row(self) -> int:
+        """The row of the loss's terms that belong to no capability, a descent direction."""
+        return self.halves * len(self.names)
+
+    def count(self, half: int, normalizer: Tensor) -> None:
+        """Registers what the summed rows of a half are divided by, besides what was registered before."""
+        self._normalizers[half] += float(normalizer)
+
+    def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry:
+        """Solves for the weights, writes the gradient of the step, and starts the next one.
+
+        Args:
+            optimizer: Its second moments make the metric, where the weighting asks for that.
+            sum_over_ranks: Sums a tensor over all ranks.
+
+        Returns:
+            What was seen of the update; see `UpdateGeometry`.
+        """
+        jacobian, count = self.jacobian, len(self.names)
+        if jacobian is None or self.mode is None:
+            raise RuntimeError("no gradient was collected for this update")
+        jacobian.rows_RP.copy_(sum_over_ranks(jacobian.rows_RP))
+        normalizers = sum_over_ranks(self._normalizers.to(jacobian.rows_RP)).double().cpu()
+        total = normalizers.sum().clamp(min=1)
+        inner_RR = jacobian.gramian().cpu()
+        gramian_KK = self._fold(inner_RR) / total**2
+        scale_P = self._inverse_scale(optimizer) if self.weighting.metric == "optimizer" else None
+        seen_KK = gramian_KK if scale_P is None else self._fold(jacobian.gramian(scale_P).cpu()) / total**2
+        weights_K = self.weighting(seen_KK, self.preferences_K)
+        cross_KK = inner_RR[:count, count : 2 * count] / normalizers.prod() if self.measured and normalizers.all() else None
+        applied_K = self._applied(jacobian, total) if self.measured else None
+        geometry = UpdateGeometry(self.names, gramian_KK, self.preferences_K, weights_K, self.mode, cross_KK, applied_K)
+        # rows climb, optimisers descend; the regulariser's row descends already
+        regularizer = [torch.tensor([1.0], dtype=torch.float64)] if self.regularized else []
+        jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K] * self.halves + regularizer) / total))
+        jacobian.rows_RP.zero_()
+        self._normalizers.zero_()
+        return geometry
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on as if it had not stopped."""
+        return {"before": self._before_P}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes `state_dict` back."""
+        self._before_P = state["before"]
+
+    def _fold(self, gramian_RR: Tensor) -> Tensor:
+        """Inner products of the sums over halves."""
+        rows = self.halves * len(self.names)
+        return gramian_RR[:rows, :rows].unflatten(0, (self.halves, -1)).unflatten(2, (self.halves, -1)).sum((0, 2))
+
+    def _applied(self, jacobian: Jacobian, total: Tensor) -> Tensor | None:
+        """What the previous update did to each capability, by the rows of this batch, which that update has not seen."""
+        now_P = jacobian.flatten(jacobian.parameters)
+        before_P, self._before_P = self._before_P, now_P
+        if before_P is None:
+            return None
+        change = jacobian.times(now_P.double() - before_P.to(now_P.device).double())[: self.halves * len(self.names)].cpu()
+        return change.unflatten(0, (self.halves, -1)).sum(0) / total
+
+    def _inverse_scale(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
+        """The diagonal by which Adam multiplies a gradient, 1 / (sqrt(v) + eps), from the moments of the step before; None at first."""
+        jacobian, parts = self.jacobian, []
+        for parameter in jacobian.parameters if jacobian else []:
+            state = optimizer.state.get(parameter, {})
+            if "exp_avg_sq" not in state:
+                return None
+            group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+            moment = state["exp_avg_sq"] / (1 - group["betas"][1] ** float(state["step"]))
+            parts.append(1 / (moment.sqrt() + group["eps"]))
+        return jacobian.flatten(parts) if jacobian else None
