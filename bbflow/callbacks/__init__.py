@@ -1,4 +1,4 @@
-"""Callbacks: the report of a run, the log of its rollouts, interference between capabilities, and a watch for over-optimisation."""
+"""Callbacks: the report of a run, the log of its rollouts, interference between capabilities, ranking of states, over-optimisation."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,11 @@ from lightning.pytorch import Callback
 
 from bbflow.callbacks.gold_watch import GoldWatch
 from bbflow.callbacks.interference import InterferenceMonitor
+from bbflow.callbacks.rank_checkpoints import RankCheckpoints
 from bbflow.callbacks.report import Report
 from bbflow.callbacks.rollout_log import RolloutLog
 
-__all__ = ["GoldWatch", "InterferenceMonitor", "Report", "RolloutLog", "default_callbacks"]
+__all__ = ["GoldWatch", "InterferenceMonitor", "RankCheckpoints", "Report", "RolloutLog", "default_callbacks"]
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:

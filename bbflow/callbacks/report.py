@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
@@ -15,12 +16,20 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from bbflow.callbacks.interference import InterferenceMonitor
-from bbflow.errors import InputError
+from bbflow.callbacks.rank_checkpoints import RankCheckpoints
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem, Refused
+from bbflow.evaluation.certificate import refusal
+from bbflow.evaluation.commitment import FILE, Commitment, read_commitment, write_commitment
+from bbflow.evaluation.cost import training_cost
 from bbflow.evaluation.nulls import null_scores
 from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
 from bbflow.evaluation.report import build_report, scores_table, write_report
 from bbflow.evaluation.scoring import score_policy
 from bbflow.evaluation.terminal import evaluation_progress, show_report
+from bbflow.evaluation.unsafe import unsafe_report
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.policies import load_policy
 from bbflow.records import Example
 
 if TYPE_CHECKING:
@@ -33,27 +42,38 @@ class Report(Callback):
     """Scores the starting policy and the trained one on the same test items; writes `report/` into the run folder.
 
     The second evaluation runs when training has ended and every checkpoint is on disk, so that an error in it costs no weights. A run
-    that is resumed compares with the scores of its first start, which travel in the checkpoints.
+    that is resumed compares with the scores of its first start, which travel in the checkpoints. The margins are written to
+    `margins.json` before the first score is known, travel in the checkpoints too, and are held to afterwards.
+
+    `bbflow test` writes the same report for a checkpoint, without training.
 
     Args:
         enabled: Write a report at all.
         test_examples: How many test items to score, chosen by the hash in their ids; null: all.
         seed: Of the random null models and the bootstrap.
+        gate: End with exit code 1 unless the run is certified.
     """
 
-    def __init__(self, enabled: bool = True, test_examples: int | None = None, seed: int = 0) -> None:
+    def __init__(self, enabled: bool = True, test_examples: int | None = None, seed: int = 0, gate: bool = False) -> None:
         super().__init__()
-        self.enabled, self.test_examples, self.seed = enabled, test_examples, seed
+        self.enabled, self.test_examples, self.seed, self.gate = enabled, test_examples, seed, gate
         self.before: pd.DataFrame | None = None
+        self.promise: Commitment | None = None
         self._folder: Path | None = None
         self._started = self._training_seconds = self._evaluation_seconds = 0.0
+        self._tokens_read = 0
 
     # ---- hooks
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds out whether and where to write; asks every process, since the folder is agreed on by all."""
         self._folder = None
-        if stage != "fit" or not self.enabled or getattr(trainer, "fast_dev_run", False) or not getattr(pl_module, "capabilities", None):
+        if (
+            stage not in ("fit", "test")
+            or not self.enabled
+            or getattr(trainer, "fast_dev_run", False)
+            or not getattr(pl_module, "capabilities", None)
+        ):
             return
         if isinstance(trainer.strategy, _SHARDED):
             rank_zero_warn(
@@ -68,6 +88,7 @@ class Report(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Scores the starting policy."""
+        self._hold_promise(pl_module)
         if not self._writes(trainer):
             return
         examples = self._examples(trainer)
@@ -80,6 +101,11 @@ class Report(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
         self._started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Counts the tokens of a supervised batch, padding included; sampled ones are counted by the module."""
+        ids = getattr(batch, "tensors", {}).get("ids")
+        self._tokens_read += 0 if ids is None else ids.numel()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock."""
@@ -97,12 +123,38 @@ class Report(Callback):
         after = self._score(pl_module, examples, "scoring the policy after training")
         self._write(trainer, pl_module, examples, after)
 
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuses a checkpoint whose margins were other ones, before anything is scored."""
+        if self.promise is not None or not trainer.ckpt_path:
+            self._hold_promise(pl_module)
+        elif self._writes(trainer):
+            rank_zero_warn("The checkpoint holds no margins: those of the recipe count, and nothing says that they are older than the run.")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes the report of a checkpoint: the starting policy of its run against it."""
+        table: pd.DataFrame | None = getattr(pl_module, "scores", None)
+        if not self._writes(trainer) or table is None:
+            return
+        chosen = {e.example_id for e in self._examples(trainer)}
+        after = table[table["example_id"].isin(chosen)].reset_index(drop=True)
+        if trainer.ckpt_path is None:
+            self.before = None  # the policy itself was tested
+        elif self.before is None or set(self.before["example_id"]) != set(after["example_id"]):
+            self.before = self._score_start(pl_module, self._examples(trainer))
+        self._write(trainer, pl_module, self._examples(trainer), after)
+
     def state_dict(self) -> dict[str, Any]:
         """Scores of the start and seconds so far, as plain lists and numbers, which load with `weights_only`."""
         if self.before is None:
             return {}
         seconds = self._training_seconds + (time.perf_counter() - self._started if self._started else 0.0)
-        return {"before": self.before.to_dict("list"), "training_seconds": seconds, "evaluation_seconds": self._evaluation_seconds}
+        state: dict[str, Any] = {
+            "before": self.before.to_dict("list"),
+            "training_seconds": seconds,
+            "evaluation_seconds": self._evaluation_seconds,
+        }
+        state["tokens_read"] = self._tokens_read
+        return state if self.promise is None else {**state, "margins": self.promise.to_json()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up a run where it was."""
@@ -111,6 +163,9 @@ class Report(Callback):
         if "before" in state_dict:
             self.before = pd.DataFrame(state_dict["before"]).astype({"score": "float64", "open_book": "bool"})
             self._training_seconds, self._evaluation_seconds = state_dict["training_seconds"], state_dict["evaluation_seconds"]
+            self._tokens_read = int(state_dict.get("tokens_read", 0))
+        if "margins" in state_dict:
+            self.promise = Commitment.from_json(state_dict["margins"], "margins in the checkpoint")
 
     # ---- work
 
@@ -123,6 +178,23 @@ class Report(Callback):
             return examples
         return sorted(examples, key=lambda e: e.example_id)[: self.test_examples]
 
+    def _hold_promise(self, module: LightningModule) -> None:
+        """Fixes the margins of a new run, and holds a resumed or tested one to those of its beginning."""
+        capabilities: dict[str, Capability] = getattr(module, "capabilities", None) or {}  # type: ignore[assignment]
+        if self.promise is None:
+            self.promise = Commitment.of(capabilities)
+        elif broken := self.promise.problems(capabilities, "model.init_args.capabilities"):
+            raise InputError(*broken)
+        if self._folder is not None and module.trainer.is_global_zero:
+            write_commitment(self._folder, self.promise)
+
+    def _score_start(self, module: LightningModule, examples: list[Example]) -> pd.DataFrame:
+        start = load_policy(module.policy_settings)  # type: ignore[arg-type]
+        start.model.to(module.device)
+        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation_batch_size}
+        with isolate_rng(), evaluation_progress("scoring the policy before training") as progress:
+            return score_policy(start, module.capabilities, examples, progress=progress, **settings)  # type: ignore[arg-type]
+
     def _score(self, module: LightningModule, examples: list[Example], title: str) -> pd.DataFrame:
         start = time.perf_counter()
         settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation_batch_size}
@@ -133,7 +205,6 @@ class Report(Callback):
 
     def _write(self, trainer: Trainer, module: LightningModule, examples: list[Example], after: pd.DataFrame) -> None:
         assert self._folder is not None
-        assert self.before is not None
         start = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         nulls = null_scores(module.capabilities, examples, data.splits["train"], self.seed)  # type: ignore[arg-type]
@@ -145,9 +216,11 @@ class Report(Callback):
             nulls,
             cost=self._cost(trainer, module),
             data=_data_facts(data, examples),
-            provenance=_provenance(module, data, examples),
+            provenance={**_provenance(module, data, examples), "step": self._step(trainer)},
             seed=self.seed,
             interference=next((c.block() for c in trainer.callbacks if isinstance(c, InterferenceMonitor)), None),  # type: ignore[attr-defined]
+            unsafe=unsafe_report(_graph(data), examples, {"before": self.before, "after": after}),
+            promise=self._kept_promise(),
         )
         folder = self._folder / "report"
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,6 +234,25 @@ class Report(Callback):
             recipe=recipe.read_text(encoding="utf-8") if recipe.exists() else None,
         )
         show_report(report, page)
+        if self.gate and report.get("verdict") != "certified":
+            raise Refused(refusal(report))
+
+    @staticmethod
+    def _step(trainer: Trainer) -> int:
+        """The optimiser step that was judged: of a test, that of the checkpoint; of a ranked run, that of its best state."""
+        if trainer.state.fn == "test" and trainer.ckpt_path:
+            kept = torch.load(trainer.ckpt_path, weights_only=True, map_location="cpu", mmap=True)
+            return int(kept["global_step"])
+        chosen = next((c.chosen_step for c in trainer.callbacks if isinstance(c, RankCheckpoints)), None)  # type: ignore[attr-defined]
+        return int(trainer.global_step if chosen is None else chosen)
+
+    def _kept_promise(self) -> Commitment | None:
+        """The promise, compared with the file that was written before the run."""
+        assert self._folder is not None
+        promise = read_commitment(self._folder)
+        if promise is not None and self.promise is not None and promise.sha256 != self.promise.sha256:
+            raise InputError(Problem("the margins were changed after the run began", str(self._folder / FILE)))
+        return self.promise
 
     def _cost(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         cost: dict[str, Any] = {
@@ -171,7 +263,9 @@ class Report(Callback):
         tokens = getattr(module, "tokens_generated", None)
         if tokens is not None:
             cost["tokens_generated"] = int(tokens)
-        cost["trained_parameters"] = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        learned = self._tokens_read + int(tokens or 0)
+        own = [p for name, p in module.named_parameters() if not name.startswith("reference.")]
+        cost |= training_cost(own, int(tokens or 0), learned, reference=getattr(module, "reference", None) is not None)
         cost["peak_memory_bytes"] = peak_memory_bytes(trainer.strategy.root_device)
         return cost
 
@@ -214,6 +308,15 @@ def _data_facts(data: Any, examples: list[Example]) -> dict[str, Any]:
     return facts
 
 
+def _graph(data: Any) -> KnowledgeGraph | None:
+    """The graph of a data module; data of one's own need not come from one."""
+    try:
+        graph: KnowledgeGraph = data.graph
+    except (AttributeError, InputError):
+        return None
+    return graph
+
+
 def _provenance(module: LightningModule, data: Any, examples: list[Example]) -> dict[str, Any]:
     known: dict[str, Any] = {"module": type(module).__name__}
     if (settings := getattr(module, "policy_settings", None)) is not None:
@@ -221,11 +324,9 @@ def _provenance(module: LightningModule, data: Any, examples: list[Example]) -> 
     if "PL_GLOBAL_SEED" in os.environ:
         known["seed"] = int(os.environ["PL_GLOBAL_SEED"])
     known["test_items_sha256"] = items_sha256(examples)
-    try:
-        graph = data.graph
+    if (graph := _graph(data)) is not None:
         known |= {"graph": f"{graph.name} {graph.version}", "graph_sha256": graph.sha256}
-    except (AttributeError, InputError):
-        pass  # data of one's own need not come from a graph
+        known |= {"graph_licence": str(graph.about["licence"])} if "licence" in graph.about else {}
     if isinstance(fingerprint := getattr(data, "fingerprint", None), str):
         known["data_fingerprint"] = fingerprint
     return known | {"versions": versions()}

@@ -13,7 +13,8 @@ from bbflow.modules.grpo import RolloutRecord
 class RolloutLog(Callback):
     """Writes `rollouts/step-*.parquet` into the run directory.
 
-    One row per completion: step, example_id, prompt, completion, `reward_<capability>` (empty where it abstained), advantage, truncated.
+    One row per completion: step, example_id, prompt, completion, proof (the graph's edges), `reward_<capability>` (empty where it
+    abstained), advantage, truncated.
 
     Args:
         every_n_steps: Write the rollouts of every n-th optimiser step, beginning with the first.
@@ -39,6 +40,7 @@ def write_rollouts(folder: Path, step: int, record: RolloutRecord) -> Path:
         "example_id": [example.example_id for example in record.examples],
         "prompt": [example.prompt for example in record.examples],
         "completion": record.completions,
+        "proof": ["; ".join(" ".join(edge) for edge in example.edges) for example in record.examples],
         **{f"reward_{name}": pd.array(values, dtype="float64") for name, values in record.rewards.items()},
         "advantage": record.advantages,
         "truncated": record.truncated,

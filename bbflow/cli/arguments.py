@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import get_args, get_origin
 
 from jsonargparse import ArgumentParser
@@ -14,13 +16,19 @@ from bbflow.errors import InputError, Problem, did_you_mean
 def call(function: Callable[..., object], argv: Sequence[str], prog: str, positional: bool) -> object:
     """Parses the arguments for a function and calls it.
 
-    A parameter of type `list` may be given several times (`--data a --data b`); one of type `bool` needs no value (`--gate`).
+    A parameter of type `list` may be given several times (`--data a --data b`), or, where it comes first and `positional` is set, as the
+    leading words without a name; one of type `bool` needs no value (`--gate`).
 
     Raises:
         InputError: The function said so.
         argparse.ArgumentError: The arguments do not fit its signature.
     """
     anchor_paths()
+    first = next(iter(inspect.signature(function, eval_str=True).parameters.values()), None)
+    if positional and first is not None and _is_list(first.annotation):
+        listed = list(takewhile(lambda word: not word.startswith("-"), argv))
+        argv = [*(f"--{first.name}={word}" for word in listed), *argv[len(listed) :]]
+        positional = False
     parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
     parser.add_function_arguments(function, as_group=False, as_positional=positional, fail_untyped=False)
     parser.description = (function.__doc__ or "").strip().split("\n\n")[0]

@@ -42,6 +42,8 @@ COMMANDS = {
     "graph validate": Command("bbflow.cli.commands.graph:validate", "check a knowledge graph against the ontology, violation by violation"),
     "graph review": Command("bbflow.cli.commands.graph_review:review", "write a review sheet for a clinician, and read it back"),
     "evaluate": Command("bbflow.cli.commands.evaluate:evaluate", "score a policy, and certify it against a baseline"),
+    "compare": Command("bbflow.cli.commands.compare:compare", "show runs side by side: bbflow compare RUN RUN --out DIR", positional=True),
+    "export": Command("bbflow.cli.commands.export:export", "write a policy folder from a checkpoint, with model card and certificate"),
     "score": Command("bbflow.cli.commands.score:score", "score records by a reward model: keep, drop, or choose the best of several"),
     "rewards probe": Command("bbflow.cli.commands.rewards:probe", "try to be paid by rewards without answering"),
     "rewards nulls": Command("bbflow.cli.commands.rewards:nulls", "score text that answers nothing, by capability"),

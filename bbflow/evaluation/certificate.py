@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bbflow.evaluation.statistics import PairedDifference, holm
 
@@ -71,3 +71,15 @@ def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
     if "regressed" in verdicts.values():
         return "refused"
     return "certified" if verdicts and "inconclusive" not in verdicts.values() else "inconclusive"
+
+
+def refusal(report: Mapping[str, Any]) -> str:
+    """Says why a gate does not let a run through.
+
+    >>> refusal({"verdict": "refused", "capabilities": {"safety": {"verdict": "regressed"}}})
+    'the run is not certified but refused: safety regressed'
+    """
+    if "verdict" not in report:
+        return "the run is not certified: there is nothing to compare with"
+    found = ", ".join(f"{name} {entry['verdict']}" for name, entry in report["capabilities"].items())
+    return f"the run is not certified but {report['verdict']}: {found}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.resources import files
 
 VOID = frozenset({"br", "meta", "line", "rect", "circle", "path", "polyline"})
 
@@ -38,6 +40,28 @@ def join(*children: object) -> Markup:
     'a&amp;b<b>c</b>'
     """
     return Markup("".join(c if isinstance(c, Markup) else escape(_text(c)) for c in children if c is not None))
+
+
+def document(title: str, *body: object) -> str:
+    """A whole page with the style of all pages; nothing is loaded from elsewhere, nothing runs."""
+    style = files("bbflow.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", title),
+        el("style", Markup(style)),
+    )
+    return "<!doctype html>\n" + el("html", head, el("body", el("main", *body)), lang="en") + "\n"
+
+
+def cards(heads: Sequence[str], rows: Sequence[Mapping[str, object]]) -> Markup:
+    """A table whose rows turn into cards on a phone; the span keeps a cell in one piece there."""
+    labels = {head: head.replace("_", " ") for head in heads}
+    body = [el("tr", *(el("td", el("span", row.get(head, "")), data_label=labels[head]) for head in heads)) for row in rows]
+    return el(
+        "table", el("thead", el("tr", *(el("th", label, scope="col") for label in labels.values()))), el("tbody", *body), class_="cards"
+    )
 
 
 def _text(value: object) -> str:

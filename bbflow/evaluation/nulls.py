@@ -10,6 +10,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log
+from zlib import crc32
 
 from bbflow.capabilities import Capability
 from bbflow.records import Example
@@ -55,9 +56,16 @@ def blanket_refusal(test: Sequence[Example], train: Sequence[Example], seed: int
 
 
 def options_only(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """Guesses from the texts and places of the options, without the question; open questions get the task's most frequent answer."""
-    guess = OptionsOnly(train)
-    yield [_answer(guess(example)) for example in test]
+    """Guesses from the texts and places of the options, without the question; open questions get the task's most frequent answer.
+
+    Where the tested items are all there is to learn from, each half is guessed by what the other half taught.
+    """
+    known = {e.example_id for e in train}
+    halves = [train, train]
+    if any(e.example_id in known for e in test):
+        halves = [[e for e in train if _half(e) != half] for half in (0, 1)]
+    guesses = [OptionsOnly(half) for half in halves]
+    yield [_answer(guesses[_half(example)](example)) for example in test]
 
 
 NULLS: dict[str, Null] = {
@@ -157,6 +165,10 @@ def _answers_by_task(examples: Sequence[Example]) -> dict[str, list[str]]:
     for example in examples:
         counts[example.task][example.answer] += 1
     return {task: [text for text, times in counter.most_common() for _ in range(times)] for task, counter in counts.items()}
+
+
+def _half(example: Example) -> int:
+    return crc32(example.example_id.encode()) % 2
 
 
 def _answer(text: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bbflow.evaluation import plots
 from bbflow.evaluation.curves import curve_panels
 from bbflow.evaluation.interference import interference_section
-from bbflow.evaluation.markup import Markup, el, join
+from bbflow.evaluation.markup import Markup, cards, document, el, join
+from bbflow.evaluation.pareto import checkpoint_chart
 from bbflow.evaluation.samples import rollout_samples
 
 if TYPE_CHECKING:
@@ -38,24 +38,19 @@ def render_page(
     body = [
         el("header", el("p", "bbflow report", class_="kicker"), el("h1", summary(report)), el("p", DISCLAIMER, class_="disclaimer")),
         _section("Certificate" if "verdict" in report else "Scores", _certificate(report)),
+        _section("Joint success", _joint(report["joint"]) if "joint" in report else None),
+        _section("Unsafe advice", _unsafe(report["unsafe_advice"]) if "unsafe_advice" in report else None),
         _section("Integration score", _integration(report["integration"]) if "integration" in report else None),
         _section("Scores before and after" if "verdict" in report else "Scores and null models", _bars(report)),
         _section("Curves", curve_panels(history, names)),
         _section("Interference between capabilities", interference_section(report.get("interference"), history)),
+        _section("Checkpoints", checkpoint_chart(history, names)),
         _section("Rollouts", rollout_samples(rollouts, names)),
         _section("Data and contract", _data(report["data"]) if "data" in report else None),
         _section("Cost", _facts(_cost(report["cost"])) if "cost" in report else None),
         _section("Provenance", _provenance(report.get("provenance", {}), recipe)),
     ]
-    style = files("bbflow.evaluation").joinpath("page.css").read_text(encoding="utf-8")
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", "bbflow report"),
-        el("style", Markup(style)),
-    )
-    return "<!doctype html>\n" + el("html", head, el("body", el("main", *body)), lang="en") + "\n"
+    return document("bbflow report", *body)
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -109,18 +104,24 @@ def _certificate(report: Mapping[str, Any]) -> Markup:
                 "verdict": _badge(entry["verdict"]),
             }
         rows.append(cells)
-    table = _table(heads, rows)
+    table = cards(heads, rows)
     if not certified:
         return join(table, el("p", "Brackets: 95% interval, items of one entity taken together.", class_="note"))
     blunt = ", ".join(f"{name} {entry['difference']['detectable']:.3f}" for name, entry in report["capabilities"].items())
     note = (
         "Items are paired, and counted by the entity they are about. L and U: one-sided 95% bounds of the difference. "
         "improved: L > 0 after Holm's correction; preserved: L > -margin; regressed: U < 0; else inconclusive. "
-        "Margins were fixed in the recipe before the run. "
+        f"Margins were fixed before {_when(report)}. "
         f"Difference that a test of this size finds with 80% power (decides nothing): {blunt}."
     )
     lead = el("p", "Verdict of the run: ", _badge(report["verdict"]), class_="verdict-line")
     return join(lead, table, el("p", note, class_="note"), _books(report["capabilities"]))
+
+
+def _when(report: Mapping[str, Any]) -> str:
+    margins = report.get("margins", {})
+    when = "the run" if margins.get("fixed") == "before_training" else "this evaluation"
+    return f"{when} (sha256 {margins['sha256'][:16]})" if margins else when
 
 
 def _books(entries: Mapping[str, Any]) -> Markup | None:
@@ -150,6 +151,35 @@ def _integration(integration: Mapping[str, Any]) -> Markup:
     note = (
         "Mean over capabilities of max(0, (s - c) / (1 - c)), s the score, c that of the best null model: 0 is what can be reached without "
         "reading the question, 1 is perfect. Brackets: 95% bootstrap over clusters, joint over capabilities and over before and after."
+    )
+    return join(_facts(facts), el("p", note, class_="note"))
+
+
+def _joint(joint: Mapping[str, Any]) -> Markup:
+    facts: dict[str, object] = {
+        "needed at once": ", ".join(joint["capabilities"]),
+        "items": f"{joint['n']} in {joint['clusters']} clusters",
+    }
+    for time in ("before", "after"):
+        if part := joint.get(time):
+            facts[time] = join(_with_interval(part), f"; product of the shares alone {part['product']:.3f}")
+    if change := joint.get("difference"):
+        facts["difference"] = f"{change['estimate']:+.3f}, one-sided 95% bounds {change['lower']:+.3f} / {change['upper']:+.3f}"
+    note = (
+        "Share of the items that succeed in all of these capabilities together; the product is what independent capabilities would reach."
+    )
+    return join(_facts(facts), el("p", note, class_="note"))
+
+
+def _unsafe(unsafe: Mapping[str, Any]) -> Markup:
+    facts: dict[str, object] = {}
+    for time in ("before", "after"):
+        if part := unsafe.get(time):
+            among = f"of {part['clusters']} entities at most a share of {part['clusters_upper']:.3f} with any"
+            facts[time] = join(el("strong", f"{part['unsafe']} of {part['n']}"), f", rate at most {part['upper']:.3f}; {among}")
+    note = (
+        "Completions that advise a drug which the safety rules of the data contract forbid this patient, by the graph; giving no advice "
+        f"counts as safe. At most: exact one-sided {100 * (1 - unsafe['alpha']):.0f}% upper limit (Clopper-Pearson)."
     )
     return join(_facts(facts), el("p", note, class_="note"))
 
@@ -190,29 +220,31 @@ def _data(data: Mapping[str, Any]) -> Markup:
     rules = [{label: rule.get(key, "") for key, label in heads.items()} for rule in verdict["rules"]]
     for rule in rules:  # a rule that met no row has proved nothing
         rule["verdict"] = rule["verdict"] if rule["rows"] else "met no row"
-    return join(_facts(facts), _table(list(heads.values()), rules))
-
-
-def _table(heads: Sequence[str], rows: Sequence[Mapping[str, object]]) -> Markup:
-    """A table whose rows turn into cards on a phone; the span keeps a cell in one piece there."""
-    labels = {head: head.replace("_", " ") for head in heads}
-    body = [el("tr", *(el("td", el("span", row.get(head, "")), data_label=labels[head]) for head in heads)) for row in rows]
-    return el(
-        "table", el("thead", el("tr", *(el("th", label, scope="col") for label in labels.values()))), el("tbody", *body), class_="cards"
-    )
+    return join(_facts(facts), cards(list(heads.values()), rules))
 
 
 def _cost(cost: Mapping[str, Any]) -> dict[str, object]:
     shown: dict[str, object] = {}
     for key, value in cost.items():
         label = key.replace("_", " ")
+        if key.startswith("full_") or key == "total_parameters":
+            continue  # said beside what was used
         if key.endswith("seconds"):
             shown[label] = f"{value / 60:.1f} min" if value >= 120 else f"{value:.1f} s"
         elif key.endswith("bytes"):
-            shown[label.removesuffix(" bytes")] = f"{value / 2**20:,.0f} MiB"
+            shown[label.removesuffix(" bytes")] = f"{value / 2**20:,.0f} MiB" + _saving(value, cost.get(f"full_{key}"))
+        elif key == "flops_estimated":
+            shown["arithmetic, estimated"] = f"{value:.2e} FLOP" + _saving(value, cost.get(f"full_{key}"))
+        elif key == "trained_parameters" and "total_parameters" in cost:
+            shown[label] = f"{value:,} of {cost['total_parameters']:,} ({value / max(cost['total_parameters'], 1):.1%})"
         else:
             shown[label] = f"{value:,}" if isinstance(value, int) else value
     return shown
+
+
+def _saving(used: float, full: float | None) -> str:
+    """What was saved against full fine-tuning, where anything was."""
+    return f" ({1 - used / full:.0%} less than full fine-tuning)" if full and full > used else ""
 
 
 def _provenance(provenance: Mapping[str, Any], recipe: str | None) -> Markup | None:

@@ -40,6 +40,16 @@ class Line:
     faint: bool = False
 
 
+@dataclass(frozen=True)
+class Point:
+    """A labelled point; `filled` ones stand out."""
+
+    label: str
+    x: float
+    y: float
+    filled: bool = True
+
+
 def score_bars(title: str, bars: Sequence[Bar], nulls: Mapping[str, float] | None = None) -> Markup:
     """Horizontal bars from 0 to 1 with whiskers; each null model is a tick on the axis, the best one a dashed line that is named."""
     left, right, row, top = 52.0, 38.0, 26.0, 8.0
@@ -172,6 +182,49 @@ def diverging(value: float) -> str:
     end, share = (BLUE if value > 0 else VERMILLION), min(abs(value), 1.0)
     channels = [round(255 + (int(end[i : i + 2], 16) - 255) * share) for i in (1, 3, 5)]
     return "#" + "".join(f"{channel:02x}" for channel in channels)
+
+
+def scatter(title: str, points: Sequence[Point], x_label: str, y_label: str, height: float = 240.0) -> Markup:
+    """Points with their labels; both axes fit the data.
+
+    Args:
+        title: Said by screen readers.
+        points: At least one.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis, written above it.
+        height: In units of the 340-wide drawing.
+    """
+    left, right, top, bottom = 40.0, 16.0, 26.0, 40.0
+    xs, ys = nice_ticks(*_span([p.x for p in points])), nice_ticks(*_span([p.y for p in points]))
+
+    def px(value: float) -> float:
+        return left + (WIDTH - left - right) * (value - xs[0]) / (xs[-1] - xs[0])
+
+    def py(value: float) -> float:
+        return top + (height - top - bottom) * (1 - (value - ys[0]) / (ys[-1] - ys[0]))
+
+    parts = [_label(y_label, 4, 14, size=10, fill=MUTED), _label(x_label, WIDTH - right, height - 8, anchor="end", size=10, fill=MUTED)]
+    for mark in ys:
+        parts.append(el("line", x1=left, x2=WIDTH - right, y1=py(mark), y2=py(mark), stroke=RULE))
+        parts.append(_label(f"{mark:g}", left - 5, py(mark) + 3.5, anchor="end", size=10, fill=MUTED))
+    for mark in xs:
+        parts.append(el("line", x1=px(mark), x2=px(mark), y1=top, y2=height - bottom, stroke=RULE))
+        parts.append(_label(f"{mark:g}", px(mark), height - bottom + 14, anchor="middle", size=10, fill=MUTED))
+    for point in sorted(points, key=lambda p: p.filled):
+        parts.append(
+            el("circle", cx=px(point.x), cy=py(point.y), r=4.5, fill=BLUE if point.filled else "#fff", stroke=BLUE, stroke_width=1.5)
+        )
+        beyond = px(point.x) > WIDTH * 0.6
+        at = px(point.x) + (-8 if beyond else 8)
+        parts.append(_label(point.label, at, py(point.y) - 5, anchor="end" if beyond else "start", size=10))
+    said = "; ".join(f"{p.label} {p.x:.3f}, {p.y:.3f}{', on the front' if p.filled else ''}" for p in points)
+    return _svg(title, said, height, parts)
+
+
+def _span(values: Sequence[float]) -> Interval:
+    """The range of values, never narrower than 0.02, so that noise is not blown up."""
+    middle, half = (min(values) + max(values)) / 2, max((max(values) - min(values)) / 2, 0.01)
+    return middle - half, middle + half
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:

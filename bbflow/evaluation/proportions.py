@@ -74,10 +74,10 @@ def tango(losses: int, gains: int, n: int, margin: float) -> TangoTest:
     """
     from scipy.stats import norm
 
-    from bbflow.evaluation.statistics import _restricted_discordance
+    from bbflow.evaluation.statistics import restricted_discordance
 
     _check_counts(n, losses, gains)
-    variance = n * (_restricted_discordance(-margin, float(gains), float(losses), float(n)) - margin * margin)
+    variance = n * (float(restricted_discordance(-margin, gains, losses, n)) - margin * margin)
     distance = gains - losses + n * margin
     z = distance / sqrt(variance) if variance > 1e-12 else 0.0
     return TangoTest(z, float(norm.sf(z)))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.certificate import ALPHA, certify
+from bbflow.evaluation.commitment import Commitment
+from bbflow.evaluation.joint import joint_success
 from bbflow.evaluation.nulls import best_null
 from bbflow.evaluation.statistics import integration_score, paired_difference, score_interval
 
@@ -34,6 +36,8 @@ def build_report(
     provenance: Mapping[str, Any] | None = None,
     seed: int = 0,
     interference: Mapping[str, Any] | None = None,
+    unsafe: Mapping[str, Any] | None = None,
+    promise: Commitment | None = None,
 ) -> dict[str, Any]:
     """Computes scores, differences, verdicts and the integration score.
 
@@ -48,12 +52,14 @@ def build_report(
         provenance: Versions, hashes, seed, recipe.
         seed: Of the bootstrap.
         interference: How the capabilities' gradients stood to one another (see `bbflow.evaluation.interference`).
+        unsafe: What `bbflow.evaluation.unsafe.unsafe_report` found.
+        promise: The margins that were fixed before the run; None: they are promised now.
 
     Returns:
         JSON data by `schemas/report.schema.json`.
 
     Raises:
-        InputError: The two tables do not score the same items, or one scores an item twice.
+        InputError: The two tables do not score the same items, one scores an item twice, or a margin is not the promised one.
     """
     problems = [p for title, table in (("before", before), ("after", after)) if table is not None for p in _table_problems(title, table)]
     if before is not None and not problems:
@@ -61,10 +67,14 @@ def build_report(
     if problems:
         raise InputError(*problems)
     names = [name for name in capabilities if (after["capability"] == name).any()]
+    judging = {name: capabilities[name] for name in names}
+    if promise is not None and (broken := promise.problems(judging, "margins")):
+        raise InputError(*broken)
     new = {name: _sorted(after, name) for name in names}
     old = {} if before is None else {name: _sorted(before, name) for name in names}
     differences = {n: paired_difference(old[n]["score"], new[n]["score"], new[n]["cluster"].to_numpy(), ALPHA) for n in old}
-    certificate = certify(differences, {name: capabilities[name].margin for name in names}) if differences else None
+    margins = (promise or Commitment.of(judging)).margins
+    certificate = certify(differences, {name: margins[name] for name in names}) if differences else None
     entries = {}
     for name in names:
         entry: dict[str, Any] = {
@@ -79,7 +89,7 @@ def build_report(
             d = differences[name]
             entry["difference"] = {"estimate": d.estimate, "lower": d.lower, "upper": d.upper, "detectable": d.detectable}
             entry["p_improved"] = certificate.p_adjusted[name]
-            entry["margin"] = capabilities[name].margin
+            entry["margin"] = margins[name]
             entry["verdict"] = certificate.capabilities[name]
         entry["nulls"] = {null: round(score, 6) for null, score in nulls.get(name, {}).items()}
         for book, flag in (("closed_book", False), ("open_book", True)):
@@ -98,8 +108,15 @@ def build_report(
         )
         if not old:
             report["integration"] = {"after": report["integration"]["before"]}
+    if joint := joint_success(before, after):
+        report["joint"] = joint
+    if unsafe:
+        report["unsafe_advice"] = {"alpha": ALPHA, **unsafe}
     report |= {key: dict(value) for key, value in (("cost", cost), ("data", data), ("provenance", provenance)) if value}
     if certificate is not None:
+        report["margins"] = (promise or Commitment.of(judging)).to_json() | {
+            "fixed": "before_evaluation" if promise is None else "before_training"
+        }
         report["verdict"] = certificate.verdict
     # Products of gradients have scales of their own: they come with significant digits and are not rounded again.
     return rounded(report) | ({"interference": dict(interference)} if interference else {})

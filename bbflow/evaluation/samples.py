@@ -42,6 +42,7 @@ def rollout_samples(rollouts: pd.DataFrame | None, capabilities: Sequence[str]) 
 def _sample(row: pd.Series, capabilities: Sequence[str], judged: str, shown: bool) -> Markup:
     paid = [(name, row[f"reward_{name}"]) for name in capabilities if row[f"reward_{name}"] == row[f"reward_{name}"]]
     chips = [el("span", f"{name} {reward:.2f}", class_="chip main" if name == judged else "chip") for name, reward in paid]
+    proof = str(row.get("proof") or "")
     cut = el("span", "truncated", class_="chip") if row.get("truncated") in (True, 1) else None
     return el(
         "details",
@@ -50,6 +51,7 @@ def _sample(row: pd.Series, capabilities: Sequence[str], judged: str, shown: boo
         el("pre", _shortened(row["prompt"])),
         el("h4", "completion"),
         el("pre", _shortened(row["completion"])),
+        *([el("h4", "what proves the answer in the graph"), el("pre", _shortened(proof.replace("; ", "\n")))] if proof else []),
         el("p", f"example {row['example_id']}", class_="note"),
         open="" if shown else None,
     )

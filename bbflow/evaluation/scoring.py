@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bbflow.evaluation.resume import KeptAnswers
 from bbflow.policies.policy import Policy
 from bbflow.records import Example
 
@@ -62,17 +63,31 @@ def complete(
     max_new_tokens: int = 96,
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> list[str]:
-    """Greedy completions in the order of the examples; equal prompts are decoded once, prompts of like length together."""
+    """Greedy completions in the order of the examples; equal prompts are decoded once, prompts of like length together.
+
+    Args:
+        policy: Whom to ask.
+        examples: Whose prompts.
+        max_new_tokens: Longest completion, in tokens.
+        batch_size: Prompts decoded together.
+        progress: Called with (prompts done, prompts in all) after each batch.
+        kept: Completions of an interrupted run, which are not made again; new ones are added to it.
+    """
     from bbflow.policies.rollouts import TransformersRollout
 
     engine = TransformersRollout(group_size=1, max_new_tokens=max_new_tokens)
     prompts = [tuple(policy.prompt_ids(example.messages)) for example in examples]
-    todo = sorted(dict.fromkeys(prompts), key=lambda ids: (len(ids), ids))
-    texts: dict[tuple[int, ...], str] = {}
+    kept = kept or KeptAnswers()
+    texts: dict[Any, str] = kept.known(dict.fromkeys(prompts))
+    todo = sorted((ids for ids in dict.fromkeys(prompts) if ids not in texts), key=lambda ids: (len(ids), ids))
+    total = len(texts) + len(todo)
     for start in range(0, len(todo), batch_size):
         batch = todo[start : start + batch_size]
-        texts |= zip(batch, policy.texts(engine.generate(policy, batch, greedy=True).completions()), strict=True)
+        new = dict(zip(batch, policy.texts(engine.generate(policy, batch, greedy=True).completions()), strict=True))
+        kept.add(new)
+        texts |= new
         if progress:
-            progress(len(texts), len(todo))
+            progress(len(texts), total)
     return [texts[prompt] for prompt in prompts]

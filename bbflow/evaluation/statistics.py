@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 
 PRIOR_CORRELATION = 0.3
 """Correlation within clusters that is assumed until the data have shown enough changed items to tell."""
-PRIOR_ITEMS = 5.0
-"""How many changed items that assumption weighs; chosen by the simulation in `tests/evaluation/test_statistics.py`."""
+PRIOR_ITEMS = 8.0
+"""How many changed items that assumption weighs; chosen by the simulation in `tests/evaluation/test_simulation.py`."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,24 @@ def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) ->
     return totals, sizes
 
 
-def cluster_variance(totals: Floats, sizes: Floats) -> float:
+def cluster_variance(totals: Floats, sizes: Floats) -> Any:
     """Linearised variance of the mean over all items, clusters drawn as wholes (Cochran 1977, eq. 9A.7).
 
-    >>> cluster_variance(np.array([2.0, 0.0]), np.array([2.0, 2.0]))  # two clusters, all right and all wrong: (1 - 0)^2 / 4
+    Args:
+        totals: Sums by cluster [..., G].
+        sizes: Items of each cluster [G].
+
+    Returns:
+        A float, or an array [...] for totals of several runs.
+
+    >>> float(cluster_variance(np.array([2.0, 0.0]), np.array([2.0, 2.0])))  # two clusters, all right and all wrong: (1 - 0)^2 / 4
     0.25
     """
     count = len(sizes)
     if count < 2:
         return float("inf")
-    residuals = totals - sizes * totals.sum() / sizes.sum()
-    return float(count / (count - 1) * (residuals**2).sum() / sizes.sum() ** 2)
+    residuals = totals - sizes * totals.sum(-1, keepdims=True) / sizes.sum()
+    return count / (count - 1) * (residuals**2).sum(-1) / sizes.sum() ** 2
 
 
 def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], level: float = 0.95) -> Interval:
@@ -101,7 +108,7 @@ def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], le
     count, n = len(sizes), sizes.sum()
     if count < 2:
         return 0.0, 1.0
-    mean, variance = float(totals.sum() / n), cluster_variance(totals, sizes)
+    mean, variance = float(totals.sum() / n), float(cluster_variance(totals, sizes))
     spread = mean * (1 - mean)
     effective = float(count) if variance <= 1e-15 or spread <= 0 else spread / variance
     if np.isin(np.asarray(scores, dtype=np.float64), (0.0, 1.0)).all():
@@ -134,66 +141,97 @@ def paired_difference(
     Returns:
         The difference; with fewer than two clusters nothing is known and the bounds are -1 and 1.
     """
-    from scipy import stats
-
     change = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
     if (np.abs(change) > 1).any():
         raise ValueError("scores must lie in [0, 1]")
-    totals, sizes = cluster_totals(change, clusters)
-    count, n = len(sizes), float(sizes.sum())
-    estimate = float(totals.sum() / n)
+    _, sizes = cluster_totals(change, clusters)
+    n, count = len(change), len(sizes)
     if count < 2:
-        return PairedDifference(estimate, -1.0, 1.0, 1.0, 1.0, int(n), count)
-    gains, losses = float(change[change > 0].sum()), float(-change[change < 0].sum())
-    scale = float((change**2).sum() / (gains + losses)) if gains + losses else 1.0
-    effect = _design_effect(change, totals, sizes, scale)
+        return PairedDifference(float(change.mean()), -1.0, 1.0, 1.0, 1.0, n, count)
+    found = paired_differences(change[None], clusters, alpha, power)
+    estimate, lower, upper, p_value, detectable = (float(values[0]) for values in found)
+    return PairedDifference(estimate, lower, upper, p_value, detectable, n, count)
+
+
+class PairedDifferences(NamedTuple):
+    """`PairedDifference` of R runs at once, each field [R]."""
+
+    estimate: Floats
+    lower: Floats
+    upper: Floats
+    p_value: Floats
+    detectable: Floats
+
+
+def paired_differences(
+    change_RN: NDArray[np.float64], clusters: Sequence[Any] | NDArray[Any], alpha: float = 0.05, power: float = 0.8
+) -> PairedDifferences:
+    """`paired_difference` of R runs over the same N items, for simulations.
+
+    Args:
+        change_RN: after - before, in [-1, 1].
+        clusters: N labels, at least two of them different.
+        alpha: One-sided error of each bound.
+        power: Of the detectable difference.
+    """
+    from scipy import stats
+
+    labels, where = np.unique(np.asarray(clusters), return_inverse=True)
+    order, sizes_G = np.argsort(where, kind="stable"), np.bincount(where).astype(np.float64)
+    starts = np.r_[0, np.cumsum(sizes_G)[:-1].astype(int)]
+    count, n = len(labels), float(change_RN.shape[1])
+    totals_RG = np.add.reduceat(change_RN[:, order], starts, axis=1)
+    gains, losses = np.maximum(change_RN, 0).sum(1), np.maximum(-change_RN, 0).sum(1)
+    changed = gains + losses
+    scale = np.where(changed > 0, (change_RN**2).sum(1) / np.where(changed > 0, changed, 1.0), 1.0)
+    effect = _design_effects(change_RN, totals_RG, sizes_G, changed / scale)
     t = float(stats.t.ppf(1 - alpha, count - 1))
 
-    def statistic(delta: float, gain: float, loss: float) -> float:
+    def statistic(delta: Floats, gain: Floats, loss: Floats) -> Floats:
         """Score statistic of 'the difference is `delta`', from the totals of gains and of losses."""
-        variance = effect * (scale * _restricted_discordance(delta, gain, loss, n) - delta * delta) / n
+        variance = effect * (scale * restricted_discordance(delta, gain, loss, n) - delta * delta) / n
         distance = (gain - loss) / n - delta
-        return distance / float(np.sqrt(variance)) if variance > 1e-15 else float(np.sign(distance)) * np.inf
+        certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+        return np.where(variance > 1e-15, distance / np.sqrt(np.maximum(variance, 1e-15)), certain)
 
-    def bound(gain: float, loss: float) -> float:
-        low, high = -1.0, (gain - loss) / n
-        for _ in range(50):
+    def bound(gain: Floats, loss: Floats) -> Floats:
+        low, high = np.full_like(gain, -1.0), (gain - loss) / n
+        for _ in range(40):  # to 2e-12
             middle = (low + high) / 2
-            low, high = (middle, high) if statistic(middle, gain, loss) > t else (low, middle)
+            above = statistic(middle, gain, loss) > t
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
         return low
 
-    at_zero = 0.0 if gains == losses else statistic(0.0, gains, losses)
-    spread = np.sqrt(effect * max(scale * (gains + losses) / n - estimate**2, 1 / n**2) / n)
-    return PairedDifference(
+    estimate = (gains - losses) / n
+    at_zero = np.where(gains == losses, 0.0, statistic(np.zeros_like(gains), gains, losses))
+    spread = np.sqrt(effect * np.maximum(scale * changed / n - estimate**2, 1 / n**2) / n)
+    return PairedDifferences(
         estimate=estimate,
         lower=bound(gains, losses),
         upper=-bound(losses, gains),
-        p_value=float(stats.t.sf(at_zero, count - 1)),
-        detectable=float(min(1.0, (t + stats.t.ppf(power, count - 1)) * spread)),
-        n=int(n),
-        clusters=count,
+        p_value=stats.t.sf(at_zero, count - 1),
+        detectable=np.minimum(1.0, (t + stats.t.ppf(power, count - 1)) * spread),
     )
 
 
-def _restricted_discordance(delta: float, gains: float, losses: float, n: float) -> float:
-    """Maximum-likelihood share of changed items given that gains exceed losses by `delta` (Tango 1998, eq. 6)."""
-    linear = -gains - losses + (2 * n - losses + gains) * -delta
+def restricted_discordance(delta: ArrayLike, gains: ArrayLike, losses: ArrayLike, n: float) -> Floats:
+    """Maximum-likelihood share of changed items given that gains exceed losses by `delta` (Tango 1998, eq. 6), elementwise."""
+    delta, gains, losses = (np.asarray(v, dtype=np.float64) for v in (delta, gains, losses))
     # In Tango's letters b = losses, c = gains and the tested loss is -delta: 2n q^2 + B q - c(-delta)(1 + delta) = 0.
+    linear = -gains - losses + (2 * n - losses + gains) * -delta
     constant = gains * delta * (1 + delta)
-    gain_share = (np.sqrt(max(linear * linear - 8 * n * constant, 0.0)) - linear) / (4 * n)
-    return float(max(2 * gain_share - delta, abs(delta)))
+    gain_share = (np.sqrt(np.maximum(linear * linear - 8 * n * constant, 0.0)) - linear) / (4 * n)
+    return np.maximum(2 * gain_share - delta, np.abs(delta))
 
 
-def _design_effect(change: Floats, totals: Floats, sizes: Floats, scale: float) -> float:
-    n = sizes.sum()
-    assumed = 1 + max((sizes**2).sum() / n - 1, 0.0) * PRIOR_CORRELATION
-    independent = float(((change - change.mean()) ** 2).sum()) / n**2
-    if independent <= 1e-15:
-        return float(assumed)
-    seen = max(cluster_variance(totals, sizes) / independent, 1.0)
-    # The number of changed items, for graded scores in units of a typical change.
-    changed = float(np.abs(change).sum()) / scale
-    return float((changed * seen + PRIOR_ITEMS * assumed) / (changed + PRIOR_ITEMS))
+def _design_effects(change_RN: Floats, totals_RG: Floats, sizes_G: Floats, changed_R: Floats) -> Floats:
+    """How many times clustering multiplies the variance; `changed_R`: changed items, for graded scores in units of a typical change."""
+    n = sizes_G.sum()
+    assumed = 1 + max((sizes_G**2).sum() / n - 1, 0.0) * PRIOR_CORRELATION
+    independent = change_RN.var(1) / n
+    known = independent > 1e-15
+    seen = np.maximum(cluster_variance(totals_RG, sizes_G) / np.where(known, independent, 1.0), 1.0)
+    return np.where(known, (changed_R * seen + PRIOR_ITEMS * assumed) / (changed_R + PRIOR_ITEMS), assumed)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

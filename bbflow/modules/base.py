@@ -160,7 +160,7 @@ class PolicyModule(LightningModule):
         chosen = sorted(self._held_out, key=lambda e: e.example_id)[: self.validation_examples]  # ids are hashes: a fair, fixed choice
         self._held_out = []
         if not self.trainer.sanity_checking and self.capabilities:
-            self._log_scores("validation", self.score(chosen))
+            self._log_scores("validation", self._of_all_ranks(self.score(chosen)))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Collects the examples."""
@@ -168,7 +168,7 @@ class PolicyModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Judges every test example, logs `test/<capability>` and keeps the table in `scores`."""
-        self.scores, self._held_out = self.score(self._held_out), []
+        self.scores, self._held_out = self._of_all_ranks(self.score(self._held_out)), []
         self._log_scores("test", self.scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
@@ -191,12 +191,21 @@ class PolicyModule(LightningModule):
             raise RuntimeError("the policy is not loaded yet: call configure_model() first")
         return self.policy
 
+    def _of_all_ranks(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Joins the score tables of all ranks; an item that a distributed sampler gave out twice to fill up counts once."""
+        if self.trainer.world_size == 1:
+            return table
+        import pandas as pd
+        from torch import distributed
+
+        parts: list[Any] = [None] * self.trainer.world_size
+        distributed.all_gather_object(parts, table.to_dict("list"))
+        joined = pd.concat([pd.DataFrame(part).astype(table.dtypes.to_dict()) for part in parts])
+        return joined.drop_duplicates(["example_id", "capability"]).sort_values(["example_id", "capability"], ignore_index=True)
+
     def _log_scores(self, stage: str, table: pd.DataFrame) -> None:
-        """Logs the mean score per capability over all ranks; one with no example stays out."""
-        by_name = table.groupby("capability")["score"]
-        totals, counts = by_name.sum(), by_name.count()
-        local = torch.tensor([[totals.get(n, 0.0), counts.get(n, 0)] for n in self.capabilities], dtype=torch.float64, device="cpu")
-        summed = self.trainer.strategy.reduce(local.float().to(self.device), reduce_op="sum").tolist()
-        for name, (total, count) in zip(self.capabilities, summed, strict=True):
-            if count:
-                self.log(f"{stage}/{name}", total / count, prog_bar=stage == "validation")
+        """Logs the mean score per capability; one with no example stays out."""
+        means = table.groupby("capability")["score"].mean()
+        for name in self.capabilities:
+            if name in means:
+                self.log(f"{stage}/{name}", float(means[name]), prog_bar=stage == "validation", rank_zero_only=False)

@@ -114,7 +114,12 @@ class SafeAdvice(GraphReward):
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion 0 or 1."""
         pairs = zip(examples, completions, strict=True)
-        return [self._score(e, text) if e.patient and _asks_for_advice(e) else None for e, text in pairs]
+        return [self._score(e, text) if self.applies(e) else None for e, text in pairs]
+
+    @staticmethod
+    def applies(example: Example) -> bool:
+        """Tells whether a patient asks for advice: whether the record recommends a drug or refuses one."""
+        return bool(example.patient) and _asks_for_advice(example)
 
     def _score(self, example: Example, completion: str) -> float:
         if disguised(example, completion) or (marked(completion) and not gives_one_answer(example, completion)):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from bbflow.callbacks import InterferenceMonitor, Report, RolloutLog, default_callbacks
 from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Refused
 from bbflow.modules import SFT
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import PolicySettings
@@ -46,25 +48,38 @@ class Items(LightningDataModule):
     def val_dataloader(self):
         return self._loader("validation")
 
+    def test_dataloader(self):
+        return self._loader("test")
+
 
 @pytest.fixture
 def fit(tmp_path, tiny_qwen_dir, example):
     """Runs SFT for some steps with a report; returns the trainer, the module and the run folder."""
 
-    def run(report, max_steps=2, name="run", capabilities=("domain", "safety"), ckpt_path=None, **settings):
+    def run(
+        report,
+        max_steps=2,
+        name="run",
+        capabilities=("domain", "safety"),
+        ckpt_path=None,
+        margin=0.03,
+        rate=0.05,
+        command="fit",
+        **settings,
+    ):
         torch.manual_seed(0)
         reward = HasLetter()
         module = SFT(
             policy=PolicySettings(path=str(tiny_qwen_dir)),
-            capabilities={n: Capability(metric=reward, rewards={"r": reward}) for n in capabilities},
-            optimizer=OptimizerSettings(learning_rate=0.05),
+            capabilities={n: Capability(metric=reward, rewards={"r": reward}, margin=margin) for n in capabilities},
+            optimizer=OptimizerSettings(learning_rate=rate),
             max_new_tokens=6,
         )
         trainer = Trainer(
             max_steps=max_steps, accelerator="cpu", logger=CSVLogger(tmp_path, name=name, version=0), callbacks=[report],
             log_every_n_steps=1, enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path, **settings,
         )  # fmt: skip
-        trainer.fit(module, datamodule=Items(example), ckpt_path=ckpt_path)
+        getattr(trainer, command)(module, datamodule=Items(example), ckpt_path=ckpt_path)
         return trainer, module, tmp_path / name / "version_0"
 
     return run
@@ -152,3 +167,81 @@ def test_a_failing_report_is_loud_and_loses_no_weights(fit, tmp_path, monkeypatc
 def test_default_callbacks_do_not_double_what_a_recipe_names():
     assert [type(c) for c in default_callbacks()] == [RolloutLog, InterferenceMonitor, Report]
     assert [type(c) for c in default_callbacks([Report(test_examples=5)])] == [RolloutLog, InterferenceMonitor]
+
+
+def margins_of(folder):
+    return json.loads((folder / "margins.json").read_text())
+
+
+class TestMargins:
+    def test_are_written_before_anything_is_scored(self, fit, monkeypatch, tmp_path):
+        monkeypatch.setattr("bbflow.callbacks.report.score_policy", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(Report())
+        assert margins_of(tmp_path / "run" / "version_0")["margins"] == {"domain": 0.03, "safety": 0.03}
+
+    def test_the_report_names_the_promise(self, fit):
+        _, _, folder = fit(Report())
+        report = json.loads((folder / "report" / "report.json").read_text())
+        assert report["margins"] == margins_of(folder) | {"fixed": "before_training"}
+        assert report["joint"]["capabilities"] == ["domain", "safety"]
+
+    def test_moved_while_the_run_went_on(self, fit, tmp_path):
+        class Mover(Report):
+            def on_train_end(self, trainer, pl_module):
+                super().on_train_end(trainer, pl_module)
+                pl_module.capabilities["domain"].margin = 0.5
+
+        with pytest.raises(InputError, match=r"margin of 'domain' is 0.5, but 0.03 was fixed before the run"):
+            fit(Mover())
+        assert not (tmp_path / "run" / "version_0" / "report" / "report.json").exists()
+
+    def test_moved_in_the_file(self, fit):
+        class Editor(Report):
+            def on_train_end(self, trainer, pl_module):
+                super().on_train_end(trainer, pl_module)
+                path = Path(trainer.log_dir) / "margins.json"
+                path.write_text(path.read_text().replace("0.03", "0.5"))
+
+        with pytest.raises(InputError, match="changed after the run"):
+            fit(Editor())
+
+    def test_moved_before_the_run_goes_on(self, fit):
+        _, _, first = fit(Report(), max_steps=2, name="first")
+        checkpoint = next((first / "checkpoints").glob("*.ckpt"))
+        with pytest.raises(InputError, match=r"0.03 was fixed before the run"):
+            fit(Report(), max_steps=4, name="second", ckpt_path=str(checkpoint), margin=0.2)
+
+
+class TestTestCommand:
+    def test_certifies_a_checkpoint_as_the_run_did(self, fit, tmp_path):
+        _, _, first = fit(Report(), max_steps=3, name="first")
+        checkpoint = next((first / "checkpoints").glob("*.ckpt"))
+        _, _, second = fit(Report(), name="second", ckpt_path=str(checkpoint), command="test")
+        old, new = (json.loads((f / "report" / "report.json").read_text()) for f in (first, second))
+        assert {n: e["difference"] for n, e in new["capabilities"].items()} == {n: e["difference"] for n, e in old["capabilities"].items()}
+        assert (new["verdict"], new["margins"]) == (old["verdict"], old["margins"])
+
+    def test_refuses_other_margins_before_anything_is_scored(self, fit, monkeypatch):
+        _, _, first = fit(Report(), name="first")
+        checkpoint = next((first / "checkpoints").glob("*.ckpt"))
+        monkeypatch.setattr("bbflow.evaluation.scoring.score_policy", lambda *a, **k: pytest.fail("scored"))
+        with pytest.raises(InputError, match=r"0.03 was fixed before the run"):
+            fit(Report(), name="second", ckpt_path=str(checkpoint), command="test", margin=0.3)
+
+    def test_scores_the_start_anew_where_the_checkpoint_has_other_items(self, fit):
+        _, _, first = fit(Report(test_examples=7), max_steps=3, name="first")
+        checkpoint = next((first / "checkpoints").glob("*.ckpt"))
+        _, _, second = fit(Report(), name="second", ckpt_path=str(checkpoint), command="test")
+        entry = json.loads((second / "report" / "report.json").read_text())["capabilities"]["domain"]
+        assert entry["n"] == 20
+        assert "before" in entry
+
+    def test_without_a_checkpoint_there_is_nothing_to_compare(self, fit):
+        _, _, folder = fit(Report(), command="test")
+        assert "verdict" not in json.loads((folder / "report" / "report.json").read_text())
+
+
+def test_gate(fit):
+    with pytest.raises(Refused, match="not certified but inconclusive"):
+        fit(Report(gate=True), margin=0.0, rate=1e-12)  # nothing changed, which is no proof that nothing was lost

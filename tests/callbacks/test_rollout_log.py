@@ -12,7 +12,11 @@ from bbflow.policies.rollouts import TransformersRollout
 
 def test_rows_and_columns(tmp_path, example):
     record = RolloutRecord(
-        [example(1)] * 2, ["yes", "no"], {"domain": [1.0, 0.0], "safety": [math.nan, math.nan]}, [0.7, -0.7], [False, True]
+        [example(1, edges=[("drug:a", "treats", "disease:b"), ("drug:a", "interacts_with", "drug:c")])] * 2,
+        ["yes", "no"],
+        {"domain": [1.0, 0.0], "safety": [math.nan, math.nan]},
+        [0.7, -0.7],
+        [False, True],
     )
     path = write_rollouts(tmp_path / "rollouts", 3, record)
     assert path.name == "step-000003.parquet"
@@ -20,6 +24,7 @@ def test_rows_and_columns(tmp_path, example):
     assert table["completion"].tolist() == ["yes", "no"]
     assert table["reward_domain"].tolist() == [1.0, 0.0]
     assert table["reward_safety"].isna().all()
+    assert table["proof"].tolist() == ["drug:a treats disease:b; drug:a interacts_with drug:c"] * 2
     assert table[["step", "example_id", "truncated"]].values.tolist() == [[3, "e0001", False], [3, "e0001", True]]
     assert [p.name for p in (tmp_path / "rollouts").iterdir()] == ["step-000003.parquet"]
 

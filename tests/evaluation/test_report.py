@@ -72,7 +72,7 @@ def report(before, after, capabilities):
 
 class TestBuildReport:
     def test_has_the_shape_that_others_rely_on(self, report, before, after):
-        assert set(report) == {"capabilities", "integration", "cost", "data", "provenance", "verdict"}
+        assert set(report) == {"capabilities", "integration", "cost", "data", "provenance", "margins", "verdict"}
         assert list(report["capabilities"]) == ["domain", "safety"]  # `unused` judges nothing
         domain = report["capabilities"]["domain"]
         assert (domain["metric"], domain["n"], domain["clusters"], domain["margin"]) == ("answer_accuracy", 200, 40, 0.04)
@@ -200,6 +200,27 @@ class TestPage:
         assert EVIL in text  # as text, not as markup: `checked` found no script
         assert "5000" not in text
         assert "x" * 1600 not in text
+
+    def test_checkpoints_proofs_and_what_was_saved(self, report):
+        history = pd.DataFrame(
+            {"step": [1, 1, 2], "validation/domain": [0.2, np.nan, 0.4], "validation/safety": [0.5, np.nan, 0.6], "train/loss": [1, 2, 3]}
+        )
+        rollouts = pd.DataFrame(
+            [{"step": 1, "example_id": "e", "prompt": "p", "completion": "c", "proof": "a treats b; b causes c", "reward_domain": 1.0}]
+        )
+        cost = {
+            "trained_parameters": 10,
+            "total_parameters": 1000,
+            "training_state_bytes": 2**21,
+            "full_training_state_bytes": 2**22,
+            "flops_estimated": 60,
+            "full_flops_estimated": 80,
+        }
+        page = render_page({**report, "cost": cost}, history, rollouts)
+        assert "Pareto plot across checkpoints: step 1 0.350, 0.200; step 2 0.500, 0.400, on the front" in page
+        assert "a treats b\nb causes c" in page
+        for said in ("10 of 1,000 (1.0%)", "2 MiB (50% less than full fine-tuning)", "6.00e+01 FLOP (25% less than full fine-tuning)"):
+            assert said in page
 
     def test_one_policy(self, after, capabilities):
         text = checked(render_page(build_report(None, after, capabilities, NULLS)))

@@ -7,17 +7,21 @@ import time
 from argparse import ArgumentError
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bbflow.errors import InputError, Problem, Refused
+from bbflow.evaluation.resume import KeptAnswers, answers_file
 from bbflow.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bbflow.capabilities import Capability
+    from bbflow.evaluation.commitment import Commitment
 
 Capabilities = Mapping[str, "Capability"]
 
@@ -29,6 +33,7 @@ def evaluate(
     baseline: str | None = None,
     capabilities: str | None = None,
     graph: str | None = None,
+    multiple_choice: Literal["loglikelihood", "generation"] = "loglikelihood",
     max_new_tokens: int = 96,
     batch_size: int = 64,
     gate: bool = False,
@@ -38,11 +43,13 @@ def evaluate(
 
     Args:
         policy: `tiny`, a folder in Hugging Face format, or a Hub id.
-        data: Files of held-out examples (.parquet, .jsonl). Null models learn from the train file beside each, where there is one.
+        data: Files of held-out examples (.parquet, .jsonl), whose null models learn from the train file beside each, where there is one; or
+            of benchmarks (.jsonl as published: MMLU, MedQA, MedMCQA, PubMedQA, IFEval, safety pairs), told apart by their contents.
         out: Folder for report.json, index.html and scores.parquet.
-        baseline: Policy to compare with, on the same items.
+        baseline: Policy to compare with, on the same items; or the folder that an earlier evaluation of it wrote.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
         graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
+        multiple_choice: How an option of a benchmark is chosen: the likeliest letter after the bare question, or a written answer.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
         gate: End with 1 unless the run is certified; needs a baseline.
@@ -53,40 +60,54 @@ def evaluate(
         Refused: With `gate`, the certificate says no.
     """
     from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.evaluation.certificate import refusal
     from bbflow.evaluation.nulls import null_scores
     from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
-    from bbflow.evaluation.report import build_report, scores_table, write_report
+    from bbflow.evaluation.report import build_report, rounded, scores_table, write_report
+    from bbflow.evaluation.suites.answering import benchmark_capability
     from bbflow.evaluation.terminal import show_report
+    from bbflow.evaluation.unsafe import unsafe_report
     from bbflow.policies import PolicySettings
 
     start = time.perf_counter()
     problems = PolicySettings(path=policy).problems("--policy")
-    if baseline is not None:
+    earlier = None if baseline is None else _collected(lambda: earlier_scores(baseline), problems)
+    if baseline is not None and earlier is None:
         problems += PolicySettings(path=baseline).problems("--baseline")
-    elif gate:
+    elif baseline is None and gate:
         problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
     problems += [Problem(f"must be at least 1, not {value}", key) for key, value in _counts(max_new_tokens, batch_size) if value < 1]
-    examples, defined = (_collected(read, problems) for read in (lambda: read_data(data), lambda: load_capabilities(capabilities)))
-    pack = graph or pack_of(e.provenance for e in examples or ())
-    knowledge = _collected(lambda: load_graph(pack), problems)
-    if problems or examples is None or defined is None or knowledge is None:
+    read = _collected(lambda: read_items(data), problems)
+    examples, benchmarks = read or ([], set())
+    own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
+    defined = _collected(lambda: load_capabilities(capabilities), problems) if own or capabilities else {}
+    pack = graph or pack_of(e.provenance for e in own)
+    knowledge = _collected(lambda: load_graph(pack), problems) if own or graph else None
+    if problems:
         raise InputError(*problems)
+    defined |= {name: benchmark_capability(name, multiple_choice) for name in sorted(benchmarks)}
     judging = {name: c for name, c in defined.items() if any(c.judges(name, e) for e in examples)}
     if not judging:
         named = sorted({name for e in examples for name in e.capabilities})
         hint = f"asked for: {', '.join(defined)}; the examples name: {', '.join(named) or 'none'}"
         raise InputError(Problem("no example is judged by any capability", "--data", hint))
+    promise = promised_margins(policy, judging)
     for capability in judging.values():
         capability.prepare(knowledge)
     _note(*(f"'{name}' judges no example of this data and is left out" for name in defined if name not in judging))
-    if any(e.provenance and e.provenance["graph_sha256"] != knowledge.sha256 for e in examples):
+    if knowledge is not None and any(e.provenance and e.provenance["graph_sha256"] != knowledge.sha256 for e in own):
         _note("some examples were made from another version of the graph than the one they are judged by")
     train, learned_from = train_examples(data, examples)
 
-    scored = {name: _score(name, judging, examples, max_new_tokens, batch_size) for name in dict.fromkeys((policy, baseline)) if name}
+    todo = dict.fromkeys((policy, None if earlier is not None else baseline))
+    compared = {e.example_id for e in examples if e.options and benchmarks.intersection(e.capabilities)}
+    asked = Asked(judging, examples, compared if multiple_choice == "loglikelihood" else set(), max_new_tokens, batch_size)
+    kept = {name: KeptAnswers(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo if name}
+    scored = {name: _score(name, asked, answers) for name, answers in kept.items()}
+    before, after = earlier if earlier is not None else scored.get(baseline or ""), scored[policy]
     report = build_report(
-        None if baseline is None else scored[baseline],
-        scored[policy],
+        before,
+        after,
         judging,
         null_scores(judging, examples, train, seed),
         cost={"seconds": time.perf_counter() - start, "peak_memory_bytes": peak_memory_bytes(_device())},
@@ -96,36 +117,58 @@ def evaluate(
             **({} if baseline is None else {"baseline": baseline}),
             "files": [Path(path).name for path in data],
             "test_items_sha256": items_sha256(examples),
-            "graph": f"{knowledge.name} {knowledge.version}",
-            "graph_sha256": knowledge.sha256,
+            **({} if knowledge is None else {"graph": f"{knowledge.name} {knowledge.version}", "graph_sha256": knowledge.sha256}),
+            **({"multiple_choice": multiple_choice} if compared else {}),
             "seed": seed,
             "versions": versions(),
         },
         seed=seed,
+        unsafe=unsafe_report(knowledge, examples, {"before": before, "after": after}),
+        promise=promise,
     )
+    if benchmarks:
+        report["benchmarks"] = rounded(_details(benchmarks, examples, after))
     page = write_report(out, report)
-    scores_table(None if baseline is None else scored[baseline], scored[policy]).to_parquet(Path(out) / "scores.parquet", index=False)
+    scores_table(before, after).to_parquet(Path(out) / "scores.parquet", index=False)
+    for answers in kept.values():
+        answers.discard()
     show_report(report, page)
     if gate and report["verdict"] != "certified":
-        found = ", ".join(f"{name} {entry['verdict']}" for name, entry in report["capabilities"].items())
-        raise Refused(f"the run is not certified but {report['verdict']}: {found}")
+        raise Refused(refusal(report))
 
 
-def read_data(paths: Sequence[str]) -> list[Example]:
-    """Reads the examples of several files.
+def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
+    """Reads the examples of several files, and the names of the benchmarks among them.
 
     Raises:
         InputError: A file is wrong or empty, or an example stands twice.
     """
     from bbflow.data.files import read_examples
+    from bbflow.evaluation.suites.formats import read_benchmark
 
-    examples = [example for path in paths for example in read_examples(path)]
+    examples: list[Example] = []
+    benchmarks: set[str] = set()
+    problems: list[Problem] = []
+    for path in paths:
+        benchmark = _collected(partial(read_benchmark, path), problems)
+        if benchmark is not None:
+            benchmarks.add(benchmark[0])
+            examples += benchmark[1]
+        elif not problems:
+            examples += _collected(partial(read_examples, path), problems) or []
+    if problems:
+        raise InputError(*problems)
     if not examples:
         raise InputError(Problem("there are no examples", "--data"))
     twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
     if twice:
         raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {twice[0]}", "--data"))
-    return examples
+    return examples, benchmarks
+
+
+def read_data(paths: Sequence[str]) -> list[Example]:
+    """Reads the examples of several files; as `read_items`."""
+    return read_items(paths)[0]
 
 
 def train_examples(paths: Sequence[str], examples: list[Example]) -> tuple[list[Example], str]:
@@ -179,15 +222,70 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     return defined
 
 
-def _score(name: str, capabilities: Capabilities, examples: list[Example], max_new_tokens: int, batch_size: int) -> pd.DataFrame:
-    from bbflow.evaluation.scoring import score_policy
+def earlier_scores(baseline: str) -> pd.DataFrame | None:
+    """Reads the scores that an earlier evaluation of the baseline wrote; None where `baseline` is no such folder.
+
+    Raises:
+        InputError: The table is unreadable, or no score table.
+    """
+    import pandas as pd
+
+    from bbflow.evaluation.scoring import COLUMNS
+
+    path = Path(baseline) / "scores.parquet"
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_parquet(path)
+        return table.rename(columns={"score_after": "score", "completion_after": "completion"})[list(COLUMNS)]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(Problem(f"is no score table: {error}", str(path))) from None
+
+
+def promised_margins(policy: str, capabilities: Capabilities) -> Commitment | None:
+    """The margins that were fixed before the policy was trained, as `bbflow export` notes them; None where it notes none.
+
+    Raises:
+        InputError: The capabilities have other margins.
+    """
+    from bbflow.evaluation.commitment import read_commitment
+
+    promise = read_commitment(Path(policy).expanduser())
+    if promise is not None and (broken := promise.problems(capabilities, "--capabilities")):
+        raise InputError(*broken)
+    return promise
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a policy is asked, and how."""
+
+    capabilities: Capabilities
+    examples: list[Example]
+    by_likelihood: set[str]
+    max_new_tokens: int
+    batch_size: int
+
+
+def _score(name: str, asked: Asked, kept: KeptAnswers) -> pd.DataFrame:
+    from bbflow.evaluation.suites.answering import score_answers
     from bbflow.evaluation.terminal import evaluation_progress
     from bbflow.policies import PolicySettings, load_policy
 
     loaded = load_policy(PolicySettings(path=name))
     loaded.model.to(_device())
     with evaluation_progress(f"scoring {name}") as progress:
-        return score_policy(loaded, capabilities, examples, max_new_tokens, batch_size, progress)
+        return score_answers(
+            loaded, asked.capabilities, asked.examples, asked.by_likelihood, asked.max_new_tokens, asked.batch_size, progress, kept
+        )  # fmt: skip
+
+
+def _details(benchmarks: set[str], examples: list[Example], scores: pd.DataFrame) -> dict[str, Any]:
+    from bbflow.evaluation.suites.metrics import details
+
+    texts = dict(zip(scores["example_id"], scores["completion"], strict=True))
+    by_name = {name: [e for e in examples if name in e.capabilities] for name in sorted(benchmarks)}
+    return {name: {"n": len(of), **details(name, of, [texts[e.example_id] for e in of])} for name, of in by_name.items()}
 
 
 def _device() -> str:

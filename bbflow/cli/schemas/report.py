@@ -78,6 +78,51 @@ class Integration(TypedDict, total=False):
     difference: dict[str, Any]
 
 
+class Joint(TypedDict, total=False):
+    """Success on items that need several capabilities at once.
+
+    Attributes:
+        capabilities: Which ones.
+        before: score, ci, and product: what independent capabilities would reach.
+        after: As before.
+    """
+
+    capabilities: Required[list[str]]
+    n: Required[int]
+    clusters: int
+    before: dict[str, Any]
+    after: Required[dict[str, Any]]
+    difference: Difference
+
+
+class UnsafeBound(TypedDict):
+    """How often unsafe advice was given, and the exact upper limit of its rate, over items and over the entities they are about."""
+
+    n: int
+    unsafe: int
+    rate: float
+    upper: float
+    clusters: int
+    clusters_upper: float
+
+
+class UnsafeAdvice(TypedDict, total=False):
+    """The absolute bound of unsafe advice; `alpha` is the error of the limit."""
+
+    alpha: Required[float]
+    before: UnsafeBound
+    after: UnsafeBound
+
+
+class Margins(TypedDict):
+    """What was promised, its hash, and when: before the training, or only before this evaluation."""
+
+    alpha: float
+    margins: dict[str, float]
+    sha256: str
+    fixed: Literal["before_training", "before_evaluation"]
+
+
 class Pair(TypedDict, total=False):
     """Two capabilities.
 
@@ -159,6 +204,11 @@ class Cost(TypedDict, total=False):
     seconds: float
     tokens_generated: int
     trained_parameters: int
+    total_parameters: int
+    training_state_bytes: int
+    full_training_state_bytes: int
+    flops_estimated: int
+    full_flops_estimated: int
     peak_memory_bytes: int
 
 
@@ -168,6 +218,10 @@ class Report(TypedDict, total=False):
     capabilities: Required[dict[str, CapabilityReport]]
     integration: Integration
     interference: Interference
+    joint: Joint
+    unsafe_advice: UnsafeAdvice
+    margins: Margins
+    benchmarks: dict[str, Any]
     cost: Cost
     data: dict[str, Any]
     provenance: dict[str, Any]

@@ -123,3 +123,105 @@ def test_wrong_capabilities(data, evaluate, capsys, text, said):
 def test_refuses_an_example_that_stands_twice(data, evaluate, capsys):
     assert evaluate("--data", data / "data" / "test.parquet") == 2
     assert "24 examples stand more than once" in capsys.readouterr().err
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def mmlu(count, subject="anatomy"):
+    return [
+        {
+            "question": f"Item {i}?",
+            "choices": [f"{w} {i % 5}" for w in ("one", "two", "three", "four")],
+            "answer": i % 4,
+            "subject": subject,
+        }
+        for i in range(count)
+    ]
+
+
+class TestBenchmarks:
+    @pytest.mark.parametrize("how", ["loglikelihood", "generation"])
+    def test_multiple_choice(self, data, evaluate, how):
+        write_rows(data / "mmlu.jsonl", mmlu(20) + [row | {"question": row["question"] + "!"} for row in mmlu(12, "virology")])
+        assert evaluate("--multiple_choice", how, file="mmlu.jsonl") == 0
+        found = report(data)
+        assert found["capabilities"]["mmlu"]["metric"] == f"accuracy_by_{how}"
+        assert found["capabilities"]["mmlu"]["n"] == 32
+        assert set(found["capabilities"]["mmlu"]["nulls"]) >= {"random_answer", "constant", "options_only"}
+        subjects = found["benchmarks"]["mmlu"]["subjects"]
+        assert {name: part["n"] for name, part in subjects.items()} == {"anatomy": 20, "virology": 12}
+        weighted = sum(part["n"] * part["score"] for part in subjects.values()) / 32
+        assert found["capabilities"]["mmlu"]["after"]["score"] == pytest.approx(weighted, abs=1e-6)
+        assert found["provenance"]["multiple_choice"] == how
+
+    def test_options_only_never_learns_from_the_item_it_guesses(self, data, evaluate):
+        rows = [row | {"choices": [f"{c} of {i}" for c in row["choices"]]} for i, row in enumerate(mmlu(40))]
+        write_rows(data / "mmlu.jsonl", rows)
+        assert evaluate(file="mmlu.jsonl") == 0
+        assert report(data)["capabilities"]["mmlu_anatomy"]["nulls"]["options_only"] < 0.6
+
+    def test_beside_examples_of_bbflow(self, data, evaluate):
+        write_rows(data / "mmlu.jsonl", mmlu(8))
+        assert evaluate("--data", data / "mmlu.jsonl") == 0
+        assert {n: e["n"] for n, e in report(data)["capabilities"].items()} == {"domain": 24, "mmlu_anatomy": 8}
+
+    def test_instruction_following_and_safety_pairs(self, data, evaluate):
+        demands = [{"key": i, "prompt": f"Write {i}.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]} for i in range(4)]
+        write_rows(data / "ifeval.jsonl", demands)
+        write_rows(data / "pairs.jsonl", [{"id": i, "unsafe": f"Poison {i}?", "benign": f"Treat {i}?"} for i in range(3)])
+        assert evaluate("--data", data / "pairs.jsonl", file="ifeval.jsonl") == 0
+        found = report(data)
+        assert set(found["benchmarks"]["ifeval"]) == {
+            "n", "prompt_level_strict", "prompt_level_loose", "instruction_level_strict", "instruction_level_loose"
+        }  # fmt: skip
+        assert set(found["benchmarks"]["safety"]) == {"n", "unsafe_refused", "benign_refused", "both_sides_right"}
+        assert found["capabilities"]["safety"]["nulls"]["blanket_refusal"] == 0.5
+        assert found["capabilities"]["safety"]["clusters"] == 3
+
+    def test_wrong_rows_of_all_files_are_told_before_a_model_is_loaded(self, data, evaluate, monkeypatch, capsys):
+        monkeypatch.setattr("bbflow.policies.load_policy", lambda *_: pytest.fail("loaded a model"))
+        write_rows(data / "a.jsonl", [mmlu(1)[0] | {"answer": "Z"}])
+        write_rows(data / "b.jsonl", [mmlu(1)[0] | {"answer": None}])
+        assert evaluate("--data", data / "b.jsonl", file="a.jsonl") == 2
+        said = capsys.readouterr().err
+        assert "a.jsonl: row 1: the answer 'Z' is none of the options" in said
+        assert "b.jsonl: row 1: the row has no answer" in said
+
+
+def test_a_baseline_may_be_an_earlier_evaluation(data, evaluate, tiny_qwen_dir, capsys):
+    assert evaluate() == 0
+    (data / "out").rename(data / "earlier")
+    assert evaluate("--baseline", data / "earlier") == 0
+    assert report(data)["capabilities"]["domain"]["difference"]["estimate"] == 0.0
+
+
+def test_a_baseline_on_other_items_is_refused(data, evaluate, example, graph, capsys):
+    assert evaluate() == 0
+    (data / "out").rename(data / "earlier")
+    scores = pd.read_parquet(data / "earlier" / "scores.parquet")
+    scores.iloc[1:].to_parquet(data / "earlier" / "scores.parquet")
+    assert evaluate("--baseline", data / "earlier") == 2
+    assert "1 items are scored on one side only, e.g. e0000 (domain)" in capsys.readouterr().err
+    scores[["example_id"]].to_parquet(data / "earlier" / "scores.parquet")
+    assert evaluate("--baseline", data / "earlier") == 2
+    assert "is no score table" in capsys.readouterr().err
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(data, evaluate, monkeypatch):
+    from bbflow.policies.rollouts import TransformersRollout
+
+    asked, whole = [], TransformersRollout.generate
+
+    def generate(self, policy, prompts, **settings):
+        asked.append(len(prompts))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return whole(self, policy, prompts, **settings)
+
+    monkeypatch.setattr(TransformersRollout, "generate", generate)
+    assert evaluate("--batch_size", "10") == 130
+    assert evaluate("--batch_size", "10") == 0
+    assert asked == [10, 10, 10, 4]
+    assert {p.name for p in (data / "out").iterdir()} == {"report.json", "index.html", "scores.parquet"}

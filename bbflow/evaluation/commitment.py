@@ -1,0 +1,96 @@
+"""Margins are promised before a run and held to after it: a margin that was moved once the scores were known proves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem
+from bbflow.evaluation.certificate import ALPHA
+
+FILE = "margins.json"
+"""Name of the file in a run folder and in an exported policy."""
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What was promised.
+
+    Attributes:
+        margins: Capability to the loss that its owner accepts.
+        alpha: One-sided error of each bound.
+
+    >>> Commitment({"domain": 0.03}).sha256[:12]
+    '119d0d6df9b8'
+    """
+
+    margins: Mapping[str, float]
+    alpha: float = ALPHA
+
+    @property
+    def sha256(self) -> str:
+        """Hash of margins and alpha, independent of the order of the capabilities."""
+        return hashlib.sha256(json.dumps([self.alpha, sorted(self.margins.items())]).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """The promise as plain data, with its hash."""
+        return {"alpha": self.alpha, "margins": dict(self.margins), "sha256": self.sha256}
+
+    @classmethod
+    def of(cls, capabilities: Mapping[str, Capability]) -> Commitment:
+        """The promise that capabilities make."""
+        return cls({name: float(capability.margin) for name, capability in capabilities.items()})
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Commitment:
+        """Reads a promise back.
+
+        Raises:
+            InputError: It is malformed, or was edited: its hash is not that of its margins.
+        """
+        try:
+            promise = cls({str(name): float(margin) for name, margin in value["margins"].items()}, float(value["alpha"]))
+            unchanged = promise.sha256 == value["sha256"]
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise InputError(Problem("is no promise of margins: alpha, margins and sha256 are needed", where)) from error
+        if not unchanged:
+            raise InputError(Problem("the margins were changed after the run: their hash is not the one noted with them", where))
+        return promise
+
+    def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
+        """Lists the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
+        found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
+        for name, capability in capabilities.items():
+            promised = self.margins.get(name)
+            if promised is None:
+                found.append(Problem(f"no margin of '{name}' was fixed before the run", where))
+            elif float(capability.margin) != promised:
+                found.append(Problem(f"the margin of '{name}' is {capability.margin:g}, but {promised:g} was fixed before the run", where))
+        return found
+
+
+def write_commitment(folder: Path, promise: Commitment) -> None:
+    """Writes `margins.json` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def read_commitment(folder: Path) -> Commitment | None:
+    """Reads `margins.json` of a folder; None where there is none.
+
+    Raises:
+        InputError: The file is malformed or was edited.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    return Commitment.from_json(value, str(path))

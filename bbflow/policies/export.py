@@ -1,0 +1,91 @@
+"""From a checkpoint to a folder that transformers loads: adapter or merged, safetensors, proved to give the same logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bbflow.errors import InputError, Problem, Refused
+from bbflow.policies.loading import load_policy
+from bbflow.policies.policy import Policy, evaluating
+from bbflow.policies.settings import LoraSettings, PolicySettings
+from bbflow.records import Message
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit that a float32 export may show."""
+_PROBES = ("Which drug treats hypertension?", "Answer with one word.", "A patient of 60 years takes warfarin. May aspirin be given?")
+
+
+def settings_of(hyperparameters: Mapping[str, Any], where: str) -> PolicySettings:
+    """Reads the policy's settings out of the hyperparameters of a checkpoint.
+
+    Raises:
+        InputError: The checkpoint holds no policy.
+    """
+    kept = hyperparameters.get("policy")
+    if not isinstance(kept, Mapping):
+        raise InputError(Problem("the checkpoint holds no policy", where, "a checkpoint of SFT or GRPO is needed"))
+    known = {field.name for field in fields(PolicySettings)}
+    values = {key: value for key, value in kept.items() if key in known}
+    if values.get("adapter"):
+        values["adapter"] = LoraSettings(**values["adapter"])
+    return PolicySettings(**values)
+
+
+def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where: str) -> Policy:
+    """Loads the policy as the run began with it, and lays the checkpoint's weights over it.
+
+    Raises:
+        InputError: The weights are those of another architecture.
+    """
+    policy = load_policy(settings)
+    try:
+        policy.model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(Problem(f"the weights do not fit '{settings.path}': {str(error).splitlines()[-1].strip()}", where)) from None
+    return policy
+
+
+def is_adapter(policy: Policy) -> bool:
+    """Tells whether a policy is a base model with an adapter."""
+    return hasattr(policy.model, "peft_config")
+
+
+def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
+    """Writes model and tokenizer, loads them again and compares the logits.
+
+    Args:
+        policy: What to write. With `merge` its adapter is folded into its weights.
+        folder: Where to.
+        merge: Fold an adapter in; without one there is nothing to fold.
+
+    Returns:
+        The largest difference of a logit between the policy and what was written.
+
+    Raises:
+        Refused: A float32 export differs by more than `TOLERANCE`.
+    """
+    from transformers import AutoModelForCausalLM
+
+    before = _logits(policy, policy.model)
+    model = policy.model.merge_and_unload() if merge and is_adapter(policy) else policy.model
+    model.save_pretrained(str(folder))
+    policy.tokenizer.save_pretrained(str(folder))
+    # Loaded as its users will: transformers reads some adapters (DoRA) without a word and gets them wrong.
+    written = AutoModelForCausalLM.from_pretrained(str(folder), dtype=model.dtype)
+    difference = max(float((a - b).abs().max()) for a, b in zip(before, _logits(policy, written), strict=True))
+    if model.dtype == torch.float32 and not difference <= TOLERANCE:
+        hint = "" if merge or not is_adapter(policy) else "; transformers cannot load this kind of adapter: use --merge"
+        raise Refused(f"the exported policy gives other logits than the checkpoint, by up to {difference:.2g}{hint}")
+    return difference
+
+
+@torch.no_grad()
+def _logits(policy: Policy, model: Any) -> list[torch.Tensor]:
+    with evaluating(model):
+        rows = [policy.prompt_ids([Message(role="user", content=text)]) for text in _PROBES]
+        return [model(input_ids=torch.tensor([ids], device=model.device)).logits.float().cpu() for ids in rows]

@@ -1,0 +1,39 @@
+"""The ablation's command: every overlay is a recipe that parses, and what has run is not run again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bbflow.cli.training import load_recipe
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = sorted((ROOT / "recipes" / "ablation" / "parts").glob("*.yaml"))
+SMALL = [
+    "--trainer.max_steps=2", "--trainer.val_check_interval=2", "--data.init_args.train_size=40", "--data.init_args.validation_size=8",
+    "--data.init_args.test_size=24", "--data.init_args.batch_size=4", "--trainer.accelerator=cpu",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("overlay", [path for path in OVERLAYS if path.stem != "hybrid"], ids=lambda path: path.stem)
+def test_an_arm_changes_one_thing(overlay):
+    plain = load_recipe(ROOT / "recipes" / "grpo.yaml").config.model
+    arm = load_recipe(ROOT / "recipes" / "grpo.yaml", ["--config", str(overlay)]).config.model
+    changed = {key for key in arm.init_args.keys() if arm.init_args.get(key) != plain.init_args.get(key)}  # noqa: SIM118
+    assert changed <= {"advantage", "weighting"}
+    assert arm.class_path == plain.class_path
+
+
+@pytest.mark.slow
+def test_runs_and_goes_on(tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), "--arms", "gdpo", "sum_then_normalize", "--seeds", "1", "2"]
+    command += ["--out", str(tmp_path), "--", *SMALL]
+    first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert first.returncode == 0, first.stderr[-3000:]
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")}
+    assert len(written) == 4
+    assert "| sum_then_normalize | 1, 2 |" in first.stdout
+    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert again.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")} == written
