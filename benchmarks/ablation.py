@@ -25,6 +25,8 @@ ARMS = {
     "gdpo": ("grpo.yaml", "gdpo.yaml"),
     "sft_same_time": ("sft.yaml", None),
     "sum_then_normalize": ("grpo.yaml", "sum_then_normalize.yaml"),
+    "gdpo_upgrad": ("grpo.yaml", "gdpo_upgrad.yaml"),
+    "gdpo_minnorm": ("grpo.yaml", "gdpo_minnorm.yaml"),
     "hybrid": ("grpo.yaml", "hybrid.yaml"),
 }
 """Arm to recipe and overlay; `sft_same_time` comes after `gdpo`, whose time it takes."""
