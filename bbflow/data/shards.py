@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbflow.contracts import Verdict, load_contract, validate, write_receipt
-from bbflow.contracts.verdict import RuleResult
+from bbflow.contracts.verdict import Failure, RuleResult
 from bbflow.data.files import arrow_schema
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -191,8 +191,7 @@ def _block(wanted: tuple[Split, str, int]) -> None:
     path = _block_path(_WORKER["work"], split, name, number)
     if path.exists():
         return
-    job, dropped, seen = plan.job(split, name), Counter[tuple[str, str]](), set[str]()
-    pending = []
+    job, dropped, seen, pending = plan.job(split, name), Counter[tuple[str, str]](), set[str](), []
     for made in make(job, range(number * BLOCK, (number + 1) * BLOCK), seen, dropped):
         seen.update(made.identities)
         pending.append(made)
@@ -363,7 +362,7 @@ def _finish(plan: Plan, out: Path, shards: list[_Shard], results: list[list[Any]
     """Joins the quarantine, writes the receipt for all shards together, and keeps one example for the card."""
     import pyarrow.parquet as pq
 
-    files = [out / name for name, _, _ in shards]
+    files = [out / name for name, *_ in shards]
     summary.files = {split: [file for file in files if file.name.startswith(f"{split}-")] for split in SPLITS}
     summary.sample = Example.from_row(next(pq.ParquetFile(summary.files["train"][0]).iter_batches(1)).to_pylist()[0])
     if plan.contract is None:
@@ -383,8 +382,6 @@ _ABOUT_RULE = ("id", "name", "rule", "severity", "dimension", "tags", "on_failur
 
 def merged(plan: Plan, results: Iterable[list[Any]]) -> Verdict:
     """Joins the verdicts on shards into one on all rows; that a rule met none of the rows of one shard does not count."""
-    from bbflow.contracts.verdict import Failure
-
     assert plan.contract is not None
     ids: list[str] = []
     by_rule: dict[str, list[Any]] = {}
@@ -397,8 +394,7 @@ def merged(plan: Plan, results: Iterable[list[Any]]) -> Verdict:
         ids += own
     joined = []
     for rule in by_rule.values():
-        errors = [error for error in rule[9] if not (error.startswith(_NO_ROW) and rule[7])]
-        about_rule = dict(zip(_ABOUT_RULE, rule, strict=False))
-        joined.append(RuleResult(**about_rule, failures=tuple(rule[8]), error=errors[0] if errors else "", owner=rule[10]))
+        error = next((e for e in rule[9] if not (e.startswith(_NO_ROW) and rule[7])), "")
+        joined.append(RuleResult(**dict(zip(_ABOUT_RULE, rule, strict=False)), failures=tuple(rule[8]), error=error, owner=rule[10]))
     about = {"name": plan.graph.name, "version": plan.graph.version, "sha256": plan.graph.sha256}
     return Verdict(load_contract(plan.contract), about, tuple(ids), tuple(joined))

@@ -10,7 +10,8 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bbflow.records import Constraint, Patient, Recommendation, Triple
@@ -164,14 +165,14 @@ class Item:
     workflow: tuple[str, ...] = ()
     recommended: tuple[Recommendation, ...] = ()
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Hash of what is asked: query, options as a set, demands. Neither wording, order of options, age nor sex enter."""
         options = None if self.options is None else sorted(self.options)
         told = self.edges if isinstance(self.query, Walk) and not self.query.steps else ()
-        return _digest([self.task, asdict(self.query), options, self.count, list(self.constraints), told])  # type: ignore[arg-type]
+        return _digest([self.task, self.query, options, self.count, list(self.constraints), told])
 
-    @property
+    @cached_property
     def question_key(self) -> str:
         """What decides the split: for a walk its start and steps, for a choice of drugs the offer, for one drug the case.
 
@@ -198,5 +199,13 @@ def question_key(question: Question) -> str:
     return _digest([type(question).__name__, question.key])
 
 
+def _fields(value: object) -> dict[str, object]:
+    """What JSON holds of a dataclass."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, default=_fields)
+
+
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()

@@ -67,6 +67,23 @@ def objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
     else:
         yield from _prescription_objections(graph, item, item.query)
     yield from _evidence_objections(graph, item)
+    yield from _name_objections(graph, item)
+
+
+def _name_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+    """What is named must be told apart by its name: in text a name that two nodes share has no single meaning."""
+    if graph.ambiguous:
+        query = item.query
+        asked = (
+            (query.start,)
+            if isinstance(query, Walk)
+            else query.entities
+            if isinstance(query, Question)
+            else (query.disease, *query.context)
+        )
+        named = {*asked, item.gold, *(item.options or ()), *(node for edge in (*item.edges, *item.evidence) for node in (edge[0], edge[2]))}
+        if shared := sorted(named & graph.ambiguous):
+            yield f"a name means several nodes: {', '.join(map(graph.name_of, shared))}"
 
 
 def _evidence_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:

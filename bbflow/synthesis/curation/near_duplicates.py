@@ -6,7 +6,7 @@ Two questions with different answers are no duplicates, however alike: such pair
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import zlib
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from bbflow.records import Example
 
 PERMUTATIONS = 64
 BANDS = 16
+_BAND = 4 * PERMUTATIONS // BANDS
+"""Bytes of a signature in one band."""
 _SHINGLE = 3
-_SEED = 7
+_FACTORS, _TERMS = np.random.default_rng(7).integers(0, 2**64, (2, PERMUTATIONS), np.uint64, endpoint=False)
+_FACTORS |= np.uint64(1)
+"""Multiply-shift hashing (Dietzfelbinger et al. 1997): the upper half of factor * x + term, modulo 2**64, the factor odd."""
 
 
 def shingles(text: str) -> set[str]:
@@ -29,12 +33,13 @@ def shingles(text: str) -> set[str]:
 
 
 def signature(example: Example) -> np.ndarray:
-    """Returns the MinHash signature of an example's prompt, `PERMUTATIONS` 32-bit values."""
-    from datasketch import MinHash
+    """Returns the MinHash signature of an example, `PERMUTATIONS` 32-bit values.
 
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=_SEED)
-    sketch.update_batch([shingle.encode() for shingle in shingles(example.prompt)])
-    return sketch.hashvalues.astype(np.uint32)
+    Questions are compared by their prompt; text that asks nothing, such as statements, by what it tells as well.
+    """
+    text = example.prompt if example.capabilities else f"{example.prompt} {example.response}"
+    hashed = np.array([zlib.crc32(shingle.encode()) for shingle in shingles(text)], np.uint64)
+    return ((hashed[:, None] * _FACTORS + _TERMS) >> np.uint64(32)).min(axis=0).astype(np.uint32)
 
 
 class NearDuplicates:
@@ -51,16 +56,13 @@ class NearDuplicates:
 
     def admit(self, answer: str, signed: np.ndarray) -> bool:
         """Keeps a question and says so, or says that one like it is there already."""
-        keys = self._keys(answer, signed)
+        raw = signed.tobytes()
+        keys = [hash((answer, band, raw[at : at + _BAND])) for band, at in enumerate(range(0, len(raw), _BAND))]
         candidates = {i for key in keys for i in self._buckets.get(key, ())}
         for i in candidates:
-            if float(np.mean(np.frombuffer(self._signatures[i], np.uint32) == signed)) >= self.threshold:
+            if np.count_nonzero(np.frombuffer(self._signatures[i], np.uint32) == signed) >= self.threshold * PERMUTATIONS:
                 return False
         for key in keys:
             self._buckets.setdefault(key, []).append(len(self._signatures))
-        self._signatures.append(signed.tobytes())
+        self._signatures.append(raw)
         return True
-
-    def _keys(self, answer: str, signed: np.ndarray) -> Sequence[int]:
-        rows = signed.reshape(BANDS, -1)
-        return [hash((answer, band, row.tobytes())) for band, row in enumerate(rows)]

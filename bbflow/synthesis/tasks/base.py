@@ -61,6 +61,7 @@ class WalkTask(Task):
         """Lists starts and answers of every metapath that the graph can walk."""
         self.starts: list[tuple[tuple[tuple[str, bool], ...], list[str]]] = []
         self.answers: dict[Walk, frozenset[str]] = {}
+        self.in_order: dict[Walk, tuple[str, ...]] = {}
         self.pools: dict[tuple[tuple[str, bool], ...], list[str]] = {}
         for steps in self.metapaths:
             walks = {node.id: Walk(node.id, steps) for node in graph.nodes()}
@@ -69,7 +70,9 @@ class WalkTask(Task):
             if starts:
                 self.starts.append((steps, starts))
                 self.answers.update({walks[s]: frozenset(reached[s]) for s in starts})
-                self.pools[steps] = [a for s in starts for a in sorted(reached[s])]
+                ordered = {walks[s]: tuple(sorted(reached[s])) for s in starts}
+                self.in_order.update(ordered)
+                self.pools[steps] = [answer for answers in ordered.values() for answer in answers]
         return sum(len(starts) for _, starts in self.starts)
 
     def draw_walk(self, rng: random.Random) -> Walk:

@@ -42,7 +42,7 @@ class ConstrainedAnswer(WalkTask):
     def propose(self, rng: random.Random) -> Item | None:
         """Draws a question, how many answers it wants, and its demands."""
         walk = self.draw_walk(rng)
-        answers = sorted(self.answers[walk])
+        answers = self.in_order[walk]
         most = min(self.max_count, len(answers))
         count = 1 if most == 1 or rng.random() < 0.5 else rng.randint(2, most)
         chosen = rng.sample(answers, count)
@@ -51,7 +51,7 @@ class ConstrainedAnswer(WalkTask):
         edges = tuple(edge for path in paths if path is not None for edge in path)
         if len(edges) < count:
             return None
-        accepted, options = tuple(answers), None
+        accepted, options = answers, None
         if count == 1 and rng.random() < self.choice:
             wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
             if wrong is None:

@@ -42,12 +42,12 @@ class FactRecall(WalkTask):
         """Draws one edge question."""
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
-        gold = rng.choice(sorted(answers))
+        gold = rng.choice(self.in_order[walk])
         edges = path_to(self.graph, walk, gold)
         if edges is None:
             return None
         if rng.random() >= self.choice:
-            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=tuple(sorted(answers)))
+            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk])
         wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
         if wrong is None:
             return None

@@ -17,11 +17,15 @@ from bbflow.synthesis.paths import only_path
 from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
 from bbflow.synthesis.tasks.base import Task
 
-_TRIES = 25
+_TRIES = 10
+_LOOKED_AT = 12
+"""Groups that one draw tries, and members of a group that it looks at."""
+
 _MOST_SETS = 50_000
 _MOST_STARTS = 3000
 _MOST_PATHS = 1500
-"""In large graphs: starts that are indexed for one metapath, and paths from one start beyond which it is too popular to ask about."""
+"""In large graphs: sets of options whose questions are remembered, starts that are indexed for one metapath, and paths from one start
+beyond which it is too popular to ask about."""
 
 
 class MetapathQuestion(Task):
@@ -49,8 +53,7 @@ class MetapathQuestion(Task):
         """Walks every metapath from every start; returns how many groups of answers there are to choose from."""
         declared = load_metapaths(Path(self.metapaths) if self.metapaths else SHIPPED)
         self.wordings = wordings_of(declared)
-        self.beside: dict[str, frozenset[str]] = {}
-        self.walks: dict[tuple[str, str], dict[str, int]] = {}
+        self.connected: dict[tuple[str, str], frozenset[str]] = {}
         self.asking: dict[tuple[str, Split, str], list[str]] = {}
         self.starts: dict[int, list[tuple[Metapath, list[str]]]] = {}
         for metapath in declared:
@@ -66,19 +69,22 @@ class MetapathQuestion(Task):
         return sum(len(groups) for names in self.groups.values() for splits in names.values() for groups in splits.values())
 
     def _group(self, graph: KnowledgeGraph) -> None:
-        """For each metapath and split, the groups of near answers that hold enough to choose from."""
+        """For each metapath and split, the groups of near answers that sets of options can be put together from."""
         self.groups: dict[int, dict[str, dict[Split, list[tuple[str, ...]]]]] = {}
+        self.ways: dict[tuple[str, Split, frozenset[str]], dict[str, list[str]] | None] = {}
         near = Neighbourhoods(graph).all
         for metapath in (metapath for found in self.starts.values() for metapath, _ in found):
             for split in SPLITS:
                 answers = {end for name, s, end in self.asking if name == metapath.name and s == split}
                 groups = dict.fromkeys(tuple(node for node in group if node in answers) for group in near)
-                enough = [group for group in groups if len(group) >= self.num_options]
+                rng = random.Random(f"{metapath.name}/{split}")  # noqa: S311 (not for secrets)
+                enough = [
+                    g for g in groups if len(g) >= self.num_options and any(self._drawn(metapath.name, split, g, rng) for _ in range(3))
+                ]
                 if enough:
                     self.groups.setdefault(len(metapath.steps), {}).setdefault(metapath.name, {})[split] = enough
         self.by_name = {metapath.name: metapath for found in self.starts.values() for metapath, _ in found}
         self.lengths = sorted(self.groups)
-        self.ways: dict[tuple[str, Split, frozenset[str]], dict[str, list[str]]] = {}
 
     def _index(self, graph: KnowledgeGraph, metapath: Metapath, start: str) -> bool:
         """Notes what a start leads to and, for each answer with a single path, that the start asks for it in its split."""
@@ -94,8 +100,8 @@ class MetapathQuestion(Task):
             if split is not None:
                 self.asking.setdefault((metapath.name, split, end), []).append(start)
         if ends:
-            self.walks[metapath.name, start] = dict(ends)
-            self.beside[start] = frozenset((*graph.networkx.successors(start), *graph.networkx.predecessors(start)))
+            beside = (*graph.networkx.successors(start), *graph.networkx.predecessors(start))
+            self.connected[metapath.name, start] = frozenset((start, *ends, *beside))
         return bool(ends)
 
     def _split(self, metapath: Metapath, start: str, path: tuple[str, ...]) -> Split | None:
@@ -114,27 +120,41 @@ class MetapathQuestion(Task):
         name = rng.choice(list(of_length))
         split = rng.choices(list(of_length[name]), [dict(FRACTIONS)[s] for s in of_length[name]])[0]
         for _ in range(_TRIES):
-            options = rng.sample(rng.choice(of_length[name][split]), self.num_options)
-            key = (name, split, frozenset(options))
-            if key not in self.ways:
-                if len(self.ways) > _MOST_SETS:
-                    self.ways.clear()
-                self.ways[key] = {option: self._questions(name, split, option, options) for option in options}
-            ways = self.ways[key]
-            if all(ways.values()):
+            drawn = self._drawn(name, split, rng.choice(of_length[name][split]), rng)
+            if drawn is not None:
+                options, ways = drawn
                 gold = rng.choice(options)
+                rng.shuffle(options)
                 return self._item(self.by_name[name], rng.choice(ways[gold]), gold, options, split, rng)
         return None
 
-    def _questions(self, name: str, split: Split, gold: str, options: list[str]) -> list[str]:
-        """The starts that have one option as their answer and no connection of any kind to the others."""
-        others = [option for option in options if option != gold]
-        found = []
-        for start in self.asking.get((name, split, gold), ()):
-            ends, beside = self.walks[name, start], self.beside[start]
-            if start not in options and not any(other in ends or other in beside for other in others):
-                found.append(start)
-        return found
+    def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> tuple[list[str], dict[str, list[str]]] | None:
+        """Puts a set of options together from a group, one after the other as long as each has a question; None where too few fit."""
+        options: list[str] = []
+        for option in rng.sample(group, min(len(group), _LOOKED_AT)):
+            ways = self._ways(name, split, [*options, option])
+            if ways is not None:
+                options.append(option)
+                if len(options) == self.num_options:
+                    return options, ways
+        return None
+
+    def _ways(self, name: str, split: Split, options: list[str]) -> dict[str, list[str]] | None:
+        """Option to the starts that it alone answers, connected to none of the others; None where an option has no such start."""
+        key = (name, split, frozenset(options))
+        if key not in self.ways:
+            if len(self.ways) > _MOST_SETS:
+                self.ways.clear()
+            found: dict[str, list[str]] | None = {}
+            for option in options:
+                others = [other for other in options if other != option]
+                starts = [s for s in self.asking[name, split, option] if self.connected[name, s].isdisjoint(others)]
+                if not starts:
+                    found = None
+                    break
+                found[option] = starts  # type: ignore[index]
+            self.ways[key] = found
+        return self.ways[key]
 
     def _item(self, metapath: Metapath, start: str, gold: str, options: list[str], split: Split, rng: random.Random) -> Item | None:
         walk = NamedWalk(start, metapath.steps, metapath.name)

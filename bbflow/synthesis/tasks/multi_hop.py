@@ -37,7 +37,7 @@ class MultiHop(WalkTask):
         """Draws one two-edge question whose answer has a single path."""
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
-        gold = rng.choice(sorted(answers))
+        gold = rng.choice(self.in_order[walk])
         edges = path_to(self.graph, walk, gold)
         wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
         if edges is None or wrong is None:

@@ -6,6 +6,7 @@ A closed-book policy may train on every edge as a statement; it is the questions
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -35,12 +36,12 @@ class Statement(Task):
             self.edges.setdefault(edge.subject, []).append(edge.triple)
             self.edges.setdefault(edge.object, []).append(edge.triple)
         self.nodes = list(self.edges)
-        self.weights = [len(edges) for edges in self.edges.values()]
+        self.weights = list(accumulate(len(edges) for edges in self.edges.values()))
         return len(self.nodes)
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws a node in proportion to its edges, then some of them."""
-        node = rng.choices(self.nodes, self.weights)[0]
+        node = rng.choices(self.nodes, cum_weights=self.weights)[0]
         edges = self.edges[node]
         told = rng.sample(edges, min(len(edges), rng.randint(1, self.max_facts)))
         return Item(self.name, (), Walk(node, ()), node, tuple(told), node, accepted=(node,))
