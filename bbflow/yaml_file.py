@@ -61,10 +61,20 @@ def read_yaml(path: str | Path) -> YamlFile:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH:
                 raise InputError(
-                    Problem("the YAML is nested too deeply", f"{path}:{event.start_mark.line + 1}", f"at most {_MAX_DEPTH} levels")
+                    Problem(
+                        "the YAML is nested too deeply",
+                        f"{path}:{event.start_mark.line + 1}:{event.start_mark.column + 1}",
+                        f"at most {_MAX_DEPTH} levels",
+                    )
                 )
             if isinstance(event, yaml.AliasEvent):
-                raise InputError(Problem("YAML aliases are not allowed here", f"{path}:{event.start_mark.line + 1}", "write the value out"))
+                raise InputError(
+                    Problem(
+                        "YAML aliases are not allowed here",
+                        f"{path}:{event.start_mark.line + 1}:{event.start_mark.column + 1}",
+                        "write the value out",
+                    )
+                )
         loader = _Loader(text)
         root = loader.get_single_node()
         data = None if root is None else _construct(loader, root, (), lines, path)

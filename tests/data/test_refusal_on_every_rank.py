@@ -42,6 +42,7 @@ schema:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "said"), [("refused", "Refused: data contract 'strict'"), ("broken", "the disk is full")])
 def test_both_ranks_stop_with_the_same_reason(tmp_path: Path, kind: str, said: str) -> None:
     contract, script = tmp_path / "strict.odcs.yaml", tmp_path / "run.py"
