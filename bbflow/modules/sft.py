@@ -11,7 +11,7 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import PolicySettings
-from bbflow.policies.supervised import supervised_logprobs
+from bbflow.policies.supervised import keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
 
@@ -26,6 +26,8 @@ class SFT(PolicyModule):
         capabilities: Judged on held-out examples, by name; nothing is trained on them.
         optimizer: Optimiser and schedule.
         max_length: Longest prompt and response together, in tokens.
+        packing: Put several short examples of a batch into one row, up to `max_length` tokens. Attention stays within an example, so that
+            loss and gradient are those of the rows by themselves; a model that would let examples read each other is refused.
         max_new_tokens: Longest completion at evaluation, in tokens.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
@@ -39,12 +41,14 @@ class SFT(PolicyModule):
         capabilities: dict[str, Capability] | None = None,
         optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
         max_length: int = 512,
+        packing: bool = False,
         max_new_tokens: int = 96,
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
     ) -> None:
         super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size)
         self.max_length = max_length
+        self.packing = packing
         self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
 
     def problems(self, data: object) -> list[Problem]:
@@ -56,17 +60,36 @@ class SFT(PolicyModule):
             found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{WHERE}.max_new_tokens"))
         return found
 
+    def on_fit_start(self) -> None:
+        """Tries whether the model keeps packed examples apart."""
+        if self.packing and not keeps_apart(self.model):
+            raise InputError(Problem("this model lets packed examples read each other", f"{WHERE}.packing", "set it to false"))
+
     def collate(self, examples: list[Example]) -> Batch:
-        """Tokenises; each row is prompt, response, end mark and padding, its width a multiple of 8 so that few shapes occur."""
-        rows, supervised = [], []
-        for prompt, response in map(self._encode, examples):
-            rows.append(prompt + response)
-            supervised.append([False] * len(prompt) + [True] * len(response))
-        width = -(-max(map(len, rows)) // 8) * 8
-        pad_id = self.ready_policy.pad_id
-        ids = torch.tensor([row + [pad_id] * (width - len(row)) for row in rows])
-        mask = torch.tensor([row + [False] * (width - len(row)) for row in supervised])
-        return Batch(examples, {"ids": ids, "supervised": mask})
+        """Tokenises; each row is prompt, response, end mark and padding, its width a multiple of 8 so that few shapes occur.
+
+        Returns:
+            `ids` and `supervised` [rows, width]; `example`, the number of the example that a token belongs to; with packing `positions`,
+            which begin anew with every example.
+        """
+        encoded = [self._encode(example) for example in examples]
+        lengths = [len(prompt) + len(response) for prompt, response in encoded]
+        rows = pack(lengths, self.max_length) if self.packing else [[i] for i in range(len(examples))]
+        width = -(-max(sum(lengths[i] for i in row) for row in rows) // 8) * 8
+        ids = torch.full((len(rows), width), self.ready_policy.pad_id)
+        supervised, number, positions = (torch.zeros(ids.shape, dtype=dtype) for dtype in (torch.bool, torch.long, torch.long))
+        for r, row in enumerate(rows):
+            start = 0
+            for i in row:
+                prompt, response = encoded[i]
+                end = start + lengths[i]
+                ids[r, start:end] = torch.tensor(prompt + response)
+                supervised[r, start + len(prompt) : end] = True
+                number[r, start:end], positions[r, start:end] = i, torch.arange(lengths[i])
+                start = end
+            positions[r, start:] = torch.arange(width - start)
+        tensors = {"ids": ids, "supervised": supervised, "example": number}
+        return Batch(examples, tensors | {"positions": positions} if self.packing else tensors)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Negative log-likelihood, summed over the response tokens of the batch."""
@@ -77,13 +100,12 @@ class SFT(PolicyModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss per token, over all examples and per capability that an example names; then as every module."""
         super().validation_step(batch, batch_idx)
-        logprobs = self._logprobs(batch)
-        tokens = batch.tensors["supervised"].sum(1)
-        self._log_loss("validation/loss", logprobs.sum(1), tokens)
+        logprobs, tokens = (self._per_example(batch, values) for values in (self._logprobs(batch), batch.tensors["supervised"]))
+        self._log_loss("validation/loss", logprobs, tokens)
         for name, capability in self.capabilities.items():
             judged = torch.tensor([capability.judges(name, example) for example in batch.examples], device=tokens.device)
             if judged.any():
-                self._log_loss(f"validation/loss/{name}", logprobs.sum(1)[judged], tokens[judged])
+                self._log_loss(f"validation/loss/{name}", logprobs[judged], tokens[judged])
 
     def _log_loss(self, name: str, logprobs_N: Tensor, tokens_N: Tensor) -> None:
         count = int(tokens_N.sum())
@@ -93,7 +115,13 @@ class SFT(PolicyModule):
         return -self._logprobs(batch).sum(), batch.tensors["supervised"].sum()
 
     def _logprobs(self, batch: Batch) -> Tensor:
-        return supervised_logprobs(self.model, batch.tensors["ids"], batch.tensors["supervised"])
+        return supervised_logprobs(self.model, batch.tensors["ids"], batch.tensors["supervised"], batch.tensors.get("positions"))
+
+    @staticmethod
+    def _per_example(batch: Batch, values: Tensor) -> Tensor:
+        """Sums values of tokens over each example."""
+        total = torch.zeros(len(batch), dtype=torch.float32, device=values.device)
+        return total.index_add(0, batch.tensors["example"].flatten(), values.float().flatten())
 
     def _encode(self, example: Example) -> tuple[list[int], list[int]]:
         key = (example.example_id, example.prompt, example.response)

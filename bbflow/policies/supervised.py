@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ _RESHAPED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", 
 """Settings by which some architectures change the logits after the head; those run in full."""
 
 
-def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor) -> Tensor:
+def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor, positions_NL: Tensor | None = None) -> Tensor:
     """Log-probability of every supervised token given all tokens before it, with gradient.
 
     Rows are padded on the right, so that causal attention hides the padding by itself and no mask is needed, which lets the
@@ -21,18 +22,66 @@ def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor) -> Te
 
     Args:
         model: A causal language model.
-        ids_NL: Prompt, response and padding.
-        supervised_NL: True on response tokens; False in the first column.
+        ids_NL: Prompt, response and padding; with positions, several such sequences one after the other.
+        supervised_NL: True on response tokens; False on the first token of a sequence.
+        positions_NL: Position of each token in its own sequence, for a model that keeps packed sequences apart (`keeps_apart`).
 
     Returns:
         [N, L] float32 log-probabilities in nats, 0 where the mask is False.
     """
+    packed = {} if positions_NL is None else {"position_ids": positions_NL}
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     predicts_NL = supervised_NL[:, 1:]
     if any(getattr(inner.config, name, None) not in (None, 1.0) for name in _RESHAPED_LOGITS):
-        logits_SV = model(input_ids=ids_NL, use_cache=False).logits[:, :-1][predicts_NL]
+        logits_SV = model(input_ids=ids_NL, use_cache=False, **packed).logits[:, :-1][predicts_NL]
     else:
-        hidden_NLD = inner.get_decoder()(input_ids=ids_NL, use_cache=False).last_hidden_state
+        hidden_NLD = inner.get_decoder()(input_ids=ids_NL, use_cache=False, **packed).last_hidden_state
         logits_SV = inner.get_output_embeddings()(hidden_NLD[:, :-1][predicts_NL])
     logprobs_S = -F.cross_entropy(logits_SV.float(), ids_NL[:, 1:][predicts_NL], reduction="none")
     return torch.zeros(supervised_NL.shape, dtype=torch.float32, device=ids_NL.device).masked_scatter(supervised_NL, logprobs_S)
+
+
+def pack(lengths: Sequence[int], width: int) -> list[list[int]]:
+    """Puts sequences into as few rows as first-fit finds, the longest first, so that no row is wider than `width`.
+
+    Args:
+        lengths: Tokens of each sequence; a longer one than `width` stands alone.
+        width: Most tokens of a row.
+
+    Returns:
+        Rows of sequence numbers.
+
+    >>> pack([3, 8, 5, 2], 10)
+    [[1, 3], [2, 0]]
+    """
+    rows: list[list[int]] = []
+    room: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        for row in range(len(rows)):
+            if lengths[i] <= room[row]:
+                rows[row].append(i)
+                room[row] -= lengths[i]
+                break
+        else:
+            rows.append([i])
+            room.append(width - lengths[i])
+    return rows
+
+
+def keeps_apart(model: Any) -> bool:
+    """Tells whether a sequence behind another one in a row, its positions begun anew, has the log-probabilities it has alone.
+
+    Most architectures see from the positions where a sequence begins; one that does not would let examples read each other. So it is tried.
+    """
+    from bbflow.policies.policy import evaluating
+
+    first, second = torch.arange(3, 9), torch.arange(5, 14) % model.get_input_embeddings().num_embeddings
+    device = next(model.parameters()).device
+    ids = torch.cat([first, second])[None].to(device)
+    positions = torch.cat([torch.arange(len(first)), torch.arange(len(second))])[None].to(device)
+    after_first = torch.ones_like(ids, dtype=torch.bool)
+    after_first[0, [0, len(first)]] = False
+    with torch.no_grad(), evaluating(model):
+        packed = supervised_logprobs(model, ids, after_first, positions)[0, len(first) :]
+        alone = supervised_logprobs(model, ids[:, len(first) :], after_first[:, len(first) :])[0]
+    return bool((packed - alone).abs().max() < 0.02)

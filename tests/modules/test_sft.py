@@ -122,3 +122,46 @@ def test_a_schedule_without_end_is_refused(tiny_qwen_dir, example, make_trainer,
     module = SFT(PolicySettings(path=str(tiny_qwen_dir)), optimizer=OptimizerSettings(schedule="cosine"))
     with pytest.raises(InputError, match="needs an end"):
         make_trainer(max_epochs=-1).fit(module, make_data([example(1)]))
+
+
+@pytest.mark.parametrize("adapter", [None, LoraSettings(r=2)], ids=["full", "lora"])
+def test_packed_examples_do_not_see_each_other(tiny_dir, example, adapter):
+    """Loss, its parts per example and the gradient equal those of the unpacked rows, in two architectures."""
+    examples = [example(i, question="Why? " * (1 + i % 3), answer="word " * (1 + 2 * i)) for i in range(6)]
+    seen = {}
+    for packing in (False, True):
+        torch.manual_seed(0)
+        module = SFT(PolicySettings(path=str(tiny_dir), adapter=adapter), max_length=90, packing=packing)
+        module.configure_model()
+        module.model.eval()
+        batch = module.collate(examples)
+        loss, tokens = module._negative_log_likelihood(batch)
+        loss.backward()
+        per_example = module._per_example(batch, module._logprobs(batch)).detach()
+        gradient = torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+        seen[packing] = loss.detach(), tokens, per_example, gradient, len(batch.tensors["ids"])
+    assert seen[True][4] < seen[False][4] == 6
+    assert seen[True][1] == seen[False][1]
+    for packed, plain in zip(seen[True][2:4], seen[False][2:4], strict=True):
+        torch.testing.assert_close(packed, plain, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(seen[True][0], seen[False][0], rtol=1e-5, atol=0)
+
+
+def test_a_run_with_packing_equals_one_without(tiny_qwen_dir, example, vowels, make_trainer, make_data):
+    examples = [example(i, answer="word " * (1 + i % 4), capabilities=["domain"] if i % 2 else ["safety"]) for i in range(8)]
+    metrics = []
+    for packing in (False, True):
+        policy, capabilities = PolicySettings(path=str(tiny_qwen_dir)), {"domain": vowels(), "safety": vowels()}
+        module = SFT(policy, capabilities, OptimizerSettings(learning_rate=1e-3), packing=packing, max_new_tokens=4)
+        trainer = make_trainer(max_steps=3)
+        trainer.fit(module, make_data(examples, examples, batch_size=4))
+        metrics.append({name: float(value) for name, value in trainer.callback_metrics.items() if "loss" in name})
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-3)
+    assert {"validation/loss", "validation/loss/domain", "validation/loss/safety"} <= set(metrics[0])
+
+
+def test_a_model_that_cannot_pack_is_refused_before_training(tiny_qwen_dir, example, make_trainer, make_data, monkeypatch):
+    monkeypatch.setattr("bbflow.modules.sft.keeps_apart", lambda model: False)
+    module = SFT(PolicySettings(path=str(tiny_qwen_dir)), packing=True)
+    with pytest.raises(InputError, match="read each other"):
+        make_trainer(max_steps=1).fit(module, make_data([example(1)]))

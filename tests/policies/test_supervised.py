@@ -1,8 +1,10 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bbflow.policies import LoraSettings, PolicySettings, load_policy
-from bbflow.policies.supervised import supervised_logprobs
+from bbflow.policies.supervised import keeps_apart, pack, supervised_logprobs
 
 
 @pytest.mark.parametrize("adapter", [None, LoraSettings(r=2)], ids=["full", "lora"])
@@ -25,3 +27,21 @@ def test_values_and_gradients_equal_the_plain_forward_of_each_row(tiny_dir, adap
     assert (got[~mask] == 0).all()
     for one, other in zip(got_gradient, torch.autograd.grad(total, trained), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
+def test_packing_loses_no_sequence_and_no_row_overflows(lengths: list[int]) -> None:
+    rows = pack(lengths, 10)
+    assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
+    for row in rows:
+        assert len(row) == 1 or sum(lengths[i] for i in row) <= 10
+    assert len(rows) <= max(len([n for n in lengths if n > 5]), 0) + -(-2 * sum(n for n in lengths if n <= 5) // 10) + 1
+
+
+def test_a_model_that_lets_packed_sequences_read_each_other_is_found_out(tiny_dir) -> None:
+    model = load_policy(PolicySettings(path=str(tiny_dir))).model
+    assert keeps_apart(model)
+    decoder = model.get_decoder()
+    forward = decoder.forward
+    decoder.forward = lambda input_ids, position_ids=None, **kwargs: forward(input_ids=input_ids, **kwargs)
+    assert not keeps_apart(model)
