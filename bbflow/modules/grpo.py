@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -18,8 +17,11 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import trainer_problems
+from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
 from bbflow.optimization.advantages import Advantage, Advantages
-from bbflow.optimization.losses import LossSettings, batch_normalizer, loss_mask, policy_loss, regularizer_weights, token_weights
+from bbflow.optimization.kl import KLSettings
+from bbflow.optimization.losses import LossSettings, loss_mask
+from bbflow.optimization.objective import Objective
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings, completion_logprobs
@@ -30,29 +32,10 @@ from bbflow.policies.rollouts import RolloutEngine, Rollouts
 from bbflow.records import Example
 
 
-@dataclass(frozen=True)
-class RolloutRecord:
-    """One training step's rollouts as text, for logs and reports; N completions, those of an example are neighbours.
-
-    Attributes:
-        examples: Example of each completion.
-        completions: Texts, special tokens removed.
-        rewards: Capability to N rewards, NaN where it abstained.
-        advantages: N combined advantages.
-        truncated: Whether the length limit came before an end mark.
-    """
-
-    examples: list[Example]
-    completions: list[str]
-    rewards: dict[str, list[float]]
-    advantages: list[float]
-    truncated: list[bool]
-
-
 class GRPO(PolicyModule):
     """Samples G completions per prompt, rewards them per capability, and raises the likelihood of those better than their group.
 
-    One update per batch of rollouts, so the policy that samples is the policy that learns: the ratio is 1 and its old log-probabilities
+    With one update per batch of rollouts the policy that samples is the policy that learns: the ratio is 1 and its old log-probabilities
     need no pass of their own. Dropout is off throughout. Groups without any advantage add nothing to the gradient and are not run.
 
     Args:
@@ -65,6 +48,11 @@ class GRPO(PolicyModule):
         measure_interference: With a weighting, keep the gradients of two halves of the rollouts apart, and the parameters before each
             update: what interference is estimated from. Memory for 2 K gradients and a copy of what is trained.
         kl_coefficient: Weight of the KL penalty towards the policy at the start of the run; 0 needs no reference.
+        kl: How the KL penalty is measured, and whether it acts in the loss or in the reward.
+        updates: Updates per batch of rollouts; `trainer.max_steps` counts batches. More than one need clipping, and old log-probabilities.
+        old_logprobs: What later updates compare themselves with: log-probabilities `recomputed` in the first update, for which they cost
+            nothing and the ratio is 1, or those `sampled` by the engine, which also corrects for an engine that computes differently.
+        resample: How often a group that tells no capability anything is sampled again before it is left as it is.
         optimizer: Optimiser and schedule.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
@@ -80,6 +68,10 @@ class GRPO(PolicyModule):
         weighting: Weighting | None = None,
         measure_interference: bool = True,
         kl_coefficient: float = 0.0,
+        kl: KLSettings = KLSettings(),  # noqa: B008 (frozen)
+        updates: int = 1,
+        old_logprobs: Literal["recomputed", "sampled"] = "recomputed",
+        resample: int = 0,
         optimizer: OptimizerSettings = OptimizerSettings(),  # noqa: B008 (frozen)
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
@@ -90,11 +82,13 @@ class GRPO(PolicyModule):
         self.loss = loss
         self.weighting = weighting
         self.measure_interference = measure_interference
-        self.kl_coefficient = kl_coefficient
+        self.kl_coefficient, self.kl = kl_coefficient, kl
+        self.updates, self.old_logprobs, self.resample = updates, old_logprobs, resample
         self.reference: Reference | None = None
         self.last_rollouts: RolloutRecord | None = None
         self.tokens_generated = 0
         self._seed = 0
+        self._experience: Experience | None = None
 
     def problems(self, data: Any) -> list[Problem]:
         """Lists what is wrong with the recipe."""
@@ -103,18 +97,24 @@ class GRPO(PolicyModule):
             found.append(Problem("a group of one has nothing to compare", f"{WHERE}.rollout.init_args.group_size", "8 is a common size"))
         if not 0 <= self.kl_coefficient < math.inf:
             found.append(Problem(f"kl_coefficient must be 0 or more, not {self.kl_coefficient}", f"{WHERE}.kl_coefficient"))
+        for name, least in (("updates", 1), ("resample", 0)):
+            if getattr(self, name) < least:
+                found.append(Problem(f"{name} must be at least {least}, not {getattr(self, name)}", f"{WHERE}.{name}"))
         if not any(capability.weight > 0 for capability in self.capabilities.values()):
             found.append(Problem("no capability has a positive weight, so there is nothing to learn", f"{WHERE}.capabilities"))
         return found
 
     def setup(self, stage: str) -> None:
         """Refuses a trainer that cannot carry a gradient per capability, then as every module."""
+        if stage == "fit" and self.updates > 1 and self.trainer.accumulate_grad_batches > 1:
+            what = "several updates are made from one batch of rollouts, which cannot be accumulated over several"
+            raise InputError(Problem(what, "trainer.accumulate_grad_batches", "set it to 1 and raise data.init_args.batch_size"))
         if self.weighting is not None and stage == "fit":
             problems = trainer_problems(self.trainer)
             if problems:
                 raise InputError(*problems)
             preferences = {name: capability.weight for name, capability in self.capabilities.items()}
-            regularized = self.kl_coefficient > 0
+            regularized = self.kl_coefficient > 0 or self.loss.entropy_coefficient > 0
             self.update = CapabilityUpdate(preferences, self.weighting, measured=self.measure_interference, regularized=regularized)
         super().setup(stage)
 
@@ -130,43 +130,47 @@ class GRPO(PolicyModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of the algorithm; returns the loss summed over tokens."""
-        started = time.perf_counter()
-        rollouts = self.sample(batch.examples, batch_idx)
-        sampled = time.perf_counter()
-        examples = [example for example in batch.examples for _ in range(rollouts.group_size)]
-        completions = self.ready_policy.texts(rollouts.completions())
-        rewards = self.rewards(examples, completions)
-        rewarded = time.perf_counter()
-        advantages = self.advantages(rewards, rollouts.group_size)
-
-        mask_NT = loss_mask(rollouts.completion_mask_NT, rollouts.truncated_N, self.loss)
-        advantages_N = advantages.combined_N.to(self.device)
+        experience = self._experience or self.gather(batch.examples, batch_idx)
+        advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
+        objective = self.objective(experience)
         if self.update is None:
-            total = self.summed_loss(rollouts, mask_NT, advantages_N)
+            total, logprobs_NT = self.summed_loss(experience.rollouts, objective, advantages.combined_N.to(self.device))
         else:
-            total = self.collect_rows(self.update, rollouts, mask_NT, advantages)
+            total, logprobs_NT = self.collect_rows(self.update, experience.rollouts, objective, advantages)
+        if self._experience is None:
+            self.last_rollouts = experience.record(advantages)
+            self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
+        if self.updates > 1:
+            experience.old_NT = logprobs_NT if experience.old_NT is None else experience.old_NT
+            self._experience = experience  # kept for the updates to come
+        normalizer = objective.normalizer(self.rollout.max_new_tokens)
+        self.log("train/loss", total.detach() / normalizer.clamp(min=1), batch_size=len(batch))
+        return self.sum_over_tokens(total, normalizer)
 
-        self.last_rollouts = RolloutRecord(
-            examples, completions, {k: r.tolist() for k, r in rewards.items()}, advantages_N.tolist(), rollouts.truncated_N.tolist()
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
+        """Makes all updates of a batch of rollouts; each runs `training_step` and the backward pass anew."""
+        for _ in range(self.updates):
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self._experience = None
+
+    def gather(self, examples: list[Example], batch_idx: int) -> Experience:
+        """Completions of a batch and their rewards; mixes of rewards learn from what these told apart, for the next batch."""
+        gathered = gather_experience(
+            self.ready_policy, lambda some, attempt: self.sample(some, batch_idx, attempt), self.capabilities, examples, self.resample
         )
-        self.tokens_generated += int(rollouts.completion_mask_NT.sum())
-        seconds: dict[str, Tensor | float] = {"train/rollout_seconds": sampled - started, "train/reward_seconds": rewarded - sampled}
-        self.log_dict(self.metrics(rollouts, rewards, advantages) | seconds, batch_size=len(batch))
-        self.log("train/loss", total.detach() / mask_NT.sum().clamp(min=1), batch_size=len(batch))
-        return self.sum_over_tokens(total, batch_normalizer(mask_NT, self.loss, self.rollout.max_new_tokens))
+        self.tokens_generated += gathered.tokens
+        if any(capability.dynamic_mix for capability in self.capabilities.values()):
+            counts = gathered.told_apart().float().to(self.device)
+            observe_mixes(self.capabilities, self.trainer.strategy.reduce(counts, reduce_op="sum"))
+        return gathered
 
-    def sample(self, examples: list[Example], batch_idx: int) -> Rollouts:
-        """G completions per example, from a seed of the run, the rank and the batch."""
-        place = f"{self._seed}/{self.global_rank}/{self.current_epoch}/{batch_idx}"
+    def sample(self, examples: list[Example], batch_idx: int, attempt: int = 0) -> Rollouts:
+        """G completions per example, from a seed of the run, the rank, the batch and the attempt."""
+        place = f"{self._seed}/{self.global_rank}/{self.current_epoch}/{batch_idx}" + (f"/{attempt}" if attempt else "")
         seed = int.from_bytes(hashlib.sha256(place.encode()).digest()[:7], "big")
         generator = torch.Generator(self.device).manual_seed(seed)
         policy = self.ready_policy
         return self.rollout.generate(policy, [policy.prompt_ids(example.messages) for example in examples], generator=generator)
-
-    def rewards(self, examples: list[Example], completions: list[str]) -> dict[str, Tensor]:
-        """Reward of each completion per capability, float64; NaN where the capability abstains."""
-        scores = {name: capability.reward(name, examples, completions) for name, capability in self.capabilities.items()}
-        return {name: torch.tensor([math.nan if s is None else s for s in row], dtype=torch.float64) for name, row in scores.items()}
 
     def advantages(self, rewards: dict[str, Tensor], group_size: int) -> Advantages:
         """Advantages of this rank's completions, with statistics over the batches of all ranks."""
@@ -180,106 +184,114 @@ class GRPO(PolicyModule):
         own_groups = slice(self.global_rank * groups, (self.global_rank + 1) * groups)
         return Advantages(advantages.parts_KN[:, own], advantages.weights_K, advantages.alive_KG[:, own_groups])
 
-    def summed_loss(self, rollouts: Rollouts, mask_NT: Tensor, advantages_N: Tensor) -> Tensor:
-        """Policy loss over the groups that can teach something, summed over tokens."""
-        teaches_B = self._teaches(advantages_N != 0, rollouts)
+    def objective(self, experience: Experience) -> Objective:
+        """The loss of the batch, all but its advantages."""
+        rollouts = experience.rollouts
+        if self.reference is not None and experience.reference_NT is None:
+            with evaluating(self.model), self.reference.model(self.device) as reference:
+                experience.reference_NT = self.logprobs(reference, rollouts)
+        if self.old_logprobs == "sampled":
+            experience.old_NT = rollouts.logprobs_NT
+        mask_NT = loss_mask(rollouts.completion_mask_NT, rollouts.truncated_N, self.loss)
+        whole = Objective(self.loss, self.kl, self.kl_coefficient, mask_NT, experience.old_NT, experience.reference_NT)
+        return whole.rewarded_kl(rollouts.logprobs_NT, rollouts.completion_mask_NT, rollouts.group_size)
+
+    def summed_loss(self, rollouts: Rollouts, objective: Objective, advantages_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss over the groups that can teach something, summed over tokens, and the log-probabilities of those, without gradient."""
+        teaches_B = self._teaches(advantages_N != 0, rollouts, objective)
         if not teaches_B.any():
             teaches_B[0] = True  # so that there is a gradient, of zeros
-        alive = rollouts.groups(teaches_B.nonzero()[:, 0])
-        reference_NT = self._reference_logprobs(alive)
+        rows_N, alive = teaches_B.repeat_interleave(rollouts.group_size), rollouts.groups(teaches_B.nonzero()[:, 0])
         with evaluating(self.model):
             logprobs_NT = self.logprobs(self.model, alive)
-        return self._loss(logprobs_NT, rollouts.of_groups(teaches_B, mask_NT), rollouts.of_groups(teaches_B, advantages_N), reference_NT)
+        seen_NT = torch.zeros_like(rollouts.logprobs_NT, dtype=logprobs_NT.dtype)
+        seen_NT[rows_N] = logprobs_NT.detach()
+        return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N]), seen_NT
 
-    def collect_rows(self, update: CapabilityUpdate, rollouts: Rollouts, mask_NT: Tensor, advantages: Advantages) -> Tensor:
-        """Adds every capability's gradient to the update; returns the value of the loss, without gradient, summed over tokens."""
+    def collect_rows(
+        self, update: CapabilityUpdate, rollouts: Rollouts, objective: Objective, advantages: Advantages
+    ) -> tuple[Tensor, Tensor]:
+        """Adds every capability's gradient to the update; returns the value of the loss, without gradient, and log-probabilities."""
         update.collect(self.model.parameters())
         if update.mode is None:
             with evaluating(self.model):
                 update.mode, reason = exact_mode(self.model, rollouts, temperature=self.rollout.temperature)
             rank_zero_info(f"capability gradients: {update.mode} ({reason})")
         advantages_N, parts_KN = advantages.combined_N.to(self.device), advantages.parts_KN.to(self.device)
-        teaches_B = self._teaches((parts_KN != 0).any(0), rollouts)
-        total = torch.zeros((), device=self.device)
+        teaches_B = self._teaches((parts_KN != 0).any(0), rollouts, objective)
+        total, seen_NT = torch.zeros((), device=self.device), torch.zeros_like(rollouts.logprobs_NT)
         for half in range(update.halves):  # whole groups, alternating
             own_B = torch.arange(len(teaches_B), device=self.device) % update.halves == half
-            update.count(half, batch_normalizer(rollouts.of_groups(own_B, mask_NT), self.loss, self.rollout.max_new_tokens))
+            own_N = own_B.repeat_interleave(rollouts.group_size)
+            update.count(half, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
             own_B &= teaches_B
             if own_B.any():
-                some, mask = rollouts.groups(own_B.nonzero()[:, 0]), rollouts.of_groups(own_B, mask_NT)
-                parts, combined = rollouts.of_groups(own_B, parts_KN.T).T, rollouts.of_groups(own_B, advantages_N)
-                total += self._add_rows(update, half, some, mask, parts, combined)
-        return total
-
-    def _add_rows(
-        self, update: CapabilityUpdate, half: int, rollouts: Rollouts, mask_NT: Tensor, parts_KN: Tensor, advantages_N: Tensor
-    ) -> Tensor:
-        reference_NT = self._reference_logprobs(rollouts)
-
-        def factor(logprobs_nT: Tensor, rows_n: Tensor, sign: int) -> Tensor:
-            return token_weights(logprobs_nT, None, mask_NT[rows_n, : logprobs_nT.shape[1]], self.loss, -1 if sign < 0 else 1)
-
-        def regularizer(logprobs_nT: Tensor, rows_n: Tensor) -> Tensor:
-            width = logprobs_nT.shape[1]
-            reference = None if reference_NT is None else reference_NT[rows_n, :width]
-            return regularizer_weights(logprobs_nT, None, reference, mask_NT[rows_n, :width], self.loss, self.kl_coefficient)
-
-        with evaluating(self.model):
-            logprobs_NT = add_rows(
-                update.collect(self.model.parameters()), update.rows(half), self.model, rollouts, parts_KN, TokenFactors(factor),
-                temperature=self.rollout.temperature, mode=update.mode or "k_backward",
-                regularizer=Regularizer(update.regularizer_row, regularizer) if update.regularized else None,
-            )  # fmt: skip
-        return self._loss(logprobs_NT, mask_NT, advantages_N, reference_NT)
+                rows_N = own_B.repeat_interleave(rollouts.group_size)
+                own = objective.rows(rows_N)
+                with evaluating(self.model):
+                    logprobs_NT = add_rows(
+                        update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(own_B.nonzero()[:, 0]),
+                        parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=self.rollout.temperature,
+                        mode=update.mode or "k_backward",
+                        regularizer=Regularizer(update.regularizer_row, own.regularizer) if update.regularized else None,
+                    )  # fmt: skip
+                seen_NT[rows_N] = logprobs_NT.to(seen_NT)
+                total += self._value(own, logprobs_NT, advantages_N[rows_N])
+        return total, seen_NT
 
     def logprobs(self, model: Any, rollouts: Rollouts) -> Tensor:
         """Log-probabilities of the completions at the temperature they were sampled with."""
         prompts, completions = (rollouts.prompt_ids_BP, rollouts.prompt_mask_BP), (rollouts.completion_ids_NT, rollouts.completion_mask_NT)
         return completion_logprobs(model, *prompts, *completions, group_size=rollouts.group_size, temperature=self.rollout.temperature)
 
-    def _teaches(self, signal_N: Tensor, rollouts: Rollouts) -> Tensor:
+    def _teaches(self, signal_N: Tensor, rollouts: Rollouts, objective: Objective) -> Tensor:
         """Which groups change the gradient: those with a signal; all, where a penalty pulls on every token."""
-        return signal_N.unflatten(0, (-1, rollouts.group_size)).any(1) | (self.reference is not None)
+        return signal_N.unflatten(0, (-1, rollouts.group_size)).any(1) | objective.regularized
 
-    def _reference_logprobs(self, rollouts: Rollouts) -> Tensor | None:
-        if self.reference is None:
-            return None
-        with evaluating(self.model), self.reference.model(self.device) as reference:
-            return self.logprobs(reference, rollouts)
-
-    def _loss(self, logprobs_NT: Tensor, mask_NT: Tensor, advantages_N: Tensor, reference_NT: Tensor | None) -> Tensor:
-        loss = policy_loss(
-            logprobs_NT, mask_NT, advantages_N, self.loss, reference_logprobs_NT=reference_NT, kl_coefficient=self.kl_coefficient
-        )
-        if reference_NT is not None:
-            self.log("train/kl", loss.kl / mask_NT.sum().clamp(min=1), batch_size=1)
+    def _value(self, objective: Objective, logprobs_NT: Tensor, advantages_N: Tensor) -> Tensor:
+        loss, tokens = objective.value(logprobs_NT, advantages_N), objective.mask_NT.sum().clamp(min=1)
+        if objective.reference_NT is not None:
+            self.log("train/kl", loss.kl / tokens, batch_size=1)
+        if objective.old_NT is not None:
+            self.log("train/clipped", loss.clipped / tokens, batch_size=1)
         return loss.total
 
-    def metrics(self, rollouts: Rollouts, rewards: dict[str, Tensor], advantages: Advantages) -> dict[str, Tensor | float]:
-        """What is logged of a step; a capability that judged nothing in it stays out."""
+    def metrics(self, experience: Experience, advantages: Advantages) -> dict[str, Tensor | float]:
+        """What is logged of a batch; a capability that judged nothing in it stays out."""
+        rollouts = experience.rollouts
         values: dict[str, Tensor | float] = {
-            "train/dead_groups": 1 - advantages.alive_KG.any(0).double().mean(),
+            "train/dead_groups": 1 - advantages.alive_G.double().mean(),
             "train/completion_length": rollouts.lengths_N.double().mean(),
             "train/truncated": rollouts.truncated_N.double().mean(),
             "train/entropy": -rollouts.logprobs_NT.sum() / rollouts.completion_mask_NT.sum(),
             "train/tokens_generated": float(self.tokens_generated),
+            **{f"train/{kind}_seconds": seconds for kind, seconds in experience.seconds.items()},
         }
-        for (name, row), alive_G in zip(rewards.items(), advantages.alive_KG, strict=True):
+        if self.resample:
+            values["train/resampled"] = float(experience.resampled)
+        for (name, row), alive_G in zip(experience.rewards.items(), advantages.alive_KG, strict=True):
             judged = row[~row.isnan()]
             if len(judged):
                 values[f"train/reward/{name}"] = judged.mean()
                 values[f"train/reward_std/{name}"] = judged.std(correction=0)
                 values[f"train/signal/{name}"] = alive_G.double().mean()
+        for name, capability in self.capabilities.items():
+            if capability.dynamic_mix is not None:
+                values |= {f"train/mix/{name}/{part}": weight for part, weight in capability.mixture.weights().items()}
         return {name: value.float() if isinstance(value, Tensor) else value for name, value in values.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the count of generated tokens, and what the next update is compared with."""
+        """Keeps the count of generated tokens, what mixes of rewards have seen, and what the next update is compared with."""
         checkpoint["tokens_generated"] = self.tokens_generated
+        checkpoint["mixes"] = {name: dict(capability.mixture.shares) for name, capability in self.capabilities.items()}
         if self.update is not None:
             checkpoint["update"] = self.update.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores what `on_save_checkpoint` kept."""
         self.tokens_generated = checkpoint.get("tokens_generated", 0)
+        for name, shares in checkpoint.get("mixes", {}).items():
+            if name in self.capabilities:
+                self.capabilities[name].mixture.shares = dict(shares)
         if self.update is not None and "update" in checkpoint:
             self.update.load_state_dict(checkpoint["update"])

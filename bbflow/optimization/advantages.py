@@ -197,6 +197,18 @@ def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tenso
     return torch.where(spread, centred, 0.0).flatten(1), torch.where(spread, std, 0.0).expand_as(centred).flatten(1)
 
 
+def alive_groups(rewards: Mapping[str, Tensor], group_size: int, weights: Mapping[str, float]) -> Tensor:
+    """Which groups can teach anything: those that some capability with a weight tells apart, one bool per group.
+
+    >>> rewards = {"a": torch.tensor([0.0, 1.0, 0.5, 0.5]), "b": torch.tensor([1.0, 0.0, 0.0, 1.0])}
+    >>> alive_groups(rewards, 2, {"a": 1.0, "b": 0.0}).tolist()
+    [True, False]
+    """
+    rewards_KN = torch.stack([rewards[name].double() for name in rewards if weights[name] > 0])
+    _, std_KN = group_statistics(rewards_KN, group_size)
+    return (std_KN > 0).any(0).unflatten(0, (-1, group_size)).any(1)
+
+
 def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the denominator is."""
     return torch.where(denominator > 0, numerator / denominator.clamp(min=NO_SPREAD), 0.0)

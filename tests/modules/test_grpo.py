@@ -41,8 +41,8 @@ def test_the_gradient_is_that_of_the_algorithm_written_out(tiny_dir, example, vo
             super().on_before_optimizer_step(optimizer)
             self.gradient = [p.grad.clone() for p in self.parameters()]
 
-        def sample(self, examples, batch_idx):
-            self.rollouts = super().sample(examples, batch_idx)
+        def sample(self, examples, batch_idx, attempt=0):
+            self.rollouts = super().sample(examples, batch_idx, attempt)
             self.before = [p.detach().clone() for p in self.parameters()]
             return self.rollouts
 
@@ -102,12 +102,12 @@ def test_what_is_logged(tiny_qwen_dir, example, vowels, make_trainer, make_data,
 def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels):
     module = make_module(tiny_qwen_dir, {"domain": vowels()})
     module.configure_model()
-    rollouts = module.sample([example(i, question=f"Question {i}?") for i in range(3)], 0)
-    rows = []
+    experience = module.gather([example(i, question=f"Question {i}?") for i in range(3)], 0)
+    rollouts, rows = experience.rollouts, []
     module.logprobs = lambda model, r: rows.append(len(r.completion_ids_NT)) or GRPO.logprobs(module, model, r)
     advantages = torch.zeros(12)
     advantages[4:8] = torch.tensor([1.0, -1.0, 0.5, -0.5])
-    module.summed_loss(rollouts, rollouts.completion_mask_NT, advantages).backward()
+    module.summed_loss(rollouts, module.objective(experience), advantages)[0].backward()
     partial = [p.grad.clone() for p in module.parameters()]
     module.zero_grad()
     monitored = module.logprobs(module.model.eval(), rollouts)

@@ -10,12 +10,14 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from bbflow.capabilities import DynamicMix
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import pad
 from bbflow.policies.reference import Reference
+from bbflow.policies.reward_heads import HEADS_FILE, RewardModelFile, RewardScorer, load_scorer
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
 
@@ -94,20 +96,20 @@ def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowel
     seen = []
     module.logprobs = lambda model, r: seen.append(GRPO.logprobs(module, model, r)) or seen[-1]
     module.log = lambda *_, **__: None
-    rollouts = module.sample(examples, 0)
-    module.summed_loss(rollouts, rollouts.completion_mask_NT, torch.ones(16))
+    experience = module.gather(examples, 0)
+    module.summed_loss(experience.rollouts, module.objective(experience), torch.ones(16))
     reference, new = seen
-    torch.testing.assert_close(new.detach(), rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(new.detach(), experience.rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
     assert (new - reference).abs().max() > 0.01  # the adapter does act
     assert module.model.training
 
 
 def test_trap_06_a_loss_of_zero_can_have_a_gradient(tiny_qwen_dir, vowels, examples):
     module = make_module(tiny_qwen_dir, {"domain": vowels()})
-    rollouts = module.sample(examples[:1], 0)
-    mask = torch.ones_like(rollouts.completion_mask_NT)
-    rollouts = replace(rollouts, completion_mask_NT=mask)
-    loss = module.summed_loss(rollouts, mask, torch.tensor([1.0, -1.0, 1.0, -1.0]))
+    experience = module.gather(examples[:1], 0)
+    mask = torch.ones_like(experience.rollouts.completion_mask_NT)
+    experience.rollouts = replace(experience.rollouts, completion_mask_NT=mask)
+    loss, _ = module.summed_loss(experience.rollouts, module.objective(experience), torch.tensor([1.0, -1.0, 1.0, -1.0]))
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert max(p.grad.abs().max() for p in module.parameters()) > 0.1
@@ -320,11 +322,14 @@ def test_trap_16_log_ratios_are_clamped():
     assert float(loss.total) == 200.0
 
 
-def test_trap_17_a_resumed_run_equals_one_that_was_not_stopped(tiny_qwen_dir, vowels, examples, make_trainer, make_data, tmp_path):
+@pytest.mark.parametrize("updates", [1, 2])
+def test_trap_17_a_resumed_run_equals_one_that_was_not_stopped(tiny_qwen_dir, vowels, examples, make_trainer, make_data, tmp_path, updates):
     def run(name, resume=None):
         torch.manual_seed(11)
         settings = OptimizerSettings(learning_rate=1e-2, schedule="linear")
-        module = make_module(tiny_qwen_dir, {"domain": vowels()}, optimizer=settings, kl_coefficient=0.1)
+        rewards = {"a": vowels().rewards["letters"], "b": vowels("a").rewards["letters"]}
+        capability = vowels(rewards=rewards, dynamic_mix=DynamicMix(memory=0.5))
+        module = make_module(tiny_qwen_dir, {"domain": capability}, optimizer=settings, kl_coefficient=0.1, updates=updates)
         every = ModelCheckpoint(tmp_path / name, filename="{step}", every_n_epochs=1, save_top_k=-1)
         trainer = make_trainer(max_steps=4, folder=tmp_path / name, callbacks=[every], enable_checkpointing=True)
         trainer.fit(module, make_data(examples), ckpt_path=resume, weights_only=True)
@@ -336,6 +341,7 @@ def test_trap_17_a_resumed_run_equals_one_that_was_not_stopped(tiny_qwen_dir, vo
         assert torch.equal(a, b)
     assert resumed.last_rollouts == whole.last_rollouts
     assert resumed.tokens_generated == whole.tokens_generated
+    assert resumed.capabilities["domain"].mixture.shares == whole.capabilities["domain"].mixture.shares != {}
 
 
 def test_trap_18_checkpoints_are_ranked_by_the_held_out_metric(tiny_qwen_dir, vowels, examples, make_trainer, make_data, tmp_path):
@@ -367,6 +373,23 @@ def test_trap_19_the_supervised_tokens_do_not_depend_on_the_template(tiny_qwen_d
     assert with_template["ids"][with_template["supervised"]].tolist() == without["ids"][without["supervised"]].tolist()
     assert with_template["supervised"].sum() == len(module.policy.response_ids(example(1).response))
     assert with_template["supervised"].tolist() != without["supervised"].tolist()  # the prompts do differ
+
+
+def test_trap_20_a_reward_model_comes_back_with_its_head_and_its_adapter(tiny_qwen_dir, tmp_path, example):
+    torch.manual_seed(0)
+    policy = load_policy(PolicySettings(path=str(tiny_qwen_dir), adapter=LoraSettings(r=2)))
+    trained = RewardScorer(policy, RewardModelFile(("factual",), max_length=64))
+    for parameter in trained.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    trained.save(tmp_path / "rm")
+    prompts, texts = [example(1).messages] * 2, ["Answer: amlodipine", "Answer: metformin"]
+    scores = [scorer.score(prompts, texts).heads_NK for scorer in (trained, load_scorer(str(tmp_path / "rm")))]
+    torch.testing.assert_close(*scores, atol=1e-5, rtol=1e-5)
+    assert (scores[0][0] - scores[0][1]).abs().max() > 1e-3
+    (tmp_path / "rm" / HEADS_FILE).unlink()
+    with pytest.raises(InputError, match="lacks its head"):
+        load_scorer(str(tmp_path / "rm"))
 
 
 def test_trap_21_rollouts_keep_their_cache_under_gradient_checkpointing(tiny_qwen_dir, vowels, examples):

@@ -67,8 +67,8 @@ def test_fields_that_every_record_has_need_no_task_to_fill_them(vowels):
 
 def test_everything_is_reported_together(vowels):
     capabilities = {"domain": vowels(weight=0.0), "x": vowels(margin=2.0, weight=0.0)}
-    settings = (LossSettings(clip_low=2.0), -1.0, OptimizerSettings(learning_rate=-1.0))
-    module = GRPO(PolicySettings(path="nowhere"), capabilities, TransformersRollout(group_size=1), DecoupledAdvantage(), *settings)
+    settings = {"loss": LossSettings(clip_low=2.0), "kl_coefficient": -1.0, "optimizer": OptimizerSettings(learning_rate=-1.0)}
+    module = GRPO(PolicySettings(path="nowhere"), capabilities, TransformersRollout(group_size=1), DecoupledAdvantage(), **settings)
     where = [p.where.removeprefix("model.init_args.") for p in module.problems(SimpleNamespace(tasks=TASKS))]
     assert where == [
         "policy.path", "optimizer.learning_rate", "capabilities.x.margin", "capabilities.x", "loss.clip_low",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bbflow.errors import Problem
 from bbflow.policies.policy import Policy
@@ -46,9 +47,24 @@ class Rollouts:
         completion = (self.completion_ids_NT[rows], self.completion_mask_NT[rows], self.logprobs_NT[rows], self.truncated_N[rows])
         return Rollouts(self.prompt_ids_BP[chosen], self.prompt_mask_BP[chosen], *completion, self.group_size)
 
-    def of_groups(self, chosen_B: Tensor, value_N: Tensor) -> Tensor:
-        """The entries [N, ...] that belong to the completions of chosen prompts (mask)."""
-        return value_N[chosen_B.repeat_interleave(self.group_size)]
+    def replaced(self, chosen_B: Tensor, others: Rollouts) -> Rollouts:
+        """The same, with the completions of chosen prompts (mask) exchanged for others of the same prompts."""
+        rows_N, width = chosen_B.repeat_interleave(self.group_size), max(self.completion_ids_NT.shape[1], others.completion_ids_NT.shape[1])
+
+        def exchanged(own_NT: Tensor, other_nT: Tensor) -> Tensor:
+            wide_NT = F.pad(own_NT, (0, width - own_NT.shape[1]))
+            wide_NT[rows_N] = F.pad(other_nT, (0, width - other_nT.shape[1]))
+            return wide_NT
+
+        truncated_N = self.truncated_N.clone()
+        truncated_N[rows_N] = others.truncated_N
+        return replace(
+            self,
+            completion_ids_NT=exchanged(self.completion_ids_NT, others.completion_ids_NT),
+            completion_mask_NT=exchanged(self.completion_mask_NT, others.completion_mask_NT),
+            logprobs_NT=exchanged(self.logprobs_NT, others.logprobs_NT),
+            truncated_N=truncated_N,
+        )
 
     def completions(self) -> list[list[int]]:
         """Token ids of each completion, without padding."""
