@@ -38,10 +38,10 @@ def pareto_chart(title: str, labels: Sequence[str], scores: Sequence[Scores]) ->
         labels: One for each policy.
         scores: Capability to score of each policy.
     """
-    points = [
-        plots.Point(label, sum(of.values()) / len(of), min(of.values()), front)
-        for label, of, front in zip(labels, scores, on_front(scores), strict=True)
-    ]
+    at: dict[tuple[float, float, bool], list[str]] = {}
+    for label, of, front in zip(labels, scores, on_front(scores), strict=True):
+        at.setdefault((round(sum(of.values()) / len(of), 4), round(min(of.values()), 4), front), []).append(label)
+    points = [plots.Point(", ".join(names), *place) for place, names in at.items()]  # policies in one place share a label
     return plots.scatter(title, points, "mean over capabilities", "weakest capability")
 
 

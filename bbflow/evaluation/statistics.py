@@ -204,13 +204,14 @@ def paired_differences(
 
     estimate = (gains - losses) / n
     at_zero = np.where(gains == losses, 0.0, statistic(np.zeros_like(gains), gains, losses))
-    spread = np.sqrt(effect * np.maximum(scale * changed / n - estimate**2, 1 / n**2) / n)
+    lower = bound(gains, losses)
     return PairedDifferences(
         estimate=estimate,
-        lower=bound(gains, losses),
+        lower=lower,
         upper=-bound(losses, gains),
         p_value=stats.t.sf(at_zero, count - 1),
-        detectable=np.minimum(1.0, (t + stats.t.ppf(power, count - 1)) * spread),
+        # The bound knows that few changes are no certainty; a spread estimated from them would not.
+        detectable=np.minimum(1.0, (estimate - lower) * (t + stats.t.ppf(power, count - 1)) / t),
     )
 
 

@@ -60,3 +60,11 @@ def test_names_cannot_break_out():
 def test_smoothing_keeps_constants_and_gaps():
     assert smoothed([0.5, math.nan, 0.5])[::2] == pytest.approx([0.5, 0.5])
     assert math.isnan(smoothed([0.5, math.nan])[1])
+
+
+def test_policies_in_one_place_share_a_label():
+    from bbflow.evaluation.pareto import pareto_chart
+
+    chart = pareto_chart("runs", ["one", "two", "worse"], [{"a": 0.5, "b": 0.4}, {"a": 0.5, "b": 0.4}, {"a": 0.4, "b": 0.4}])
+    assert "one, two 0.450, 0.400, on the front; " in chart or "one, two 0.450, 0.400, on the front<" in chart
+    assert chart.count("<circle") == 2

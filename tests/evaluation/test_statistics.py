@@ -134,6 +134,7 @@ class TestPairedDifference:
         assert -0.03 < found.lower < -0.005
         assert 0.005 < found.upper < 0.03
         assert found.p_value == 0.5
+        assert found.detectable > found.estimate - found.lower  # what could not be excluded could not be detected either
         few = paired_difference(same, same, np.repeat(range(10), 50))
         assert few.lower < -0.03  # ten entities cannot vouch for a margin of 0.03
 
