@@ -12,6 +12,7 @@ from bbflow.callbacks import InterferenceMonitor, Report, RolloutLog, default_ca
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Refused
 from bbflow.modules import SFT
+from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import PolicySettings
 from bbflow.rewards.base import Reward
@@ -65,6 +66,7 @@ def fit(tmp_path, tiny_qwen_dir, example):
         margin=0.03,
         rate=0.05,
         command="fit",
+        callbacks=(),
         **settings,
     ):
         torch.manual_seed(0)
@@ -76,7 +78,7 @@ def fit(tmp_path, tiny_qwen_dir, example):
             max_new_tokens=6,
         )
         trainer = Trainer(
-            max_steps=max_steps, accelerator="cpu", logger=CSVLogger(tmp_path, name=name, version=0), callbacks=[report],
+            max_steps=max_steps, accelerator="cpu", logger=CSVLogger(tmp_path, name=name, version=0), callbacks=[report, *callbacks],
             log_every_n_steps=1, enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path, **settings,
         )  # fmt: skip
         getattr(trainer, command)(module, datamodule=Items(example), ckpt_path=ckpt_path)
@@ -104,6 +106,21 @@ def test_writes_report_page_and_scores(fit, capsys):
     assert "domain" in shown
     assert "index.html" in shown
     assert "no medical advice" in shown
+
+
+def test_interference_that_was_watched_is_in_the_report(fit):
+    monitor = InterferenceMonitor()
+    for i in range(3):
+        rows = torch.tensor([[1.0, 0.1 * i], [-2.0, 1.0]])
+        fields = {"gramian_KK": rows @ rows.T, "preferences_K": torch.ones(2), "weights_K": torch.ones(2), "cross_KK": 1e-8 * rows @ rows.T}
+        monitor.seen.add(UpdateGeometry(names=("domain", "safety"), mode="factored", **fields))
+    _, _, folder = fit(Report(), callbacks=[monitor])
+    report = json.loads((folder / "report" / "report.json").read_text())
+    assert report["interference"]["cosine"][0][1] == pytest.approx(-0.86, abs=0.02)
+    assert 0 < report["interference"]["weighted_sum"]["safety"]["mean"] < 1e-6  # small numbers are not rounded away
+    assert "Interference between capabilities" in (folder / "report" / "index.html").read_text()
+    _, _, folder = fit(Report(), name="unwatched", callbacks=[InterferenceMonitor()])
+    assert "interference" not in json.loads((folder / "report" / "report.json").read_text())
 
 
 def test_before_is_the_start_and_after_is_the_end(fit, tiny_qwen_dir, example):

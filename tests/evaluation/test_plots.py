@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbflow.evaluation.markup import el, join
-from bbflow.evaluation.plots import Bar, Line, line_chart, nice_ticks, score_bars, smoothed
+from bbflow.evaluation.plots import Bar, Line, heat_map, line_chart, nice_ticks, score_bars, smoothed
 
 numbers = st.floats(-1e4, 1e4)
 
@@ -46,6 +46,28 @@ def test_lines_leave_missing_points_out():
     points = [tuple(map(float, p.split(","))) for p in svg.find("polyline").get("points").split()]
     assert len(points) == 2
     assert points[0][1] > points[1][1]  # 1 is above 0
+
+
+def test_heat_map_shows_sign_strength_and_gaps():
+    svg = parsed(heat_map("cosines", {"a~b": [-1.0, 0.0, math.nan, 1.0], "a~c": [0.5, 0.5, 0.5, math.nan]}, [0, 10, 20, 30]))
+    fills = [rect.get("fill") for rect in svg.iter("rect")]
+    assert fills[:4] == ["#d55e00", "#ffffff", "#e3e6ea", "#0072b2"]
+    assert len(fills) == 8 + 6  # cells and legend
+    assert svg.find("title").text == "cosines: at the end a~b +1.00; a~c none"
+    many = parsed(heat_map("cosines", {"a~b": [0.0] * 999 + [1.0]}, list(range(1000))))
+    fills = [rect.get("fill") for rect in many.iter("rect")][:-6]
+    assert len(fills) == 40
+    assert fills[-1] == "#0072b2"  # the last step is always among those drawn
+    assert "no data" in heat_map("cosines", {}, [])
+
+
+def test_a_long_legend_goes_on_in_a_new_row():
+    lines = [Line(name, [0, 1], [0.0, 1.0]) for name in ("domain", "reasoning", "instruction_following", "safety")]
+    svg = parsed(line_chart("x", lines))
+    places = {t.text: (float(t.get("x")), float(t.get("y"))) for t in svg.iter("text") if t.text in {line.label for line in lines}}
+    assert len({y for _, y in places.values()}) == 2
+    assert all(x + 6.2 * len(name) <= 340 for name, (x, _) in places.items())
+    assert float(svg.get("viewBox").split()[3]) > max(y for _, y in places.values())
 
 
 def test_no_data_is_said():

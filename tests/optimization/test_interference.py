@@ -133,6 +133,22 @@ def test_stationarity_without_the_noise():
     assert run(pair(-1.0), 0.0, 3).stationarity() == pytest.approx(0.0, abs=1e-7)
 
 
+def test_noise_that_makes_the_mean_indefinite_is_cut_off():
+    seen = Interference(("a", "b"), 2, preferences_K=torch.ones(2))
+    seen.cross = [torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)] * 2  # eigenvalues 3 and -1: what is left is 1.5 everywhere
+    assert seen.stationarity() == pytest.approx(math.sqrt(1.5))
+
+
+def test_which_half_is_which_does_not_matter():
+    cross = run(pair(-0.6), 2.0, 40).last()
+    seen, turned = Interference(("a", "b"), 40, cross=list(cross)), Interference(("a", "b"), 40, cross=list(cross.mT))
+    assert not torch.equal(cross, cross.mT)
+    for one, other in zip(corrected_cosines(cross), corrected_cosines(cross.mT), strict=True):
+        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, one.T)
+    torch.testing.assert_close(seen.conflicts(), turned.conflicts(), equal_nan=True)
+
+
 def test_harm_is_counted_per_update():
     seen, rows = Interference(), pair(-0.5, 4.0)
     seen.add(geometry(rows, rows))
