@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from bbflow.errors import Problem
-from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
+from bbflow.rewards.contradictions import disguised
+from bbflow.rewards.extraction import chosen_option, gives_one_answer, marked, mentioned_option
 
 if TYPE_CHECKING:
     from bbflow.policies.reward_heads import RewardScorer
@@ -23,9 +25,10 @@ class LearnedReward(Reward):
     """Probability of being correct by a trained reward model, sigmoid(score / temperature). Range: [0, 1]. Pure: the model is frozen.
 
     A judge that reads evidence needs it in its prompt: where the record is closed-book, `facts` puts the record's proof and as many
-    distracting facts before the question, which the policy never sees. Abstains on an input that had to be cut (`truncated: score` pays for
-    the part), and counts it in `truncated_count`. Weights are loaded at the first call; what can be wrong with the folder is told before
-    the run.
+    distracting facts before the question, which the policy never sees. What a reward model never learned to refuse is not shown to
+    it and scores 0: an empty text, the prompt again, letters that only look right, no answer or two where one is wanted. Abstains on an
+    input that had to be cut (`truncated: score` pays for the part), and counts it in `truncated_count`. Weights are loaded at the first
+    call; what can be wrong with the folder is told before the run.
 
     Args:
         path: Folder that `RewardModel` wrote.
@@ -86,6 +89,15 @@ class LearnedReward(Reward):
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion in [0, 1]."""
+        shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_fit_to_judge(e, text)]
+        scores: list[Score] = [0.0] * len(examples)
+        for i, score in zip(
+            shown, self._score([examples[i] for i in shown], [completions[i] for i in shown]) if shown else (), strict=True
+        ):
+            scores[i] = score
+        return scores
+
+    def _score(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         from bbflow.policies.reward_heads import GATED
 
         scorer = self._loaded()
@@ -118,3 +130,23 @@ class LearnedReward(Reward):
 
             self._scorer = load_scorer(self.path).to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         return self._scorer
+
+
+def is_fit_to_judge(example: Example, completion: str) -> bool:
+    """Tells whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
+
+    >>> from bbflow.rewards.worked import CHOICE
+    >>> [is_fit_to_judge(CHOICE, text) for text in ("Answer: A", "", CHOICE.prompt, "Answer: A. Answer: B", "amlodipine")]
+    [True, False, False, False, False]
+    """
+    if not fold(completion) or disguised(example, completion):
+        return False
+    if marked(example.response) or marked(completion):
+        return gives_one_answer(example, completion)
+    if example.options is not None:
+        return chosen_option(example, completion) is not None or mentioned_option(example, completion) is not None
+    return len(completion.split()) < _ECHO or fold(completion) not in fold(example.prompt)
+
+
+_ECHO = 6
+"""So many words of the prompt in a row are an echo of it."""

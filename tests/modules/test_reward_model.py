@@ -113,7 +113,7 @@ def test_learned_reward_is_calibrated_pure_and_flags_cut_inputs(scorer, tmp_path
     scorer.save(tmp_path / "rm")
     reward = LearnedReward(str(tmp_path / "rm"), facts=2)
     reward.prepare(GRAPH)
-    texts = [CHOICE.response, "Answer: propranolol", "amlodipine " * 300]
+    texts = [CHOICE.response, "Answer: propranolol", f"{'amlodipine ' * 300}Answer: B"]
     scores = reward([CHOICE] * 3, texts)
     assert scores[2] is None
     assert reward.truncated_count == 1
@@ -121,6 +121,7 @@ def test_learned_reward_is_calibrated_pure_and_flags_cut_inputs(scorer, tmp_path
     assert reward([CHOICE], texts[:1])[0] == pytest.approx(scores[0], abs=1e-5)
     logit = scorer.score([reward._judged(CHOICE).messages], texts[:1]).gated_N
     assert scores[0] == pytest.approx(torch.sigmoid(logit / 2.0).item(), abs=1e-5)
+    assert reward([CHOICE] * 4, ["", CHOICE.prompt, "Answer: B. Answer: A", "Answer: аmlodipine"]) == [0.0] * 4  # noqa: RUF001
     assert "factual" in str(LearnedReward(str(tmp_path / "rm"), head="factul").problems("x")[0])
 
 
