@@ -44,6 +44,9 @@ class Jacobian:
         wide = any(p.dtype == torch.float64 for p in self.parameters)
         self.rows_RP = torch.zeros(rows, sum(sizes), dtype=torch.float64 if wide else torch.float32, device=self.parameters[0].device)
 
+    def __contains__(self, parameter: nn.Parameter) -> bool:
+        return parameter in self._columns
+
     def of(self, parameter: nn.Parameter, rows: slice = slice(None)) -> Tensor:
         """Rows of one parameter, [rows, *shape], a view to add to."""
         return self.rows_RP[rows, self._columns[parameter]].unflatten(1, parameter.shape)
@@ -168,7 +171,8 @@ class RowCapture:
         try:
             with torch.no_grad(), torch.autocast(device, enabled=False):
                 for parameter, rows in _rows_of(module, x, d.to(precision), weights_Rn):
-                    self.jacobian.of(parameter, self._rows).add_(rows)
+                    if parameter in self.jacobian:  # a layer may be trained in part
+                        self.jacobian.of(parameter, self._rows).add_(rows)
         finally:
             self._collecting = False
 
@@ -210,21 +214,21 @@ def _is_norm(module: nn.Module) -> bool:
 def _rows_of(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
     """Each of the layer's trained parameters (all frozen while captured) with its rows."""
     n = len(d)
+    weight: Any = module.weight
     if isinstance(module, nn.Embedding):
         flat = d.reshape(n, -1, d.shape[-1])
-        rows = torch.zeros(len(weights_Rn), *module.weight.shape, dtype=d.dtype, device=d.device)
+        rows = torch.zeros(len(weights_Rn), *weight.shape, dtype=d.dtype, device=d.device)
         ids = x.reshape(-1)
         for row, weights_n in zip(rows, weights_Rn, strict=True):
             row.index_add_(0, ids, (weights_n[:, None, None] * flat).flatten(0, 1))
         if module.padding_idx is not None:
             rows[:, module.padding_idx] = 0
-        yield module.weight, rows
+        yield weight, rows
         return
     if _is_norm(module):
         yield from _norm_rows(module, x, d, weights_Rn)
         return
     x_nTi, d_nTo = x.to(d.dtype).reshape(n, -1, x.shape[-1]), d.reshape(n, -1, d.shape[-1])
-    weight: Any = module.weight
     yield weight, _products(x_nTi, d_nTo, weights_Rn) if _is_conv1d(module) else _products(d_nTo, x_nTi, weights_Rn)
     bias: Any = module.bias
     if bias is not None:
@@ -251,7 +255,8 @@ def _products(a_nTo: Tensor, b_nTi: Tensor, weights_Rn: Tensor) -> Tensor:
 
 def _norm_rows(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
     """A norm scales what it has normalised: the gradient of its weight in one sample is the sum over tokens of d times that."""
-    shape = tuple(module.weight.shape)  # type: ignore[union-attr, operator]
+    parameter: Any = module.weight
+    shape = tuple(parameter.shape)
     between = tuple(range(1, d.ndim - len(shape)))
     with torch.enable_grad():  # by the layer itself, so that every variant (1 + weight, scale before or after) is right
         weight = torch.ones(len(d), *[1] * len(between), *shape, dtype=d.dtype, device=d.device)
@@ -264,7 +269,6 @@ def _norm_rows(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> I
             output = torch.func.functional_call(module, {"weight": weight}, (x.to(d.dtype),))
             per_sample = torch.autograd.grad(output, weight, d)[0]
     summed = per_sample.sum(between) if between and per_sample.shape == d.shape else per_sample.reshape(len(d), *shape)
-    parameter: Any = module.weight
     yield parameter, (weights_Rn @ summed.flatten(1)).view(-1, *shape)
     bias: Any = getattr(module, "bias", None)
     if bias is not None:

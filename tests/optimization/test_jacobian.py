@@ -109,6 +109,16 @@ def test_a_frozen_trunk_costs_no_row_and_its_end_is_still_differentiated():
         assert torch.allclose(row.view(11, 6), expected, atol=1e-5)
 
 
+def test_a_layer_that_is_trained_in_part():
+    net = nn.Linear(4, 3)
+    net.weight.requires_grad_(False)
+    inputs, weights = torch.randn(5, 2, 4), torch.randn(2, 5)
+    jacobian = Jacobian([net.bias], 2)
+    with capture(net, jacobian) as tap:
+        tap.backward(net(inputs).sum(), weights, slice(None))
+    assert torch.allclose(jacobian.rows_RP, (2 * weights.sum(1))[:, None].expand(2, 3), atol=1e-5)
+
+
 def test_layers_that_are_not_understood_are_named():
     class Scaled(nn.Embedding):
         def forward(self, ids):
