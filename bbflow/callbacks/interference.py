@@ -29,7 +29,8 @@ class InterferenceMonitor(Callback):
     - `interference/harmed`, `interference/harmed_by_sum`: whether the update, or the plain weighted sum in its place, lowers a capability
       to first order on its own batch.
 
-    The whole run goes into the `interference` block of the report.
+    Of several updates on one batch of rollouts only the first counts: the others see rollouts that an update has been made from. The
+    whole run goes into the `interference` block of the report.
 
     Args:
         window: Over how many updates the logged estimates are averaged.
@@ -38,27 +39,34 @@ class InterferenceMonitor(Callback):
     def __init__(self, window: int = 20) -> None:
         self.window = window
         self.seen = Interference()
+        self._first: UpdateGeometry | None = None
         self._last: UpdateGeometry | None = None
+
+    def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """Keeps the first update of a batch when a second one is about to be made."""
+        geometry = getattr(pl_module, "last_geometry", None)
+        if self._first is None and geometry is not self._last:
+            self._first = geometry
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Adds the update that was just made; a batch that only accumulates has made none."""
-        geometry: UpdateGeometry | None = getattr(pl_module, "last_geometry", None)
-        if geometry is None or geometry is self._last:
+        last: UpdateGeometry | None = getattr(pl_module, "last_geometry", None)
+        if last is None or last is self._last:
             return
-        self._last = geometry
+        geometry, self._first, self._last = self._first or last, None, last
         if self.seen.steps and self.seen.names != geometry.names:
             rank_zero_warn(f"Interference is watched anew: capabilities were {list(self.seen.names)}, now {list(geometry.names)}.")
             self.seen = Interference()
         self.seen.add(geometry)
-        pl_module.log_dict({f"interference/{key}": value for key, value in self.values().items()}, batch_size=1)
+        pl_module.log_dict({f"interference/{key}": value for key, value in self.values(geometry).items()}, batch_size=1)
 
-    def values(self) -> dict[str, float]:
-        """What is known after the last update."""
+    def values(self, geometry: UpdateGeometry) -> dict[str, float]:
+        """What is known after an update that was added last."""
         seen, window = self.seen, self.window
         found = {"harmed": float(seen.harmed[-1]), "harmed_by_sum": float(seen.harmed_by_sum[-1])}
         found["stationarity"] = seen.stationarity(window)
         found |= _named("weight", seen.names, seen.weights[-1]) | _named("signal", seen.names, seen.signal(window))
-        if self._last is not None and self._last.applied_K is not None:
+        if geometry.applied_K is not None:
             found |= _named("applied", seen.names, seen.applied[-1])
         cosines_KK, conflicts_KK = corrected_cosines(seen.last(window))[0], seen.conflicts(window)
         for (j, a), (k, b) in combinations(enumerate(seen.names), 2):

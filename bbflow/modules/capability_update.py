@@ -87,7 +87,8 @@ class CapabilityUpdate:
         weights_K = self.weighting(seen_KK, self.preferences_K)
         cross_KK = inner_RR[:count, count : 2 * count] / normalizers.prod() if self.measured and normalizers.all() else None
         applied_K = self._applied(jacobian, total) if self.measured else None
-        geometry = UpdateGeometry(self.names, gramian_KK, self.preferences_K, weights_K, self.mode, cross_KK, applied_K)
+        metric_KK = None if scale_P is None else seen_KK
+        geometry = UpdateGeometry(self.names, gramian_KK, self.preferences_K, weights_K, self.mode, cross_KK, applied_K, metric_KK)
         # rows climb, optimisers descend; the regulariser's row descends already
         regularizer = [torch.tensor([1.0], dtype=torch.float64)] if self.regularized else []
         jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K] * self.halves + regularizer) / total))

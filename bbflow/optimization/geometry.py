@@ -29,6 +29,7 @@ class UpdateGeometry:
             the halves is independent, so that every entry, the diagonal too, is free of bias. None where a half would be empty.
         applied_K: J (theta_now - theta_before) of the *previous* update: the change of each capability to first order by the update that
             was really made (Adam, clipping and decay included), by the rows of this batch, which that update has not seen. None at first.
+        metric_KK: J P J^T, which the weights were solved on, where the optimiser's metric was asked for; else None.
     """
 
     names: tuple[str, ...]
@@ -38,6 +39,7 @@ class UpdateGeometry:
     mode: Literal["factored", "k_backward"]
     cross_KK: Tensor | None = None
     applied_K: Tensor | None = None
+    metric_KK: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuses shapes that do not belong together.
@@ -49,6 +51,7 @@ class UpdateGeometry:
         for name, value, shape in (
             ("gramian_KK", self.gramian_KK, (count, count)),
             ("cross_KK", self.cross_KK, (count, count)),
+            ("metric_KK", self.metric_KK, (count, count)),
             ("preferences_K", self.preferences_K, (count,)),
             ("weights_K", self.weights_K, (count,)),
             ("applied_K", self.applied_K, (count,)),

@@ -128,8 +128,9 @@ class Interference:
         if geometry.applied_K is not None:
             self.applied.append(_plain(geometry.applied_K))
         self.weights.append(_plain(geometry.weights_K))
-        self.harmed.append(bool(harmed(gramian, _plain(geometry.weights_K)).any()))
-        self.harmed_by_sum.append(bool(harmed(gramian, self.preferences_K).any()))
+        acting = gramian if geometry.metric_KK is None else _plain(geometry.metric_KK)  # what the weights were to protect
+        self.harmed.append(bool(harmed(acting, _plain(geometry.weights_K)).any()))
+        self.harmed_by_sum.append(bool(harmed(acting, self.preferences_K).any()))
         self.modes[geometry.mode] = self.modes.get(geometry.mode, 0) + 1
 
     def last(self, window: int | None = None) -> Tensor:

@@ -90,6 +90,36 @@ def test_a_batch_that_only_accumulates_is_not_counted(make_trainer):
     assert monitor.seen.steps == 4
 
 
+@pytest.mark.parametrize("updates", [1, 3])
+def test_the_real_thing(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path, updates):
+    """GRPO with a weighting: every batch of rollouts counts once, by its first update, whose own rollouts were not yet learned from."""
+
+    class Watched(GRPO):
+        geometries = ()
+
+        def on_before_optimizer_step(self, optimizer):
+            super().on_before_optimizer_step(optimizer)
+            self.geometries = (*self.geometries, self.last_geometry)
+
+    capabilities = {"domain": vowels("aeiou", tasks=["fact_recall"]), "safety": vowels("nrst", tasks=["fact_recall"])}
+    settings = (
+        PolicySettings(path=str(tiny_qwen_dir)),
+        capabilities,
+        TransformersRollout(group_size=4, max_new_tokens=6),
+        DecoupledAdvantage(),
+    )
+    module, monitor = Watched(*settings, weighting=ExactUPGrad(), updates=updates), InterferenceMonitor()
+    make_trainer(max_steps=3, callbacks=[monitor]).fit(module, make_data([example(i) for i in range(12)], batch_size=4))
+    assert len(module.geometries) == 3 * updates
+    firsts = module.geometries[::updates]
+    assert all(torch.equal(seen, geometry.cross_KK) for seen, geometry in zip(monitor.seen.cross, firsts, strict=True))
+    assert [seen.tolist() for seen in monitor.seen.applied] == [g.applied_K.tolist() for g in firsts[1:]]
+    assert monitor.block()["harm_rate"]["update"] == 0
+    table = metrics(tmp_path)
+    assert table["interference/applied/domain"].notna().sum() == 2
+    assert table["interference/weight/safety"].min() >= 1 - 1e-6
+
+
 def test_a_resumed_run_goes_on_counting(tmp_path):
     def watched(steps):
         monitor, module = InterferenceMonitor(), Noisy()

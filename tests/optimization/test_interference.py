@@ -168,6 +168,12 @@ def test_a_batch_flatters_its_own_update():
     assert float(symmetric(a @ b.mT).sum(2)[:, 0].mean()) == pytest.approx(-0.2, abs=0.1)
 
 
+def test_harm_is_judged_in_the_metric_that_the_weights_were_solved_in():
+    rows, seen = pair(-0.5, 4.0), Interference()
+    seen.add(geometry(rows, rows, metric_KK=torch.eye(2)))
+    assert (seen.harmed, seen.harmed_by_sum) == ([False], [False])
+
+
 def test_unrelated_capabilities_conflict_half_the_time():
     seen = run(pair(0.0), 3.0)
     assert float(seen.conflicts()[0, 1]) == pytest.approx(0.5, abs=0.1)
