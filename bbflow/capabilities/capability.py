@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbflow.capabilities.mix import DynamicMix, Mixture, mixed
 from bbflow.errors import InputError, Problem, did_you_mean
@@ -112,18 +112,30 @@ class Capability:
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-    """Calls a reward and refuses what is no score: wrong count, NaN, infinite, out of [0, 1].
+    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1].
 
     Raises:
-        InputError: Names the reward, the example and the completion.
+        InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails.
     """
-    scores = reward(examples, completions)
+    scores = list(reward(examples, completions))
     label = f"reward '{name}' ({type(reward).__name__})"
     if len(scores) != len(examples):
-        raise InputError(Problem(f"{label} returned {len(scores)} scores for {len(examples)} completions"))
+        first = min(len(scores), len(examples) - 1)
+        raise InputError(
+            _bad_score(f"{label} returned {len(scores)} scores for {len(examples)} completions", examples[first], completions[first])
+        )
     for score, example, completion in zip(scores, examples, completions, strict=True):
-        if score is not None and not 0.0 <= float(score) <= 1.0:
-            raise InputError(
-                Problem(f"{label} gave {score}, not a number in [0, 1]", f"example {example.example_id}", f"completion {completion[:80]!r}")
-            )
+        if score is not None and not _is_score(score):
+            raise InputError(_bad_score(f"{label} gave {score!r}, not a number in [0, 1]", example, completion))
     return [None if s is None else float(s) for s in scores]
+
+
+def _is_score(score: Any) -> bool:
+    try:
+        return 0.0 <= float(score) <= 1.0
+    except (TypeError, ValueError):
+        return False
+
+
+def _bad_score(what: str, example: Example, completion: str) -> Problem:
+    return Problem(what, f"example {example.example_id}", f"completion {completion[:80]!r}")

@@ -137,9 +137,8 @@ class GRPO(PolicyModule):
             total, logprobs_NT = self.summed_loss(experience.rollouts, objective, advantages.combined_N.to(self.device))
         else:
             total, logprobs_NT = self.collect_rows(self.update, experience.rollouts, objective, advantages)
-        if self._experience is None:
-            self.last_rollouts = experience.record(advantages)
-            self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
+        self.last_rollouts = experience.record(advantages)
+        self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
         if self.updates > 1:
             experience.old_NT = logprobs_NT if experience.old_NT is None else experience.old_NT
             self._experience = experience  # kept for the updates to come

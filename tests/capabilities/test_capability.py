@@ -38,15 +38,24 @@ def test_only_judged_examples_are_scored() -> None:
     assert by_task.measure("mine", examples("a", "b", "a"), [""] * 3) == [None, 0.2, None]
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1, 1.1])
-def test_what_is_no_score_names_reward_and_example(bad: float) -> None:
-    with pytest.raises(InputError, match=r"reward 'r' \(Fixed\).*"):
-        Capability(Fixed([0.0]), {"r": Fixed([bad])}).reward("mine", examples("a"), ["text"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -0.1, 1.1, "high", [0.5, 0.5]])
+def test_what_is_no_score_names_reward_example_and_completion(bad) -> None:
+    with pytest.raises(InputError) as caught:
+        Capability(Fixed([0.0]), {"r": Fixed([0.5, bad])}).reward("mine", examples("a", "a"), ["first", "second"])
+    for part in ("reward 'r' (Fixed)", repr(bad), "example 1", "completion 'second'"):
+        assert part in str(caught.value)
 
 
-def test_a_reward_of_the_wrong_length_is_refused() -> None:
-    with pytest.raises(InputError, match="1 scores for 2"):
-        Capability(Fixed([0.0]), {"r": Fixed([0.1])}).reward("mine", examples("a", "a"), ["", ""])
+@pytest.mark.parametrize(("scores", "named"), [([0.1], "example 1"), ([], "example 0"), ([0.1, 0.2, 0.3], "example 1")])
+def test_a_reward_of_the_wrong_length_is_refused(scores: list, named: str) -> None:
+    class Given(Fixed):
+        def __call__(self, examples, completions) -> list:
+            return self.scores
+
+    with pytest.raises(InputError) as caught:
+        Capability(Fixed([0.0]), {"r": Given(scores)}).reward("mine", examples("a", "a"), ["first", "second"])
+    for part in ("reward 'r' (Given)", f"{len(scores)} scores for 2", named, "completion '"):
+        assert part in str(caught.value)
 
 
 def test_problems_are_listed_together() -> None:

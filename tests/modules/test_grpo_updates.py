@@ -1,5 +1,6 @@
 """Several updates per batch of rollouts, KL in the reward, groups sampled again, mixes that adapt: wired into GRPO."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -64,7 +65,7 @@ def examples(example):
 
 
 @pytest.mark.parametrize("weighting", [None, WeightedSum()], ids=["one loss", "a gradient per capability"])
-def test_later_updates_are_clipped_against_the_first(tiny_qwen_dir, examples, vowels, make_trainer, make_data, weighting):
+def test_later_updates_are_clipped_against_the_first(tiny_qwen_dir, examples, vowels, make_trainer, make_data, tmp_path, weighting):
     loss = LossSettings(**CLIP)
     module, trainer = run(
         tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), updates=3, loss=loss, weighting=weighting
@@ -72,6 +73,10 @@ def test_later_updates_are_clipped_against_the_first(tiny_qwen_dir, examples, vo
     assert len(module.seen) == 3
     assert trainer.global_step == 1  # batches of rollouts
     assert 0 < float(trainer.callback_metrics["train/clipped"]) < 1
+    trainer.logger.save()
+    logged = pd.read_csv(tmp_path / "run" / "metrics.csv").iloc[0]
+    assert 0 <= logged["train/reward/domain"] <= 1
+    assert logged["train/clipped"] == pytest.approx(float(trainer.callback_metrics["train/clipped"]))
     gradients, (first, old), latest = [s[1] for s in module.seen], written_out(module, 0, None, loss), written_out(module, 2, None, loss)[1]
     torch.testing.assert_close(gradients[0], first, atol=1e-6, rtol=1e-4)
     assert ((latest - old).abs() > 0.02).any()

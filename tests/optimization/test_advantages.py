@@ -114,6 +114,20 @@ def test_float_residue_is_no_signal():
     assert not result.alive_KG.any()
 
 
+@pytest.mark.parametrize("kind", [DecoupledAdvantage, SumThenNormalize, VarianceWeighted, CovarianceTargeted])
+def test_one_capability_a_silent_one_and_groups_of_one(kind):
+    one = kind()(tensors(a=[0, 1, 1, 0]), 4, {"a": 2.0})
+    assert one.parts_KN.shape == (1, 4)
+    assert one.combined_N[1] == one.combined_N[2] == -one.combined_N[0] > 0
+    silent = kind()(tensors(a=[0, 1, 1, 0], b=[NAN] * 4), 4, {"a": 2.0, "b": 1.0})
+    torch.testing.assert_close(silent.combined_N, one.combined_N)
+    assert silent.parts_KN[1].tolist() == [0.0] * 4
+    assert silent.alive_KG.tolist() == [[True], [False]]
+    alone = kind()(tensors(a=[0, 1], b=[1, NAN]), 1, {"a": 1.0, "b": 1.0})
+    assert alone.combined_N.tolist() == [0.0, 0.0]
+    assert not alone.alive_G.any()
+
+
 def test_names_must_match():
     with pytest.raises(ValueError, match="weights for"):
         DecoupledAdvantage()(tensors(a=[0, 1]), 2, {"a": 1.0, "b": 1.0})
