@@ -5,7 +5,7 @@ Run: python benchmarks/jacobian.py [--device cpu|cuda] [--model small|qwen2.5-0.
 
 All use the same random weights, tokens and random advantages, one update, no KL. `scalar` is bbflow's own step: the prompt of a group read
 once, one backward pass of the weighted sum. `repeated prompt` is the plain step without that. `jacobian` adds K rows, the Gramian, exact
-UPGrad and the written gradient. `K backward` and `TorchJD` differentiate K times (TorchJD: sequentially, its own UPGrad), prompt shared.
+UPGrad and the written gradient. `K backward` and `TorchJD` differentiate K times (TorchJD: sequentially, then its MGDA), prompt shared.
 `whole step` adds the rollout, its completions of full length.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torchjd.aggregation import UPGrad
+from torchjd.aggregation import MGDA
 from torchjd.autojac import backward as jd_backward
 from torchjd.autojac import jac_to_grad
 
@@ -110,7 +110,7 @@ class Learner:
     def torchjd(self) -> None:
         """TorchJD's way."""
         jd_backward([-objective for objective in self.objectives()], inputs=self.parameters, parallel_chunk_size=1)
-        jac_to_grad(self.parameters, UPGrad())
+        jac_to_grad(self.parameters, MGDA())
 
 
 def seconds(function: Callable[[], Any], learner: Learner) -> float:
