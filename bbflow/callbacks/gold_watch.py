@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from bbflow.errors import InputError
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem
 from bbflow.policies import Policy
 from bbflow.policies.policy import evaluating
 from bbflow.policies.reference import Reference
@@ -38,11 +41,25 @@ class GoldWatch(Callback):
         self.reference: Reference | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuses a folder that is no reward model, before any policy is loaded."""
-        problems = self.reward.problems("trainer.callbacks.GoldWatch")
+        """Refuses what is no reward model, or the one that pays, before any policy is loaded."""
+        problems = self.problems(getattr(pl_module, "capabilities", {}))
         if problems:
             raise InputError(*problems)
         self.reward.prepare(getattr(getattr(trainer, "datamodule", None), "graph", None))
+
+    def problems(self, capabilities: Mapping[str, Capability]) -> list[Problem]:
+        """Lists what is wrong with the folder and the numbers, and every reward that pays by the model that should only watch."""
+        where = "trainer.callbacks.GoldWatch"
+        found = self.reward.problems(where)
+        for name in ("every_n_steps", "rollouts"):
+            if getattr(self, name) < 1:
+                found.append(Problem(f"{name} must be at least 1, not {getattr(self, name)}", f"{where}.{name}"))
+        for capability, defined in capabilities.items():
+            for part, reward in defined.rewards.items():
+                if isinstance(reward, LearnedReward) and Path(reward.path).resolve() == Path(self.reward.path).resolve():
+                    what = f"'{self.reward.path}' is the model that the reward '{part}' of '{capability}' pays by"
+                    found.append(Problem(what, f"{where}.path", "watch with a second one, trained with another seed"))
+        return found
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the policy as it is now; a fresh adapter needs no copy."""

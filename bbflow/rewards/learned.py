@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -11,8 +12,10 @@ from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.contradictions import disguised
-from bbflow.rewards.extraction import chosen_option, gives_one_answer, marked, mentioned_option
+from bbflow.rewards.contradictions import denied, disguised
+from bbflow.rewards.extraction import chosen_option, final_answers, gives_one_answer, marked, mentioned_option, mentions
+from bbflow.rewards.quantities import DECISIONS, decision, single_quantity
+from bbflow.rewards.safety import REFUSALS
 
 if TYPE_CHECKING:
     from bbflow.policies.reward_heads import RewardScorer
@@ -26,9 +29,9 @@ class LearnedReward(Reward):
 
     A judge that reads evidence needs it in its prompt: where the record is closed-book, `facts` puts the record's proof and as many
     distracting facts before the question, which the policy never sees. What a reward model never learned to refuse is not shown to
-    it and scores 0: an empty text, the prompt again, letters that only look right, no answer or two where one is wanted. Abstains on an
-    input that had to be cut (`truncated: score` pays for the part), and counts it in `truncated_count`. Weights are loaded at the first
-    call; what can be wrong with the folder is told before the run.
+    it and scores 0 (`is_fit_to_judge`): an empty text, the prompt again, letters that only look right, no answer or more than were wanted,
+    a denial, a refusal that is out of place. Abstains on an input that had to be cut (`truncated: score` pays for the part), and counts it
+    in `truncated_count`. Weights are loaded at the first call; what can be wrong with the folder is told before the run.
 
     Args:
         path: Folder that `RewardModel` wrote.
@@ -61,9 +64,10 @@ class LearnedReward(Reward):
         from bbflow.policies.reward_heads import reward_model_problems
 
         found = reward_model_problems(self.path, f"{where}.path", self.head)
-        return found + (
-            [Problem(f"batch_size must be at least 1, not {self.batch_size}", f"{where}.batch_size")] if self.batch_size < 1 else []
-        )
+        for name, least in (("facts", 0), ("batch_size", 1)):
+            if getattr(self, name) < least:
+                found.append(Problem(f"{name} must be at least {least}, not {getattr(self, name)}", f"{where}.{name}"))
+        return found
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
         """Says whether the policy's tokenizer is another one than the judge's; reads two tokenizers and no weight."""
@@ -89,7 +93,7 @@ class LearnedReward(Reward):
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion in [0, 1]."""
-        shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_fit_to_judge(e, text)]
+        shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_fit_to_judge(e, text, self._graph)]
         scores: list[Score] = [0.0] * len(examples)
         for i, score in zip(
             shown, self._score([examples[i] for i in shown], [completions[i] for i in shown]) if shown else (), strict=True
@@ -132,21 +136,52 @@ class LearnedReward(Reward):
         return self._scorer
 
 
-def is_fit_to_judge(example: Example, completion: str) -> bool:
+def is_fit_to_judge(example: Example, completion: str, graph: KnowledgeGraph | None = None) -> bool:
     """Tells whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
 
-    >>> from bbflow.rewards.worked import CHOICE
+    Right or wrong is for the model to say; here falls what no training pair looks like: nothing, the prompt again, an answer that is
+    denied, none or more of them than were asked for, and a refusal to answer where the record does not refuse.
+
+    >>> from bbflow.rewards.worked import CHOICE, GRAPH, OPEN
     >>> [is_fit_to_judge(CHOICE, text) for text in ("Answer: A", "", CHOICE.prompt, "Answer: A. Answer: B", "amlodipine")]
     [True, False, False, False, False]
+    >>> [is_fit_to_judge(OPEN, f"Answer: {text}", GRAPH) for text in ("warfarin", "not aspirin", "aspirin, warfarin", "unsure")]
+    [True, False, False, False]
     """
     if not fold(completion) or disguised(example, completion):
         return False
-    if marked(example.response) or marked(completion):
-        return gives_one_answer(example, completion)
+    if _DECLINES.search(completion) and fold(example.answer) not in REFUSALS:
+        return False
+    if (marked(example.response) or marked(completion)) and not gives_one_answer(example, completion):
+        return False
     if example.options is not None:
-        return chosen_option(example, completion) is not None or mentioned_option(example, completion) is not None
-    return len(completion.split()) < _ECHO or fold(completion) not in fold(example.prompt)
+        chosen, named = chosen_option(example, completion), mentioned_option(example, completion)
+        return chosen is not None or (named is not None and not denied(example, completion, [example.options[named]]))
+    if not marked(completion) and len(completion.split()) >= _ECHO and fold(completion) in fold(example.prompt):
+        return False
+    return _answers_openly(example, completion, graph)
 
 
+_DECLINES = re.compile(
+    r"\bI(?:'m| am)? (?:can ?not|can't|won't|will not|unable to|refuse to|do not|don't) (?:help|assist|answer|comply)\b", re.IGNORECASE
+)
+"""A refusal in so many words; an answer that happens to be `none of these` is an answer."""
 _ECHO = 6
 """So many words of the prompt in a row are an echo of it."""
+
+
+def _answers_openly(example: Example, completion: str, graph: KnowledgeGraph | None) -> bool:
+    """Tells whether an open question gets an answer of its kind: a decision, an amount, or as many names as were asked for, not denied."""
+    golds, told = example.accepted or [example.answer], final_answers(completion)
+    right = [node for gold in golds if graph is not None and (node := graph.resolve(gold)) is not None]
+    if graph is not None and right:
+        asked = {node for node in example.entities[:1] if node not in right}
+        named = [node for text in told for node in mentions(graph, text) if node not in asked]
+        wanted = len(example.edges) if len(example.accepted) > 1 else 1
+        names = [name for node in named for name in (graph.name_of(node), *graph.node(node).synonyms)]
+        return 0 < len(named) <= wanted and not denied(example, completion, names)
+    if {fold(gold) for gold in golds} <= set(DECISIONS):
+        return all(decision(text) is not None for text in told)
+    if all(single_quantity(gold) is not None for gold in golds):
+        return all(single_quantity(text) is not None for text in told)
+    return not denied(example, completion, golds)

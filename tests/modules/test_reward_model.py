@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from bbflow.callbacks import GoldWatch
+from bbflow.capabilities import Capability
 from bbflow.cli.main import main
 from bbflow.data.preferences import PreferencePair, make_pairs
 from bbflow.errors import InputError
@@ -18,7 +20,7 @@ from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.reward_heads import HEADS_FILE, RewardModelFile, RewardScorer, Scored, load_scorer, reward_model_problems
 from bbflow.policies.settings import LoraSettings
-from bbflow.rewards import LearnedReward
+from bbflow.rewards import CorrectAnswer, LearnedReward
 from bbflow.rewards.worked import CHOICE, GRAPH, MULTI_HOP
 from bbflow.synthesis.corruption import CORRUPTIONS, HEADS
 
@@ -106,6 +108,16 @@ def test_another_tokenizer_is_refused(scorer, tmp_path, tiny_qwen_dir) -> None:
     (tmp_path / "rm" / "reward_model.json").write_text(json.dumps({**facts, "tokenizer_sha256": "0"}))
     with pytest.raises(InputError, match="tokenizer is not the one"):
         load_scorer(str(tmp_path / "rm"))
+
+
+def test_the_model_that_watches_is_not_the_one_that_pays(scorer, tmp_path) -> None:
+    scorer.save(tmp_path / "rm")
+    shutil.copytree(tmp_path / "rm", tmp_path / "gold")
+    paying = Capability(CorrectAnswer(), {"learned": LearnedReward(str(tmp_path / "rm"))})
+    assert GoldWatch(str(tmp_path / "gold")).problems({"domain": paying}) == []
+    said = str(GoldWatch(str(tmp_path / "." / "rm")).problems({"domain": paying})[0])
+    assert "the reward 'learned' of 'domain' pays by" in said
+    assert len(GoldWatch(str(tmp_path / "gold"), every_n_steps=0, rollouts=0, facts=-1).problems({})) == 3
 
 
 def test_learned_reward_is_calibrated_pure_and_flags_cut_inputs(scorer, tmp_path) -> None:

@@ -1,9 +1,12 @@
 """No reward and no shipped capability pays for a completion that answers nothing."""
 
 import random
+import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from bbflow.capabilities import Capability
 from bbflow.cli.commands.evaluate import load_capabilities
@@ -29,7 +32,8 @@ from bbflow.rewards import (
     SafeChoice,
     WorkflowSteps,
 )  # fmt: skip
-from bbflow.rewards.probes import PROBES, breaches, reward_breaches
+from bbflow.rewards.learned import LearnedReward
+from bbflow.rewards.probes import PROBES, breaches, honest_wrong, reward_breaches
 from bbflow.rewards.worked import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import (
@@ -46,6 +50,7 @@ from bbflow.synthesis.tasks import (
     UnsafeRequest,
 )  # fmt: skip
 
+ROOT = Path(__file__).parents[2]
 WORKED = {
     "choice": CHOICE,
     "multi_hop": MULTI_HOP,
@@ -103,6 +108,54 @@ def test_no_probe_is_paid_by_a_shipped_capability(name: str, generated: list[Exa
         found, tried = breaches(lambda e, t, s=scorer: s(name, e, t), generated, graph)
         assert not found, "\n".join(map(str, found[:5]))
         assert tried > 50
+
+
+class Believer(LearnedReward):
+    """The worst judge there could be: certain of everything that it is shown. What it does not pay for, no reward model does."""
+
+    def __init__(self) -> None:
+        super().__init__("never read")
+
+    def _score(self, examples, completions):
+        return [1.0] * len(examples)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_no_probe_reaches_a_reward_model(probe: str, generated: list[Example], graph) -> None:
+    for records, knowledge in ((generated, graph), (list(WORKED.values()), GRAPH)):
+        reward = Believer()
+        reward.prepare(knowledge)
+        found, _ = breaches(reward, records, knowledge, {probe: PROBES[probe]})
+        assert not found, "\n".join(map(str, found[:5]))
+
+
+def test_every_right_response_and_honest_wrong_answers_reach_a_reward_model(generated: list[Example], graph) -> None:
+    reward = Believer()
+    reward.prepare(graph)
+    assert set(reward(generated, [e.response for e in generated])) == {1.0}
+    wrong = [honest_wrong(e, graph) for e in generated]
+    assert statistics.mean(reward(generated, wrong)) > 0.9
+
+
+def hybrid(folder: Path) -> dict[str, Capability]:
+    """The capabilities of recipes/hybrid.yaml, with the worst judge in place of each reward model."""
+    described = yaml.safe_load((ROOT / "recipes" / "hybrid.yaml").read_text())["model"]["init_args"]["capabilities"]
+    mixes = {name: capability.pop("mix", {}) for name, capability in described.items()}
+    judged = [name for name, capability in described.items() if capability["rewards"].pop("learned", None)]
+    assert len(judged) == 3
+    (folder / "capabilities.yaml").write_text(yaml.safe_dump(described))
+    rules = load_capabilities(str(folder / "capabilities.yaml"))
+    learned = {name: {"learned": Believer()} if name in judged else {} for name in rules}
+    return {name: replace(c, rewards={**c.rewards, **learned[name]}, mix=mixes[name]) for name, c in rules.items()}
+
+
+@pytest.mark.parametrize("name", ["domain", "reasoning", "instruction", "safety"])
+def test_no_probe_is_paid_by_a_capability_of_the_hybrid_recipe(name: str, generated: list[Example], graph, tmp_path: Path) -> None:
+    capability = hybrid(tmp_path)[name]
+    capability.prepare(graph)
+    found, tried = breaches(lambda e, t: capability.reward(name, e, t), generated, graph)
+    assert not found, "\n".join(map(str, found[:5]))
+    assert tried > 50
 
 
 def test_the_probes_find_a_reward_that_can_be_gamed() -> None:
