@@ -145,6 +145,9 @@ class Example:
             raise InputError(*problems)
         value = {name: _plain(v) for name, v in row.items() if v is not None}
         try:
+            for name in ("messages", "constraints", "edges"):
+                if not isinstance(value.get(name, []), list):
+                    raise TypeError(f"'{name}' must be a list, not {value[name]!r}")
             value["constraints"] = [_constraint(c) for c in value.get("constraints", ())]
             value["edges"] = [_triple(edge) for edge in value.get("edges", ())]
             _check_shapes(value)
@@ -165,6 +168,8 @@ def _plain(value: Any) -> Any:
 
 
 def _constraint(raw: Mapping[str, Any]) -> Constraint:
+    if not isinstance(raw, Mapping) or not {"type", "kwargs"} <= set(raw):
+        raise TypeError(f"'constraints' must be a list of objects with type and kwargs, not {raw!r}")
     kwargs = raw["kwargs"]
     kwargs = json.loads(kwargs) if isinstance(kwargs, str) else dict(kwargs or {})
     if not isinstance(kwargs, dict):
@@ -173,7 +178,9 @@ def _constraint(raw: Mapping[str, Any]) -> Constraint:
 
 
 def _triple(edge: Iterable[Any]) -> Triple:
-    subject, predicate, obj = edge
+    if isinstance(edge, str) or len(ends := list(edge)) != 3:
+        raise TypeError(f"'edges' must be a list of subject, predicate and object, not {edge!r}")
+    subject, predicate, obj = ends
     return str(subject), str(predicate), str(obj)
 
 
@@ -199,8 +206,8 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
         if not isinstance(value[name], str):
             raise TypeError(f"'{name}' must be text, not {value[name]!r}")
     for message in value["messages"]:
-        if not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
-            raise TypeError(f"a message needs a role and a content, not {message!r}")
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
+            raise TypeError(f"'messages' must be a list of objects with a role and a content, not {message!r}")
     for name in ("hops", "level"):
         if isinstance(value.get(name, 1), bool) or not isinstance(value.get(name, 1), int):
             raise TypeError(f"'{name}' must be a whole number, not {value[name]!r}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
@@ -66,10 +67,10 @@ class GoldWatch(Callback):
         policy: Policy = pl_module.ready_policy  # type: ignore[assignment]
         self.reference = Reference(policy)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Scores the rollouts of the step."""
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Scores the rollouts while the policy is still the one that wrote them, so that the curve begins at a divergence of 0."""
         record = getattr(pl_module, "last_rollouts", None)
-        if record is None or self.reference is None or (trainer.global_step - 1) % self.every_n_steps:
+        if record is None or self.reference is None or trainer.global_step % self.every_n_steps:
             return
         examples, texts = record.examples[: self.rollouts], record.completions[: self.rollouts]
         paid = [row[i] for row in record.rewards.values() for i in range(len(examples)) if row[i] == row[i]]

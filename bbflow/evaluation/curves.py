@@ -68,12 +68,12 @@ def gold_panels(history: pd.DataFrame) -> list[Markup]:
     """
     if "gold/kl" not in history or "gold/score" not in history:
         return []
-    rows = history[[c for c in ("gold/kl", "gold/score", "gold/proxy") if c in history]].dropna().sort_values("gold/kl")
+    rows = history[[c for c in ("gold/kl", "gold/score", "gold/proxy") if c in history]].dropna().drop_duplicates().sort_values("gold/kl")
     kl = rows["gold/kl"].astype(float).tolist()
     lines = [plots.Line("gold reward model", kl, rows["gold/score"].astype(float).tolist(), plots.ORANGE, marked=True)]
     if "gold/proxy" in rows:
         lines.append(plots.Line("trained reward", kl, rows["gold/proxy"].astype(float).tolist(), plots.BLUE, marked=True))
-    chart = plots.line_chart("over-optimisation", lines, limits=(0.0, 1.0), x_label="KL from the start of the run (nats per completion)")
+    chart = plots.line_chart("over-optimisation", lines, limits=(0.0, 1.0), x_label="KL from the start, nats per completion")
     return [_panel("Over-optimisation watch", chart)]
 
 

@@ -93,7 +93,7 @@ def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None
         lines: At least one with two finite points, else an empty frame says so.
         limits: y axis; None fits the data.
         height: In units of the 340-wide drawing.
-        x_label: Name of the x axis.
+        x_label: Name of the x axis, 40 characters at most.
     """
     drawn = [(line, [(float(a), float(b)) for a, b in zip(line.x, line.y, strict=True) if math.isfinite(b)]) for line in lines]
     drawn = [(line, points) for line, points in drawn if points]
@@ -117,7 +117,8 @@ def line_chart(title: str, lines: Sequence[Line], limits: Interval | None = None
         parts.append(el("line", x1=left, x2=WIDTH - right, y1=py(mark), y2=py(mark), stroke=RULE))
         parts.append(_label(f"{mark:g}", left - 5, py(mark) + 3.5, anchor="end", size=10, fill=MUTED))
     for value, anchor in ((x0, "start"), (x1, "end")):
-        parts.append(_label(f"{value:g}", px(value), height - bottom + 14, anchor=anchor, size=10, fill=MUTED))
+        short = f"{value:g}" if value.is_integer() else f"{value:.3g}"  # the name of the axis stands between the two
+        parts.append(_label(short, px(value), height - bottom + 14, anchor=anchor, size=10, fill=MUTED))
     parts.append(_label(x_label, (left + WIDTH - right) / 2, height - bottom + 14, anchor="middle", size=10, fill=MUTED))
     at, below = left, height - 12
     for line, points in drawn:

@@ -11,7 +11,7 @@ from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
 from bbflow.rewards.extraction import final_answers, gives_one_answer
 from bbflow.rewards.knowledge import CorrectAnswer
-from bbflow.rewards.reasoning import canonical
+from bbflow.rewards.reasoning import canonical, proof_of
 from bbflow.synthesis.statements import read
 
 _NUMBERED = re.compile(r"\[(\d+)\]\s*([^\[\n]+)")
@@ -50,10 +50,10 @@ class GroundedCitations(CorrectAnswer):
         facts = self.facts(example.prompt)
         if not facts or not example.edges:
             return None
+        proof = proof_of(example)
         head, marker, _ = completion.rpartition("Answer:")
         if not marker or not self.ends_right(example, completion):
             return 0.0
-        proof = {canonical(edge) for edge in example.edges}
         claims, grounded = 0, set[Triple]()
         for sentence in filter(str.strip, re.split(r"\.(?:\s|$)|\n", head)):
             cited = _CITED.findall(sentence)

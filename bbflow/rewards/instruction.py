@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from inspect import signature
 from typing import ClassVar
 
-from bbflow.records import Example
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.records import Constraint, Example
 from bbflow.rewards.base import Score
 from bbflow.rewards.knowledge import CorrectAnswer
 from bbflow.rewards.verifiers import VERIFIERS, Verifier, is_met, is_met_loosely, verifier
@@ -43,11 +46,31 @@ class FollowsInstructions(CorrectAnswer):
         return [self._share(example, text, strict=True) if example.constraints else None for example, text in pairs]
 
     def _share(self, example: Example, completion: str, strict: bool) -> float:
+        for constraint in example.constraints:  # before the content is looked at, so that a wrong record is no 0
+            if problem := _misfit(constraint):
+                raise InputError(
+                    Problem(problem, f"example {example.example_id}: constraints", did_you_mean(constraint["type"], VERIFIERS))
+                )
         if not completion.strip() or not self.is_right(example, completion):
             return 0.0
         check = is_met_loosely if self.loose else is_met
         met = [check(constraint, completion) for constraint in example.constraints]
         return float(all(met)) if strict else sum(met) / len(met)
+
+
+def _misfit(constraint: Constraint) -> str:
+    """What is wrong with a demand, whatever is said: a type without a verifier, or arguments that it does not take; empty if nothing."""
+    check, given = VERIFIERS.get(constraint["type"]), frozenset(name for name, value in constraint["kwargs"].items() if value is not None)
+    return f"unknown constraint type '{constraint['type']}'" if check is None else _misfit_of(check, constraint["type"], given)
+
+
+@cache
+def _misfit_of(check: Verifier, type: str, given: frozenset[str]) -> str:
+    try:
+        signature(check).bind("", **dict.fromkeys(given))
+    except TypeError as error:
+        return f"constraint '{type}' does not take its arguments: {error}"
+    return ""
 
 
 class ConstraintReward(FollowsInstructions):

@@ -47,10 +47,9 @@ class ChainReward(GraphReward):
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:
-        stated = asserted(self, completion)
+        proof, stated = proof_of(example), asserted(self, completion)
         if not stated or not gives_one_answer(example, completion):
             return 0.0
-        proof = {canonical(edge) for edge in example.edges}
         hits = proof.intersection(canonical(edge) for edge in stated if edge is not None)
         return len(hits) / len(proof) * len(hits) / len(stated)
 
@@ -81,10 +80,10 @@ class ReasonedAnswer(GraphReward):
         return [float(self._holds(example, text)) for example, text in zip(examples, completions, strict=True)]
 
     def _holds(self, example: Example, completion: str) -> bool:
-        stated = asserted(self, completion)
+        proof, stated = proof_of(example), asserted(self, completion)
         if not self.answer.is_right(example, completion) or any(t is None or not self.graph.has(*t) for t in stated):
             return False
-        return {canonical(edge) for edge in example.edges} <= {canonical(edge) for edge in stated if edge is not None}
+        return proof <= {canonical(edge) for edge in stated if edge is not None}
 
 
 class ConnectedReasoning(GraphReward):
@@ -115,7 +114,7 @@ class ConnectedReasoning(GraphReward):
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:
-        stated = asserted(self, completion)
+        proof, stated = proof_of(example), asserted(self, completion)
         if not stated or not gives_one_answer(example, completion):
             return 0.0
         true = {canonical(edge) for edge in stated if edge is not None and self.graph.has(*edge)}
@@ -125,7 +124,6 @@ class ConnectedReasoning(GraphReward):
         if not chain or not _ends(chain) & question:
             return 0.0
         added = _ends(example.edges) - set(mentions(self.graph, example.prompt))
-        proof = {canonical(edge) for edge in example.edges}
         coverage = len(added & _ends(chain)) / len(added) if added else len(proof & chain) / len(proof)
         return coverage * len(chain | proof & true) / len(stated)
 
@@ -150,7 +148,16 @@ def _ends(edges: Iterable[Triple]) -> set[str]:
     return {node for subject, _, obj in edges for node in (subject, obj)}
 
 
-def canonical(edge: Triple) -> Triple:
+def proof_of(example: Example) -> set[Triple]:
+    """The record's proof, one spelling for each edge; asked for before a completion is looked at, so that a wrong record is no 0.
+
+    Raises:
+        InputError: An edge has a predicate that the ontology does not know.
+    """
+    return {canonical(edge, f"example {example.example_id}: edges") for edge in example.edges}
+
+
+def canonical(edge: Triple, where: str = "edges") -> Triple:
     """One spelling for both directions of a symmetric edge.
 
     Raises:
@@ -159,6 +166,6 @@ def canonical(edge: Triple) -> Triple:
     subject, predicate, obj = edge
     if predicate not in PREDICATES:
         what = f"the edge {subject} {predicate} {obj} has a predicate that the ontology does not know"
-        raise InputError(Problem(what, "edges", did_you_mean(predicate, PREDICATES)))
+        raise InputError(Problem(what, where, did_you_mean(predicate, PREDICATES)))
     first, second = sorted((subject, obj)) if PREDICATES[predicate].symmetric else (subject, obj)
     return first, predicate, second

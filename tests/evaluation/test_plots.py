@@ -90,3 +90,10 @@ def test_policies_in_one_place_share_a_label():
     chart = pareto_chart("runs", ["one", "two", "worse"], [{"a": 0.5, "b": 0.4}, {"a": 0.5, "b": 0.4}, {"a": 0.4, "b": 0.4}])
     assert "one, two 0.450, 0.400, on the front; " in chart or "one, two 0.450, 0.400, on the front<" in chart
     assert chart.count("<circle") == 2
+
+
+def test_the_ends_of_an_axis_leave_room_for_its_name() -> None:
+    said = line_chart("x", [Line("reward", [0.1041047, 0.4515447], [0.0, 1.0])], x_label="KL")
+    assert ">0.104<" in said
+    assert ">0.452<" in said
+    assert ">123456<" in line_chart("x", [Line("reward", [0, 123456], [0.0, 1.0])])

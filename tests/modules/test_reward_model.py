@@ -1,5 +1,6 @@
 """The reward model: losses by hand, training that lowers them, a folder that comes back the same, and refusals."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -224,7 +225,10 @@ def test_the_recipe_leaves_a_model_and_a_report_and_grpo_takes_it(tmp_path, monk
     models = [f"--vars.reward_model={run / 'reward_model'}", f"--vars.gold_model={tmp_path / 'gold'}"]
     assert main(["fit", "--config", str(ROOT / "recipes" / "hybrid.yaml"), path, *models, *steps]) == 0
     hybrid = tmp_path / "runs" / "hybrid" / "version_0"
-    assert "gold/kl" in (hybrid / "metrics.csv").read_text()
+    with (hybrid / "metrics.csv").open() as file:
+        watched = [row for row in csv.DictReader(file) if row["gold/kl"]]
+    assert float(watched[0]["gold/kl"]) == pytest.approx(0.0, abs=1e-6)  # before the first update the policy is where it started
+    assert 0.0 <= float(watched[0]["gold/score"]) <= 1.0
     assert "Over-optimisation watch" in (hybrid / "report" / "index.html").read_text()
 
 

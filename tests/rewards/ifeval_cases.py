@@ -105,7 +105,8 @@ def first_word(rng):
     nth = rng.randint(1, count)
     word = parts[min(nth, count) - 1].split()[0].lower().strip(".,?!") if rng.random() < 0.7 else "finally"
     text = "\n\n".join(f'"{p}' if rng.random() < 0.1 else p for p in parts)
-    return {"num_paragraphs": count if rng.random() < 0.8 else _near(rng, count), "nth_paragraph": nth, "first_word": word}, text
+    wanted = count if rng.random() < 0.8 else _near(rng, count)  # the oracle draws the paragraph anew where there are not to be so many
+    return {"num_paragraphs": wanted, "nth_paragraph": min(nth, wanted), "first_word": word}, text
 
 
 def placeholders(rng):
