@@ -14,7 +14,7 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.checks import capability_problems
+from bbflow.modules.checks import capability_problems, warn_of_emulated_precision
 from bbflow.modules.hyperparameters import plain
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
@@ -98,6 +98,7 @@ class PolicyModule(LightningModule):
         problems = self.problems(data)
         if problems:
             raise InputError(*problems)
+        warn_of_emulated_precision(self.trainer)
         for capability in self.capabilities.values():
             capability.prepare(getattr(data, "graph", None))
 

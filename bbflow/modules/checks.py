@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from typing import Any
+
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from bbflow.capabilities import Capability
 from bbflow.errors import Problem, did_you_mean
@@ -25,6 +29,14 @@ def trainer_problems(trainer: Any) -> list[Problem]:
         what = f"{precision} scales the loss, and a gradient per capability does not pass through it"
         found.append(Problem(what, "trainer.precision", "use bf16-mixed or 32-true"))
     return found
+
+
+def warn_of_emulated_precision(trainer: Any) -> None:
+    """Warns where a run wants bfloat16 of an x86 processor without AVX-512, which computes it many times slower than float32."""
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    old = platform.machine() in ("x86_64", "AMD64") and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    if on_cpu and old and str(trainer.precision).startswith("bf16"):
+        rank_zero_warn(f"trainer.precision: {trainer.precision} is emulated on this processor and many times slower than 32-true.")
 
 
 def capability_problems(capabilities: Mapping[str, Capability], tasks: Mapping[str, Any], where: str) -> list[Problem]:

@@ -16,6 +16,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.evaluation.reward_model import PairScores, evaluate_pairs, fit_temperature
 from bbflow.modules.base import WHERE
 from bbflow.modules.batch import Batch
+from bbflow.modules.checks import warn_of_emulated_precision
 from bbflow.modules.hyperparameters import plain
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
@@ -105,6 +106,7 @@ class RewardModel(LightningModule):
         problems = self.problems(getattr(self.trainer, "datamodule", None))
         if problems:
             raise InputError(*problems)
+        warn_of_emulated_precision(self.trainer)
 
     def configure_model(self) -> None:
         """Loads the backbone and makes the heads, once."""

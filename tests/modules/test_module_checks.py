@@ -4,6 +4,7 @@ import pytest
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
+from bbflow.modules.checks import warn_of_emulated_precision
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
@@ -26,6 +27,26 @@ TASKS = {
 def found(capabilities, tasks=TASKS):
     module = SFT(PolicySettings(path="some/model"), capabilities)
     return module.problems(SimpleNamespace(tasks=tasks))
+
+
+@pytest.mark.parametrize(
+    ("machine", "capability", "device", "precision", "warns"),
+    [
+        ("x86_64", "AVX2", "cpu", "bf16-mixed", True),
+        ("x86_64", "AVX512", "cpu", "bf16-mixed", False),
+        ("aarch64", "DEFAULT", "cpu", "bf16-mixed", False),
+        ("x86_64", "AVX2", "cuda", "bf16-mixed", False),
+        ("x86_64", "AVX2", "cpu", "32-true", False),
+    ],
+)
+def test_emulated_bfloat16_is_told(monkeypatch, recwarn, machine, capability, device, precision, warns):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    strategy = SimpleNamespace(root_device=SimpleNamespace(type=device))
+    warn_of_emulated_precision(SimpleNamespace(strategy=strategy, precision=precision))
+    assert [str(w.message) for w in recwarn] == (
+        ["trainer.precision: bf16-mixed is emulated on this processor and many times slower than 32-true."] if warns else []
+    )
 
 
 def test_a_right_recipe_has_no_problem(vowels):
