@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,11 @@ class Capability:
         for scorer in (self.metric, *self.rewards.values()):
             scorer.prepare(graph)
 
+    def record_problems(self, name: str, examples: Sequence[Example]) -> list[Problem]:
+        """Lists records, of those that this capability judges, whose gold, proof or demands its metric or its rewards cannot read."""
+        judged = [example for example in examples if self.judges(name, example)]
+        return list(dict.fromkeys(p for scorer in (self.metric, *self.rewards.values()) for p in scorer.record_problems(judged)))
+
     def judges(self, name: str, example: Example) -> bool:
         """Tells whether an example counts for this capability, known to the recipe as `name`."""
         return name in example.capabilities if self.tasks is None else example.task in self.tasks
@@ -109,6 +114,12 @@ class Capability:
         for i, score in zip(places, judged, strict=True):
             scores[i] = score
         return scores
+
+
+def unreadable_records(capabilities: Mapping[str, Capability], examples: Sequence[Example], shown: int = 20) -> list[Problem]:
+    """Lists records that a capability cannot judge whatever is said; of many, as many as `shown` and their count."""
+    found = list(dict.fromkeys(p for name, capability in capabilities.items() for p in capability.record_problems(name, examples)))
+    return found if len(found) <= shown else [*found[:shown], Problem(f"and {len(found) - shown} more records cannot be judged")]
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:

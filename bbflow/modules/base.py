@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from bbflow.capabilities import Capability
+from bbflow.capabilities.capability import unreadable_records
 from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
@@ -93,7 +94,7 @@ class PolicyModule(LightningModule):
         return found + [p for name, c in self.capabilities.items() for p in c.problems(f"{WHERE}.capabilities.{name}")]
 
     def setup(self, stage: str) -> None:
-        """Refuses a wrong recipe (Lightning loads the model after this), and hands the graph to rewards and metrics."""
+        """Refuses a wrong recipe and wrong records (Lightning loads the model after this); hands the graph to rewards and metrics."""
         data = getattr(self.trainer, "datamodule", None)
         problems = self.problems(data)
         if problems:
@@ -101,6 +102,9 @@ class PolicyModule(LightningModule):
         warn_of_emulated_precision(self.trainer)
         for capability in self.capabilities.values():
             capability.prepare(getattr(data, "graph", None))
+        examples = [example for split in getattr(data, "splits", {}).values() for example in split]
+        if problems := unreadable_records(self.capabilities, examples):
+            raise InputError(*problems)
 
     def configure_model(self) -> None:
         """Loads the policy, once."""

@@ -32,6 +32,10 @@ class Reward(ABC):
     def prepare(self, graph: KnowledgeGraph | None) -> None:  # noqa: B027 (optional)
         """Receives the graph once, before the first call; most rewards need nothing."""
 
+    def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
+        """Lists records that could not be judged whatever a completion says; asked for before a policy is loaded. Nothing by default."""
+        return []
+
     @abstractmethod
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion against the example at the same place.

@@ -48,9 +48,8 @@ class FollowsInstructions(CorrectAnswer):
     def _share(self, example: Example, completion: str, strict: bool) -> float:
         for constraint in example.constraints:  # before the content is looked at, so that a wrong record is no 0
             if problem := _misfit(constraint):
-                raise InputError(
-                    Problem(problem, f"example {example.example_id}: constraints", did_you_mean(constraint["type"], VERIFIERS))
-                )
+                meant = "" if constraint["type"] in VERIFIERS else did_you_mean(constraint["type"], VERIFIERS)
+                raise InputError(Problem(problem, f"example {example.example_id}: constraints", meant))
         if not completion.strip() or not self.is_right(example, completion):
             return 0.0
         check = is_met_loosely if self.loose else is_met

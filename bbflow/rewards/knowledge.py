@@ -39,6 +39,16 @@ class GraphReward(Reward):
             raise InputError(Problem(f"{type(self).__name__} needs the graph that the examples come from"))
         self.graph = graph
 
+    def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
+        """Lists records that cannot be judged: scoring their own responses names each."""
+        found = []
+        for example in examples:
+            try:
+                self([example], [example.response])
+            except InputError as error:
+                found += error.problems
+        return found
+
 
 class CorrectAnswer(GraphReward):
     """1 where the answer is right, else 0. Range: 0 or 1; never abstains.

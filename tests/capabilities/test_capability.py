@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbflow.capabilities import Capability, DynamicMix
+from bbflow.capabilities.capability import unreadable_records
 from bbflow.capabilities.mix import told_apart
-from bbflow.errors import InputError
+from bbflow.errors import InputError, Problem
 from bbflow.records import Example
 from bbflow.rewards.base import Reward
 
@@ -120,3 +121,13 @@ def test_bounds_are_checked() -> None:
     assert len(found) == 2
     assert "0 < at_least <= 1" in found[0]
     assert "memory must lie in" in found[1]
+
+
+def test_of_many_records_that_cannot_be_judged_some_are_named_and_all_counted() -> None:
+    class Picky(Fixed):
+        def record_problems(self, examples) -> list:
+            return [Problem("unreadable", f"example {example.example_id}") for example in examples]
+
+    capabilities = {"mine": Capability(Picky([0.0]), {"r": Picky([0.0])})}
+    found = unreadable_records(capabilities, examples(*"abaaa"), shown=3)
+    assert [str(p) for p in found] == [*(f"example {i}: unreadable" for i in (0, 2, 3)), "and 1 more records cannot be judged"]

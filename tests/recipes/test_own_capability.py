@@ -1,6 +1,7 @@
 """What the README shows: a capability of one's own, in a file beside the recipe; overrides on top of a recipe."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ BREVITY = """
         tasks: [fact_recall]
         metric: {class_path: my_rewards.Short}
         rewards: {short: {class_path: my_rewards.Short}}
+"""
+WRONG_TASK = """
+from dataclasses import replace
+from bbflow.synthesis.tasks import FactRecall
+
+class Commaless(FactRecall):
+    name = "commaless"
+    fields = FactRecall.fields | {"constraints"}
+
+    def propose(self, rng):
+        item = super().propose(rng)
+        return item and replace(item, task=self.name, constraints=({"type": "punctuation:no_comma", "kwargs": {"commas": 0}},))
 """
 RECIPE = """
 seed_everything: 3
@@ -63,6 +76,25 @@ def test_a_capability_of_ones_own_trains_and_is_reported(recipe: Path, tmp_path:
     report = json.loads((run / "report" / "report.json").read_text())
     assert set(report["capabilities"]) == {"domain", "brevity"}
     assert "weight: 2" in (run / "config.yaml").read_text()
+
+
+def test_records_that_no_reward_can_read_are_refused_before_the_policy_is_loaded(recipe: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "mine" / "my_tasks.py").write_text(WRONG_TASK)
+    text = recipe.read_text().replace("brevity:", "form:").replace("tasks: [fact_recall]", "tasks: [commaless]")
+    text = text.replace("{class_path: my_rewards.Short}", "{class_path: FollowsInstructions}")
+    text = re.sub(
+        "contract: .*",
+        "contract: null\n    tasks: {commaless: {class_path: my_tasks.Commaless}, fact_recall: {class_path: FactRecall}}",
+        text,
+    )
+    recipe.write_text(text)
+    monkeypatch.setattr("bbflow.modules.base.load_policy", lambda *_: pytest.fail("loaded the policy"))
+    assert main(["fit", "--config", str(recipe)]) == 2
+    said = capsys.readouterr().err
+    assert "constraints: constraint 'punctuation:no_comma' does not take its arguments" in said
+    assert said.count("error: example ") > 1
+    assert "did you mean" not in said
+    assert "Traceback" not in said
 
 
 def test_same_seed_same_metrics(recipe: Path, tmp_path: Path) -> None:

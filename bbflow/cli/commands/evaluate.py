@@ -59,6 +59,7 @@ def evaluate(
         InputError: Policy, data, capabilities or graph are missing or malformed, or no example is judged by any capability.
         Refused: With `gate`, the certificate says no.
     """
+    from bbflow.capabilities.capability import unreadable_records
     from bbflow.cli.commands.graph import load_graph, pack_of
     from bbflow.evaluation.certificate import refusal
     from bbflow.evaluation.nulls import null_scores
@@ -94,6 +95,8 @@ def evaluate(
     promise = promised_margins(policy, judging)
     for capability in judging.values():
         capability.prepare(knowledge)
+    if unreadable := unreadable_records(judging, examples):
+        raise InputError(*unreadable)
     _note(*(f"'{name}' judges no example of this data and is left out" for name in defined if name not in judging))
     if knowledge is not None and any(e.provenance and e.provenance["graph_sha256"] != knowledge.sha256 for e in own):
         _note("some examples were made from another version of the graph than the one they are judged by")

@@ -104,6 +104,17 @@ def test_every_mistake_is_told_at_once_before_a_model_is_loaded(data, evaluate, 
     assert not (data / "out").exists()
 
 
+def test_records_that_cannot_be_judged_are_told_at_once_before_a_model_is_loaded(data, evaluate, example, monkeypatch, capsys):
+    monkeypatch.setattr("bbflow.policies.load_policy", lambda *_: pytest.fail("loaded a model"))
+    wrong = [example(1, answer=""), example(2, answer="b", options=["a", "c"]), example(3)]
+    write_examples(data / "data" / "wrong.parquet", wrong)
+    assert evaluate(file="data/wrong.parquet") == 2
+    said = capsys.readouterr().err
+    assert "example e0001: answer: the record has no answer to compare with" in said
+    assert "example e0002: answer: the answer 'b' is none of the options" in said
+    assert "e0003" not in said
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
