@@ -17,7 +17,7 @@ from bbflow.contracts import Contract, check_receipt, load_contract, validate, w
 from bbflow.data.cache import completed, fingerprint
 from bbflow.data.files import read_examples, write_examples, write_quarantine
 from bbflow.data.progress import progress_bar
-from bbflow.data.sampling import LengthGroupedSampler
+from bbflow.data.sampling import training_order
 from bbflow.data.shards import Plan
 from bbflow.errors import InputError, Problem, Refused, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
@@ -269,14 +269,15 @@ class KnowledgeGraphData(LightningDataModule):
         module: Any = self.trainer.lightning_module if self.trainer is not None else None
         collate = getattr(module, "collate", list)
         examples = self.splits[split]
-        # Batches of like length are batches of like tasks: good for a module that pads, bad for one that compares capabilities.
-        grouped = shuffle and getattr(module, "groups_lengths", False)
-        sampler = LengthGroupedSampler([len(e.prompt) + len(e.response) for e in examples], self.batch_size) if grouped else None
+        order = None
+        if shuffle:
+            # Batches of like length are batches of like tasks: good for a module that pads, bad for one that compares capabilities.
+            lengths = [len(e.prompt) + len(e.response) for e in examples] if getattr(module, "groups_lengths", False) else None
+            order = training_order(self.trainer, len(examples), self.batch_size, lengths)
         return DataLoader(
             examples,  # type: ignore[arg-type]
             batch_size=self.batch_size,
-            shuffle=shuffle and not grouped,
-            sampler=sampler,
+            sampler=order,
             drop_last=shuffle and len(examples) >= self.batch_size,
             collate_fn=collate,
             num_workers=self.num_workers,

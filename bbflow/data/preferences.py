@@ -23,7 +23,7 @@ from bbflow.contracts.row import Row
 from bbflow.contracts.rule import RULES
 from bbflow.data.cache import fingerprint
 from bbflow.data.datamodule import KnowledgeGraphData
-from bbflow.data.sampling import LengthGroupedSampler
+from bbflow.data.sampling import training_order
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
 from bbflow.records import SPLITS, Example, Message, Recommendation, Split, Triple
@@ -314,7 +314,7 @@ class PreferenceData(KnowledgeGraphData):
         return DataLoader(
             pairs,  # type: ignore[arg-type]
             batch_size=self.batch_size,
-            sampler=LengthGroupedSampler(lengths, self.batch_size) if shuffle else None,
+            sampler=training_order(self.trainer, len(pairs), self.batch_size, lengths) if shuffle else None,
             drop_last=shuffle and len(pairs) >= self.batch_size,
             collate_fn=getattr(module, "collate", list),
             num_workers=self.num_workers,

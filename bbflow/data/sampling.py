@@ -1,39 +1,86 @@
-"""The order of training examples: shuffled anew every epoch, with examples of like length in one batch."""
+"""The order of training examples: shuffled anew every epoch, the same on every run of a recipe, and able to begin in the middle."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DistributedSampler
 
 _BATCHES_IN_A_POOL = 16
 
 
-class LengthGroupedSampler(Sampler[int]):
-    """Shuffles, then sorts by length within pools of a few batches, then shuffles the batches of each pool.
+class TrainingOrder(DistributedSampler[int]):
+    """Which examples a process trains on, and when; a function of seed and epoch alone.
 
-    Padding falls, and every batch is still a random draw of its pool. The order is drawn from torch's global generator, which
-    the recipe's seed sets and checkpoints restore.
+    With lengths, examples are sorted by them within pools of a few batches, and the batches of each pool shuffled: padding falls, and
+    every batch is still a random draw of its pool. Processes take turns, so that their batches of one step are of like length too.
+    Nothing is drawn from the global generator: what else a run draws from it moves no example.
+
+    A run that goes on after an interruption hands over how many batches of the epoch are `done`, and begins with the next.
+
+    >>> whole, rest = TrainingOrder(10, 3, seed=1), TrainingOrder(10, 3, seed=1, done=2)
+    >>> list(rest)[:4] == list(whole)[6:]
+    True
 
     Args:
-        lengths: Length of each example, in any unit.
-        batch_size: Examples in a batch.
+        size: Number of examples.
+        batch_size: Examples of one process in a batch.
+        seed: Of the run; equal on all processes.
+        lengths: Length of each example, in any unit; None for a plain shuffle.
+        rank: Number of this process.
+        world_size: Number of processes.
+        epoch: The first epoch to come; Lightning tells of the others.
+        done: Batches of that epoch that the run has trained on already.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int) -> None:
-        self.lengths, self.batch_size = lengths, batch_size
-
-    def __len__(self) -> int:
-        return len(self.lengths)
+    def __init__(
+        self, size: int, batch_size: int, seed: int, lengths: Sequence[int] | None = None, rank: int = 0, world_size: int = 1,
+        epoch: int = 0, done: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(range(size), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
+        self.size, self.batch_size, self.lengths, self.done = size, batch_size, lengths, done
+        self.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        order = torch.randperm(len(self.lengths)).tolist()
-        size = self.batch_size * _BATCHES_IN_A_POOL
-        for start in range(0, len(order), size):
-            pool = sorted(order[start : start + size], key=lambda i: self.lengths[i])
-            batches = [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
-            whole = [batch for batch in batches if len(batch) == self.batch_size]
-            for i in torch.randperm(len(whole)).tolist():
-                yield from whole[i]
-            yield from (i for batch in batches if len(batch) < self.batch_size for i in batch)
+        """The examples of this process; those of the batches that are done come last, once."""
+        generator = torch.Generator().manual_seed(_digest(self.seed, self.epoch))
+        order = torch.randperm(self.size, generator=generator).tolist()
+        if self.lengths is not None:
+            order = self._grouped(order, self.lengths, generator)
+        order = (order * (1 + self.total_size // max(1, self.size)))[: self.total_size]  # as many for every process
+        own = order[self.rank :: self.num_replicas]
+        start, self.done = self.done * self.batch_size, 0
+        if start + self.batch_size > len(own):  # the epoch is over
+            start = 0
+        return iter(own[start:] + own[:start])
+
+    def _grouped(self, order: list[int], lengths: Sequence[int], generator: torch.Generator) -> list[int]:
+        size, grouped = self.batch_size * self.num_replicas, []
+        for first in range(0, len(order), size * _BATCHES_IN_A_POOL):
+            pool = sorted(order[first : first + size * _BATCHES_IN_A_POOL], key=lambda i: lengths[i])
+            batches = [pool[i : i + size] for i in range(0, len(pool), size)]
+            whole = [batch for batch in batches if len(batch) == size]
+            for i in torch.randperm(len(whole), generator=generator).tolist():
+                grouped += whole[i]
+            grouped += [i for batch in batches if len(batch) < size for i in batch]
+        return grouped
+
+
+def training_order(trainer: Any, size: int, batch_size: int, lengths: Sequence[int] | None = None) -> TrainingOrder:
+    """The order of a trainer's run, from where the run stands; None of a trainer gives the first process of a new run."""
+    world_size = 1 if trainer is None else trainer.world_size
+    # Alone, the seed that torch holds; processes must agree, and agree on the one that Lightning hands to them.
+    seed = torch.initial_seed() if world_size == 1 else int(os.environ.get("PL_GLOBAL_SEED", "0"))
+    if trainer is None:
+        return TrainingOrder(size, batch_size, seed, lengths)
+    loop = trainer.fit_loop
+    done = loop.epoch_loop.batch_progress.current.ready if loop.restarting else 0
+    return TrainingOrder(size, batch_size, seed, lengths, trainer.global_rank, world_size, trainer.current_epoch, done)
+
+
+def _digest(*parts: int) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from bbflow.data import KnowledgeGraphData
-from bbflow.data.sampling import LengthGroupedSampler
 from bbflow.errors import InputError, Refused
 from bbflow.graph import ClinicalPack, GraphFile
 from bbflow.records import SPLITS
@@ -114,15 +113,6 @@ def test_any_number_of_workers_gives_the_same_examples(tmp_path: Path) -> None:
     one, two = data(tmp_path, tasks={"multi_hop": MultiHop()}), data(tmp_path, tasks={"multi_hop": MultiHop()})
     (tmp_path / "1").mkdir(), (tmp_path / "2").mkdir()
     assert one.write(tmp_path / "1").examples == two.write(tmp_path / "2", workers=2).examples
-
-
-def test_batches_hold_examples_of_like_length_and_every_example_once() -> None:
-    lengths = [i * 7919 % 101 for i in range(230)]
-    order = list(LengthGroupedSampler(lengths, 10))
-    assert sorted(order) == list(range(230))
-    spread = [max(b) - min(b) for b in ([lengths[i] for i in order[k : k + 10]] for k in range(0, 160, 10))]
-    assert sum(spread) / len(spread) < 15  # a random batch of ten spreads over about 80
-    assert order != list(LengthGroupedSampler(lengths, 10))
 
 
 def test_generate_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen_dir: Path) -> None:
