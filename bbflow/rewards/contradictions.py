@@ -100,8 +100,14 @@ def _denial(name: str, prohibits: bool) -> re.Pattern[str]:
     return re.compile("|".join((before, wrong) if prohibits else (before, after, wrong)))
 
 
+_HIDES = re.compile(r"~~|<!--|<(?:del|s|strike|template|script)>", re.IGNORECASE)
+"""Marks that strike out or hide what follows."""
+
+
 def disguised(example: Example, completion: str) -> bool:
     r"""Tells whether a completion holds letters that only look like others, that cannot be seen, or of a script that nobody asked for.
+
+    What is struck out or commented out cannot be seen either, or is not meant.
 
     Names are compared by their Latin letters, so that what else is written would go unread: a second answer in Cyrillic letters, say.
     Accents are fine, and so is a Greek letter that stands alone or begins a unit; so is what the prompt or the gold holds, and any script
@@ -112,7 +118,11 @@ def disguised(example: Example, completion: str) -> bool:
     >>> texts = [honest, "\u0430mlodipine", "amlo\u200bdipine", "\uff21", "amlodipine \u6216 A"]
     >>> [disguised(CHOICE, text) for text in texts]
     [False, True, True, True, True]
+    >>> [disguised(CHOICE, text) for text in ("~~amlodipine~~", "<!-- amlodipine -->", "<del>amlodipine</del>", "amlodipine (~5 mg)")]
+    [True, True, True, False]
     """
+    if _HIDES.search(completion) is not None:
+        return True
     if completion.isascii() or any(c["type"] == "language:response_language" for c in example.constraints):
         return False
     known = set(example.prompt).union(example.answer, *example.accepted, *(example.options or ()))

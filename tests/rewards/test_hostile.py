@@ -73,6 +73,9 @@ CHOICES = [
     "A B C Answer:",
     "Answer: Answer: B Answer: C",
     "a̶m̶l̶o̶d̶i̶p̶i̶n̶e̶ Answer: propranolol",
+    "Answer: ~~amlodipine~~",
+    "Answer: <!-- amlodipine -->",
+    "<del>Answer: amlodipine</del>",
 ]
 
 

@@ -75,7 +75,7 @@ def test_agreement() -> None:
     print("cases", total, "strict", dict(differences), "loose", dict(+loose_differences))  # noqa: T201
     assert total == 5000
     assert 1 - sum(differences.values()) / total >= 0.995, differences
-    assert 1 - sum(loose_differences.values()) / total >= 0.995, loose_differences
+    assert 1 - sum(loose_differences.values()) / (total - PER_TYPE * len(SLOW)) >= 0.995, loose_differences
 
 
 def test_the_edits_are_those_of_the_oracle() -> None:
