@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from bbflow.contracts.names import names_of
+from bbflow.contracts.remember import remembered
 from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
-from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph
+from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation, Triple
 
 _KINDS = {
@@ -143,43 +143,61 @@ def renal_conditions(graph: KnowledgeGraph, egfr: float) -> list[str]:
     A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`. What a milder impairment forbids,
     a worse one forbids as well.
     """
-    if graph not in _TIERS:
-        names = names_of(graph)
-        found = {n.id: n.attributes["egfr_below"] for n in graph.nodes() if isinstance(n.attributes.get("egfr_below"), (int, float))}
-        for name, below in RENAL_TIERS.items():
-            node = names.resolve(name, _KINDS["conditions"])
-            if node is not None:
-                found.setdefault(node, below)
-        _TIERS[graph] = found
-    return [node for node, below in _TIERS[graph].items() if egfr < below]
+    return [node for node, below in _tiers(graph).items() if egfr < below]
 
 
-_TIERS: WeakKeyDictionary[KnowledgeGraph, dict[str, float]] = WeakKeyDictionary()
+@remembered
+def _tiers(graph: KnowledgeGraph) -> dict[str, float]:
+    names = names_of(graph)
+    found = {n.id: n.attributes["egfr_below"] for n in graph.nodes() if isinstance(n.attributes.get("egfr_below"), (int, float))}
+    for name, below in RENAL_TIERS.items():
+        node = names.resolve(name, _KINDS["conditions"])
+        if node is not None:
+            found.setdefault(node, below)
+    return found
 
 
 def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str]) -> Iterator[Because]:
     """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
-    worse = (n for c in context.conditions if graph.node(c).kind == "RenalFunction" for n in renal_conditions(graph, _best(graph, c)))
-    for condition in dict.fromkeys((*context.conditions, *context.allergies, *worse)):
-        chain: list[Triple] = []
-        for node in ancestors(graph, condition):
-            if node != condition:
-                chain = [(condition, "subclass_of", node)]
-            for predicate in predicates:
-                if graph.has(drug, predicate, node):
-                    edges = (*chain, (drug, predicate, node))
-                    yield Because(f"{graph.name_of(drug)} {predicate} {graph.name_of(node)}", edges=edges)
-    kinds: set[str] | None = None
+    stages = (n for c in context.conditions for n in _as_bad_as(graph, c))
+    for condition in dict.fromkeys((*context.conditions, *context.allergies, *stages)):
+        yield from _forbidden_by(graph, drug, condition, tuple(predicates))
     for allergy in context.allergies:
-        if kinds is None:
-            kinds = set(ancestors(graph, drug))
-        if allergy in kinds:
-            said = f"{graph.name_of(drug)} is what the patient is allergic to: {graph.name_of(allergy)}"
-            yield Because(said, edges=() if allergy == drug else ((drug, "subclass_of", allergy),))
-        elif graph.node(allergy).kind in ("Drug", "DrugClass"):
-            for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug)):
-                said = f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}"
-                yield Because(said, edges=((drug, "contraindicated_in", shared),))
+        yield from _allergic(graph, drug, allergy)
+
+
+@remembered
+def _forbidden_by(graph: KnowledgeGraph, drug: str, condition: str, predicates: tuple[str, ...]) -> tuple[Because, ...]:
+    found: list[Because] = []
+    for node in ancestors(graph, condition):
+        chain: list[Triple] = [(condition, "subclass_of", node)] if node != condition else []
+        for predicate in predicates:
+            if graph.has(drug, predicate, node):
+                said = f"{graph.name_of(drug)} {predicate} {graph.name_of(node)}"
+                found.append(Because(said, edges=(*chain, (drug, predicate, node))))
+    return tuple(found)
+
+
+@remembered
+def _allergic(graph: KnowledgeGraph, drug: str, allergy: str) -> tuple[Because, ...]:
+    if allergy in ancestors(graph, drug):
+        said = f"{graph.name_of(drug)} is what the patient is allergic to: {graph.name_of(allergy)}"
+        return (Because(said, edges=() if allergy == drug else ((drug, "subclass_of", allergy),)),)
+    if graph.node(allergy).kind not in ("Drug", "DrugClass"):
+        return ()
+    return tuple(
+        Because(
+            f"{graph.name_of(drug)} shares {graph.name_of(shared)} with {graph.name_of(allergy)}",
+            edges=((drug, "contraindicated_in", shared),),
+        )
+        for shared in sorted(_allergies(graph, allergy) & _allergies(graph, drug))
+    )
+
+
+@remembered
+def _as_bad_as(graph: KnowledgeGraph, condition: str) -> tuple[str, ...]:
+    """Returns the renal conditions that a stage of renal function amounts to; none for any other condition."""
+    return tuple(renal_conditions(graph, _best(graph, condition))) if graph.node(condition).kind == "RenalFunction" else ()
 
 
 def _best(graph: KnowledgeGraph, renal: str) -> float:
@@ -199,11 +217,18 @@ def renal_objections(graph: KnowledgeGraph, drug: str, egfr: float) -> Iterator[
         if graph.has(drug, "contraindicated_in", node):
             said = f"{graph.name_of(drug)} is contraindicated in {graph.name_of(node)}, and the eGFR is {egfr:g}"
             yield Because(said, edges=((drug, "contraindicated_in", node),))
-    for node in graph.objects(drug, "contraindicated_in"):
-        below = (graph.edge(drug, "contraindicated_in", node) or _NO_EDGE).attributes.get("egfr_below")
-        if isinstance(below, (int, float)) and egfr < below:
+    for node, below in _limits(graph, drug):
+        if egfr < below:
             said = f"{graph.name_of(drug)} is contraindicated below an eGFR of {below:g}, and it is {egfr:g}"
             yield Because(said, edges=((drug, "contraindicated_in", node),))
+
+
+@remembered
+def _limits(graph: KnowledgeGraph, drug: str) -> tuple[tuple[str, float], ...]:
+    """Returns what a drug is contraindicated in, with the eGFR below which its edge says so, where it does."""
+    edges = [graph.edge(drug, "contraindicated_in", node) for node in graph.objects(drug, "contraindicated_in")]
+    found = [(edge.object, edge.attributes.get("egfr_below")) for edge in edges if edge is not None]
+    return tuple((node, below) for node, below in found if isinstance(below, (int, float)))
 
 
 def interactions(graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str]) -> Iterator[Because]:
@@ -214,6 +239,3 @@ def interactions(graph: KnowledgeGraph, drug: str, others: Iterable[str], allowe
         if edge is not None and severity not in allowed:
             said = f"{graph.name_of(drug)} interacts with {graph.name_of(other)} ({severity or 'severity not stated'})"
             yield Because(said, edges=(edge.triple,))
-
-
-_NO_EDGE = Edge("", "", "", "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bbflow.contracts.names import Words
+from bbflow.contracts.words import Words
 
 MILLIGRAMS = {"kg": 1e6, "g": 1e3, "mg": 1.0, "ug": 1e-3, "mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ng": 1e-6}
 """Unit of mass to milligrams: UCUM codes, and common spellings of the microgram."""
@@ -35,11 +35,17 @@ _BEFORE = 5
 """And, where it stands in front ("50 mg of"), so many before it."""
 
 
-def front_dose(text: Words, drug: int, floor: int, taken: bool) -> tuple[int, int] | None:
+def reaches(units: Sequence[int], first: int, end: int) -> bool:
+    """Tells whether a unit stands between two words."""
+    return any(first <= unit < end for unit in units)
+
+
+def front_dose(text: Words, units: Sequence[int], drug: int, floor: int, taken: bool) -> tuple[int, int] | None:
     """Finds a dose that stands in front of a drug: "50 mg of".
 
     Args:
         text: The text.
+        units: The words that are units of mass, in order.
         drug: First word of the drug.
         floor: Where the drug before it ends; 0 where there is none.
         taken: Whether that drug has a dose in front of it as well; else a dose between the two is the first one's.
@@ -47,19 +53,26 @@ def front_dose(text: Words, drug: int, floor: int, taken: bool) -> tuple[int, in
     Returns:
         The first word of the amount, and its unit.
     """
+    if not reaches(units, max(floor, drug - _BEFORE), drug):
+        return None
     words = text.words
     start = next((s for s in range(drug, max(floor, drug - _BEFORE), -1) if s in text.stops), max(floor, drug - _BEFORE))
     unit = next((i for i in range(drug - 1, start - 1, -1) if words[i] in UNITS), None)
     if unit is None or not all(w in _LINKS or w in _PIECES for w in words[unit + 1 : drug]):
         return None
-    amount, at = _amount(words, start, unit)
+    amount, at = _amount(words, start, _unit(words, unit)[0])
     alone = not floor or any(s in text.stops for s in range(floor, drug + 1))
     own = alone or taken or "of" in words[unit:drug] or words[at - 1] in _JOINS
     return (at, unit) if amount is not None and own else None
 
 
 def daily_dose(
-    text: Words, first: int, end: int, drug: int | None = None, front: tuple[int, int] | None = None
+    text: Words,
+    first: int,
+    end: int,
+    drug: int | None = None,
+    front: tuple[int, int] | None = None,
+    units: Sequence[int] | None = None,
 ) -> tuple[float | None, tuple[int, int]]:
     """Returns the milligrams a day that a text gives between two words, and the words that say so; None where it gives none.
 
@@ -69,12 +82,15 @@ def daily_dose(
         end: Where the next drug or its dose, or the text, begins.
         drug: First word of the drug, to look for a number of tablets in front of it.
         front: Its dose in front of it, as `front_dose` says.
+        units: The words that are units of mass, in order, where they are known.
 
     >>> daily_dose(Words("0.5 g every 6 hours"), 0, 5)[0]
     2000.0
     >>> daily_dose(Words("two 10 mg tablets in the morning and one 10 mg tablet at night"), 0, 13)[0]
     30.0
     """
+    if units is not None and front is None and not reaches(units, first, min(end, first + _REACH + 1)):
+        return None, (0, 0)
     words = text.words
     until = next((s for s in range(first + 1, min(end, first + _REACH) + 1) if s in text.stops), min(end, first + _REACH + 1))
     found = [i for i in range(first, until) if words[i] in UNITS]
@@ -96,7 +112,8 @@ def daily_dose(
 def _dose(text: Words, unit: int, first: int, end: int, count: float) -> tuple[float, tuple[int, int], bool] | None:
     """Reads the dose whose unit is a word: milligrams a day, its words, and whether a time of the day is said."""
     words = text.words
-    amount, at = _amount(words, max(0, unit - 5), unit)
+    begins, milligrams = _unit(words, unit)
+    amount, at = _amount(words, max(0, begins - 5), begins)
     if amount is None or words[unit + 1 : unit + 2] == ["kg"] or words[unit + 1 : unit + 3] == ["per", "kg"]:
         return None  # by weight: cannot be told
     if words[unit + 1 : unit + 2] and words[unit + 1] in _PIECES and at and _amount(words, max(0, at - 2), at)[0]:
@@ -112,7 +129,15 @@ def _dose(text: Words, unit: int, first: int, end: int, count: float) -> tuple[f
     if times is None and len(after) < 10 and unit + 1 + len(after) < end:
         times = per_day(words[unit + 1 + len(after) : unit + 5 + len(after)], at_once=True)
     clocked = any(w in _DAYTIMES for w in after[:following])
-    return amount * UNITS[words[unit]] * count * (times or 1.0), (at, unit + 1), clocked
+    return amount * milligrams * count * (times or 1.0), (at, unit + 1), clocked
+
+
+def _unit(words: Sequence[str], unit: int) -> tuple[int, float]:
+    """Returns where a unit begins, which may be torn ("50 m g"), and how many milligrams it is."""
+    torn = "".join(words[unit - 1 : unit + 1]) if unit >= 2 and words[unit] == "g" else ""
+    if torn in MILLIGRAMS and number(words[unit - 2]) is not None:
+        return unit - 1, MILLIGRAMS[torn]
+    return unit, UNITS[words[unit]]
 
 
 def _until_stop(text: Words, first: int, last: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Rules as Great Expectations expectations: `no_phi` becomes `expect_no_phi`, and a contract a suite of them.
 
-One metric turns the batch into rows, once; a second runs a rule over them. A rule's findings travel in the result's
-`details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
+One metric goes through the rows of the batch, once for all rules; a second reads out what one rule found. A rule's findings travel in
+the result's `details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
 checked for being complete; whatever is missing or crashed becomes an error, which refuses the data.
 
 This module is imported by `validate` alone: loading Great Expectations takes seconds.
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bbflow.contracts.columns import COLUMNS_RULE
 from bbflow.contracts.contract import QualityRule
-from bbflow.contracts.row import Finding, Row
+from bbflow.contracts.evaluation import Table, evaluate
+from bbflow.contracts.row import Finding
 from bbflow.contracts.rule import RULES, Outcome, Rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
@@ -38,43 +39,68 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RULES: dict[str, Rule] = {}
-_GRAPHS: dict[str, KnowledgeGraph] = {}
-"""Graphs in use by their hash: the arguments of an expectation are JSON, so a graph goes by its hash."""
 
 
-class RowsMetric(TableMetricProvider):
-    """The rows of the batch, made once for all rules."""
+@dataclass(frozen=True)
+class _Lent:
+    """What expectations work with while they run."""
 
-    metric_name = "bbflow.rows"
+    graph: KnowledgeGraph
+    rules: Sequence[QualityRule]
+    ids: Sequence[str]
+    workers: int | None
+
+
+_LENT: dict[str, _Lent] = {}
+"""Graphs in use by their hash, with the rules: the arguments of an expectation are JSON, so a graph goes by its hash."""
+
+
+def _settings(rule: QualityRule) -> str:
+    return json.dumps(rule.kwargs, sort_keys=True)
+
+
+def _key(rule: QualityRule) -> tuple[str, str]:
+    return rule.rule.name, _settings(rule)
+
+
+class OutcomesMetric(TableMetricProvider):
+    """What all lent rules find in the batch: the rows are gone through once."""
+
+    metric_name = "bbflow.outcomes"
+    value_keys = ("graph",)
 
     @metric_value(engine=PandasExecutionEngine)
-    def _pandas(cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], **_: Any) -> list[Row]:
+    def _pandas(
+        cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], metric_value_kwargs: dict[str, Any], **_: Any
+    ) -> dict[str, Any]:
         frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
-        return [Row(i, cells) for i, cells in enumerate(frame.to_dict("records"))]
+        lent = _LENT[metric_value_kwargs["graph"]]
+        table = Table({name: frame[name].tolist() for name in frame.columns}, len(frame))
+        found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], table, lent.graph, lent.workers)
+        return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(lent.rules, found, strict=True)}}
 
 
 class RuleMetric(TableMetricProvider):
-    """What a rule finds in the rows; a crash is a value too, so that one rule cannot silence the others."""
+    """What one rule finds; a crash is a value too, so that one rule cannot silence the others."""
 
     metric_name = "bbflow.rule"
     value_keys = ("rule", "settings", "graph")
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
-        rows: list[Row] = metrics[RowsMetric.metric_name]
-        try:
-            rule, graph = _RULES[metric_value_kwargs["rule"]], _GRAPHS[metric_value_kwargs["graph"]]
-            outcome = rule.run(rows, graph, **json.loads(metric_value_kwargs["settings"]))
-            findings = [[f.row, "" if f.row is None else rows[f.row].id, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
-        except Exception as error:
-            return {"rows": len(rows), "evaluated": 0, "findings": [], "error": f"the rule crashed: {type(error).__name__}: {error}"}
-        return {"rows": len(rows), "evaluated": outcome.evaluated, "findings": findings, "error": ""}
+        rows, found = metrics[OutcomesMetric.metric_name]["rows"], metrics[OutcomesMetric.metric_name]["found"]
+        outcome = found.get((metric_value_kwargs["rule"], metric_value_kwargs["settings"]), "the rule was not run")
+        if isinstance(outcome, str):
+            return {"rows": rows, "evaluated": 0, "findings": [], "error": outcome}
+        findings = [[f.row, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
+        return {"rows": rows, "evaluated": outcome.evaluated, "findings": findings, "error": ""}
 
     @classmethod
     def _get_evaluation_dependencies(  # type: ignore[override]
         cls, metric: MetricConfiguration, **_: Any
     ) -> dict[str, MetricConfiguration]:
-        return {RowsMetric.metric_name: MetricConfiguration(RowsMetric.metric_name, metric.metric_domain_kwargs)}
+        graph = {"graph": metric.metric_value_kwargs["graph"]}
+        return {OutcomesMetric.metric_name: MetricConfiguration(OutcomesMetric.metric_name, metric.metric_domain_kwargs, graph)}
 
 
 class RuleExpectation(BatchExpectation):
@@ -95,7 +121,8 @@ class RuleExpectation(BatchExpectation):
 
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
         found = metrics[RuleMetric.metric_name]
-        ids = list(dict.fromkeys(row_id for row, row_id, *_ in found["findings"] if row is not None))
+        lent = _LENT[self.graph]
+        ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
         return {"success": not found["findings"] and not found["error"], "result": result}
 
@@ -118,7 +145,7 @@ def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.Expectat
     expectations = [
         ExpectationConfiguration(
             type=expectation_type(rule.rule),
-            kwargs={"rule": rule.rule.name, "settings": json.dumps(rule.kwargs, sort_keys=True), "graph": graph.sha256},
+            kwargs={"rule": rule.rule.name, "settings": _settings(rule), "graph": graph.sha256},
             meta={"rule_id": rule.id},
             severity=FailureSeverity(rule.severity),
         ).to_domain_obj()
@@ -127,30 +154,34 @@ def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.Expectat
     return gx.ExpectationSuite("contract", expectations=expectations)
 
 
-def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph) -> dict[str, Outcome | str]:
+def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph, workers: int | None = None) -> dict[str, Outcome | str]:
     """Runs rules over a table.
 
     Args:
         rules: What to run; ids are unique.
         frame: One example a row; its index is the `example_id`.
         graph: The graph that rules look things up in.
+        workers: Processes to share the rows among; None for as many as pay.
 
     Returns:
         Rule id to what it found, or to a sentence on why that is not known.
     """
     errors: dict[str, Outcome | str]
     try:
-        results = validated(rules, frame, graph).results
+        results = validated(rules, frame, graph, workers).results
     except Exception as error:
         errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
         return errors
     return read_results(rules, results, len(frame))
 
 
-def validated(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph) -> Any:
+def validated(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph, workers: int | None = None) -> Any:
     """Returns Great Expectations' own result of running rules over a table."""
-    with _lend(graph):
+    _LENT[graph.sha256] = _Lent(graph, rules, frame.index, workers)
+    try:
         return _batch(frame).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
+    finally:
+        _LENT.pop(graph.sha256, None)
 
 
 def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
@@ -178,7 +209,7 @@ def _outcome(result: Any, rows: int) -> Outcome | str:
         return f"Great Expectations looked at {details['rows']} rows, not at {rows}"
     if bool(result.success) != (not details["findings"]):
         return "Great Expectations' verdict and the rule's findings contradict each other"
-    return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, _, reason, *where in details["findings"]])
+    return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, reason, *where in details["findings"]])
 
 
 def _batch(frame: pd.DataFrame) -> Any:
@@ -186,12 +217,3 @@ def _batch(frame: pd.DataFrame) -> Any:
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")
     return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-
-
-@contextmanager
-def _lend(graph: KnowledgeGraph) -> Iterator[None]:
-    _GRAPHS[graph.sha256] = graph
-    try:
-        yield
-    finally:
-        _GRAPHS.pop(graph.sha256, None)

@@ -1,111 +1,18 @@
 """Names in a graph, however they are spelt: which node a name means, and where in a text nodes are mentioned.
 
-Case, spacing, punctuation, accents, ligatures, full-width forms, invisible characters and letters of other alphabets that look
-Latin are folded, so that `CO‑TRIMOXAZOLE`, `cotrimoxazole` and a `wаrfarin` with a Cyrillic letter are found.
+Spelling is folded as `bbflow.contracts.words` does, so that `CO‑TRIMOXAZOLE` and `cotrimoxazole` are one name.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from bbflow.contracts.words import Words, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-
-_LOOKALIKES = str.maketrans(
-    "авеікмнорстухѕјԁһԛԝӏАВЕІКМНОРСТУХЅЈαεικνορτυχΑΒΕΗΙΚΜΝΟΡΤΥΧօոսіᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıȷɑɡłŁđĐøØħǀ",
-    "abeikmhopctyxsjdhqwlABEIKMHOPCTYXSJaeikvoptuxABEHIKMNOPTYXonuiabcdefghijklmnoprstuvwyzijaglLdDoOhl",
-)  # fmt: skip
-"""Letters that look like Latin ones to these: Cyrillic, Greek, Armenian, small capitals, barred; `μ` stays, since it stands in units."""
-_DIGIT_IN_WORD = re.compile(r"(?<=[A-Za-z]{4})[01]{1,2}(?=[A-Za-z])")
-_READ_AS = str.maketrans("01", "ol")
-
-_TOKEN = re.compile(
-    r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)"
-    r"|(?P<stop>;|\n(?!\s*[-*•])|[.!?](?=\s+[^a-z\s]|\s*\Z)|(?<=[A-Za-z]{3})[.!?](?=\s))"
-)
-_SPELLING = re.compile(r"\d+(?:[.,]\d+)*|[a-zμ]+|%")
-
-
-def fold_characters(text: str) -> tuple[str, list[int] | None]:
-    """Folds everything but case.
-
-    Returns:
-        The folded text, and for each of its characters its place in the original; None where nothing moved.
-
-    >>> fold_characters("Wаrfarın"[:6])[0]
-    'Warfar'
-    """
-    if text.isascii():
-        return _digits_read(text), None
-    folded: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        if unicodedata.category(character) == "Cf":  # zero-width characters, soft hyphens, direction marks
-            continue
-        if unicodedata.category(character) == "Pd":
-            character = "-"
-        plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)).translate(_LOOKALIKES)
-        folded.append(plain)
-        places += [place] * len(plain)
-    return _digits_read("".join(folded)), places
-
-
-def _digits_read(text: str) -> str:
-    """Reads 0 and 1 amid letters as the letters that they look like: `propran0lol`."""
-    return _DIGIT_IN_WORD.sub(lambda digits: digits[0].translate(_READ_AS), text) if "0" in text or "1" in text else text
-
-
-def spelling(name: str) -> str:
-    """Returns what is the same for all spellings of a name: its letters and digits.
-
-    >>> spelling("Co-Trimoxazole ") == spelling("cotrimoxazole")
-    True
-    """
-    return "".join(_SPELLING.findall(fold_characters(name)[0].casefold()))
-
-
-class Words:
-    """A text cut into words and sentences.
-
-    Attributes:
-        text: The text.
-        words: Lower-case words and numbers.
-        stops: Indices of words that a new sentence or line begins with.
-    """
-
-    __slots__ = ("_folded", "_places", "_spans", "stops", "text", "words")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._folded, self._places = fold_characters(text)
-        self._spans: list[tuple[int, int]] | None = None
-        self.words: list[str] = []
-        self.stops: set[int] = {0}
-        append = self.words.append
-        for word, _ in _TOKEN.findall(self._folded.lower() if self._folded.islower() else self._folded):
-            if word:
-                append(word.lower())
-            else:
-                self.stops.add(len(self.words))
-
-    @property
-    def broken(self) -> bool:
-        """Tells whether words may be broken by hyphens or at the end of a line."""
-        return "-" in self._folded or "\n" in self._folded
-
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        """Returns the characters of the words from `first` to `last` (exclusive) in the original text.
-
-        Places are worked out when one is asked for, since most texts have nothing to point at.
-        """
-        if self._spans is None:
-            self._spans = [m.span() for m in _TOKEN.finditer(self._folded) if m.lastgroup == "word"]
-        start, end = self._spans[first][0], self._spans[last - 1][1]
-        return (start, end) if self._places is None else (self._places[start], self._places[end - 1] + 1)
 
 
 class Mention(NamedTuple):
@@ -116,6 +23,18 @@ class Mention(NamedTuple):
     last: int
 
 
+class _Halves(dict[str, bool]):
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = sorted(names)
+
+    def __missing__(self, word: str) -> bool:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        after = bisect_right(self.names, word)
+        self[word] = half = after < len(self.names) and self.names[after].startswith(word)
+        return half
+
+
 @dataclass(frozen=True)
 class Names:
     """All names of a graph's nodes.
@@ -124,12 +43,14 @@ class Names:
         graph: The graph.
         nodes: Spelling to the nodes that have it.
         longest: First word of a name to how many words names that begin so have at most.
+        halves: Word to whether a name begins with it and goes on.
         resolved: What was looked up lately.
     """
 
     graph: KnowledgeGraph
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
+    halves: _Halves
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
     def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
@@ -153,7 +74,8 @@ class Names:
         longest = self.longest
         starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
-            starts = sorted({*starts, *(i for i, pair in enumerate(map(str.__add__, words, words[1:])) if pair in self.nodes)})
+            halves = [i for i, word in enumerate(words[:-1]) if self.halves[word] and word + words[i + 1] in self.nodes]
+            starts = sorted({*starts, *halves}) if halves else starts
         for i in starts:
             if i < free:
                 continue
@@ -181,7 +103,8 @@ def _index(graph: KnowledgeGraph) -> Names:
     nodes: dict[str, tuple[str, ...]] = {}
     longest: dict[str, int] = {}
     for node in graph.nodes():
-        for name in (node.name, *node.synonyms):
+        plurals = [f"{name}s" for name in (node.name, *node.synonyms)] if node.kind == "DrugClass" else []
+        for name in (node.name, *node.synonyms, *plurals):
             words, key = Words(name).words, spelling(name)
             if len(key) < 2 or node.id in nodes.get(key, ()):
                 continue
@@ -193,4 +116,4 @@ def _index(graph: KnowledgeGraph) -> Names:
             for i in range(1, len(words)):  # the first words written as one
                 joined = "".join(words[: i + 1])
                 longest[joined] = max(longest.get(joined, 0), len(words) - i)
-    return Names(graph, nodes, longest)
+    return Names(graph, nodes, longest, _Halves(nodes))

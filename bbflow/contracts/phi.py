@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bbflow.contracts.names import fold_characters
+from bbflow.contracts.words import fold_characters, folded
 
 _MONTH = r"[A-Z][a-z]{2,8}\.?"
 _DATES = (
@@ -38,7 +38,28 @@ PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAM
 """What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
 
 _DIGITS = re.compile(r"\d[\d\s()./-]{2,}\d")
+_SEVEN_DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6}")
+_FOUR_IN_A_ROW = re.compile(r"\d[\d-]{3}")
+_BIRTH = ("born", "birth", "dob", "d.o.b")
 _TITLES = ("Mr", "Ms", "Mis", "Dr", "Doctor", "Prof", "MR", "MS", "MISS", "DR", "PROF")
+
+
+def _candidates(text: str) -> dict[str, re.Pattern[str]]:
+    """Returns the patterns that may match: cheap questions first, since hardly any text holds what is looked for."""
+    found = {}
+    if _DIGITS.search(text):
+        if _SEVEN_DIGITS.search(text):
+            found = {kind: _NUMBERED[kind] for kind in ("a social security number", "a phone number")}
+        if _FOUR_IN_A_ROW.search(text):
+            found["a record number"] = _NUMBERED["a record number"]
+        lower = text.lower()
+        if any(word in lower for word in _BIRTH):
+            found["a birth date"] = _NUMBERED["a birth date"]
+    if "@" in text:  # without one the pattern would walk every word in vain
+        found["an e-mail address"] = _MAIL
+    if any(title in text for title in _TITLES):
+        found["a name with a title"] = _NAME
+    return found
 
 
 def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -47,15 +68,11 @@ def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     >>> list(identifying("Call 555-123-4567."))
     [('a phone number', (5, 17))]
     """
-    folded, places = fold_characters(text)
-    candidates = dict(_NUMBERED) if _DIGITS.search(folded) else {}
-    if "@" in folded:  # without one the pattern would walk every word in vain
-        candidates["an e-mail address"] = _MAIL
-    if any(title in folded for title in _TITLES):
-        candidates["a name with a title"] = _NAME
-    for kind, pattern in candidates.items():
-        for match in pattern.finditer(folded):
+    plain = folded(text)
+    for kind, pattern in _candidates(plain).items():
+        for match in pattern.finditer(plain):
             start, end = match.span()
+            places = fold_characters(text)[1]
             yield kind, ((start, end) if places is None else (places[start], places[end - 1] + 1))
 
 

@@ -59,13 +59,14 @@ class Row:
     Args:
         position: Place in the data, from 0.
         cells: Column name to value; numpy arrays count as lists, NaN as null.
+        plain_already: Whether `plain` has been applied to every cell.
     """
 
     __slots__ = ("_cells", "_known", "_plain", "position")
 
-    def __init__(self, position: int, cells: Mapping[str, Any]) -> None:
+    def __init__(self, position: int, cells: Mapping[str, Any], plain_already: bool = False) -> None:
         self.position, self._cells = position, cells
-        self._plain: dict[str, Any] = {}
+        self._plain: dict[str, Any] = dict(cells) if plain_already else {}
         self._known: dict[Hashable, Any] = {}
 
     @property
@@ -126,10 +127,16 @@ class Row:
 
     def prompt(self) -> str:
         """Returns the texts of all messages, one a line."""
+        return self.memo("prompt", self._prompt)
+
+    def _prompt(self) -> str:
         messages = self.records("messages")
         if not messages:
             raise Malformed("'messages' is empty")
         return "\n".join(as_text(m.get("content"), "messages.content") for m in messages)
+
+
+_ATOMS = frozenset((str, bool, int, type(None)))
 
 
 def plain(value: Any) -> Any:
@@ -139,8 +146,13 @@ def plain(value: Any) -> Any:
     >>> plain({"drugs": numpy.array(["a", "b"], dtype=object), "dose": float("nan")})
     {'drugs': ['a', 'b'], 'dose': None}
     """
-    if value is None or isinstance(value, (str, bool)):
+    kind = type(value)
+    if kind in _ATOMS:
         return value
+    if kind is list:
+        return [v if type(v) in _ATOMS else plain(v) for v in value]
+    if kind is dict:
+        return {k: v if type(v) in _ATOMS else plain(v) for k, v in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

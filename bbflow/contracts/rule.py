@@ -50,6 +50,8 @@ class Rule:
         parameters: JSON Schema of each keyword argument.
         required: Keyword arguments without a default.
         group: What it looks at, for people: the heading it stands under in guides and explanations.
+        one_row: Whether one row at a time shows all there is to find, so that rows may be looked at in pieces and by several processes.
+        ships: Whether every process of bbflow has it.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Rule:
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     group: str = ""
+    one_row: bool = False
+    ships: bool = False
 
 
 RULES: dict[str, Rule] = {}
@@ -91,7 +95,7 @@ def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: st
                 evaluated += 1
             return Outcome(evaluated, findings)
 
-        _register(check, columns, run, group)
+        _register(check, columns, run, group, one_row=True)
         return check
 
     return register
@@ -104,7 +108,7 @@ def table_rule(*columns: str, group: str = "data set") -> Callable[[TableCheck],
         def run(rows: Sequence[Row], graph: KnowledgeGraph, **kwargs: Any) -> Outcome:
             return Outcome(len(rows), list(check(rows, graph, **kwargs)))
 
-        _register(check, columns, run, group)
+        _register(check, columns, run, group, one_row=False)
         return check
 
     return register
@@ -116,7 +120,7 @@ class DataFile(str):
     __slots__ = ()
 
 
-def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable[..., Outcome], group: str) -> None:
+def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable[..., Outcome], group: str, one_row: bool) -> None:
     name = check.__name__
     if name in RULES:
         raise ValueError(f"there are two rules named '{name}'")
@@ -130,7 +134,8 @@ def _register(check: Callable[..., Any], columns: tuple[str, ...], run: Callable
         parameters[parameter.name] = schema
     required = tuple(p.name for p in keywords if p.default is p.empty)
     summary = (inspect.getdoc(check) or name).splitlines()[0]
-    RULES[name] = Rule(name, summary, columns, run, parameters, required, group)
+    ships = check.__module__.startswith("bbflow.contracts.rules.")
+    RULES[name] = Rule(name, summary, columns, run, parameters, required, group, one_row, ships)
 
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 from bbflow.contracts.advice import CUES, Reading
 from bbflow.contracts.doses import UNITS, number
-from bbflow.contracts.names import spelling
+from bbflow.contracts.remember import remembered
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _STEMS = tuple(
@@ -40,19 +40,44 @@ def unknown_drugs(reading: Reading, graph: KnowledgeGraph, known: frozenset[str]
         known: Words that are no drugs or are known by other means.
     """
     text, words = reading.text, reading.text.words
+    suspects = _suspects(graph)
+    marked = [(i, mark) for i, word in enumerate(words) if (mark := suspects[word]) is not None]
+    if not marked:
+        return
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
-    misspelt = _misspelt(graph)
-    for i in [i for i, w in enumerate(words) if w in UNITS or len(w) >= _LONG - 1]:
-        stem = words[i].endswith(_STEMS)
-        unit = words[i] in UNITS
-        i = i - 2 if unit else i  # the word before a dose
+    for i, meant in marked:
+        i = i - 2 if meant is _UNIT else i  # the word before a dose
         word = words[i] if i >= 0 else ""
         if i in named or len(word) < 4 or word in known or word in CUES or not word[0].isalpha():
             continue
-        doses = unit and i + 1 not in text.stops and number(words[i + 1]) is not None and word not in _NO_DRUG
-        meant = "" if unit or word in _NO_DRUG else misspelt.drug(word)
-        if doses or meant or (stem and any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS)):
+        if meant is not _UNIT:
             yield word, meant, text.span(i, i + 1)
+        elif word not in _NO_DRUG and i + 1 not in text.stops and number(words[i + 1]) is not None:
+            yield word, "", text.span(i, i + 1)
+
+
+_UNIT = "a unit"
+
+
+class _Suspects(dict[str, str | None]):
+    """A word to the drug that it misspells, "" where only its stem says that it is one, `_UNIT`, or None where it is none of these."""
+
+    def __init__(self, misspelt: _Misspelt) -> None:
+        self.misspelt = misspelt
+
+    def __missing__(self, word: str) -> str | None:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[word] = mark = self._judge(word)
+        return mark
+
+    def _judge(self, word: str) -> str | None:
+        if word in UNITS:
+            return _UNIT
+        if len(word) < _LONG - 1:
+            return None
+        meant = "" if word in _NO_DRUG else self.misspelt.drug(word)
+        return meant or ("" if any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS) else None)
 
 
 _LONG = 6
@@ -60,7 +85,7 @@ _LONG = 6
 
 
 class _Misspelt:
-    """Finds the drug that a word misspells by one letter left out, added, changed or swapped; remembers what was asked."""
+    """Finds the drug that a word misspells by one letter left out, added, changed or swapped."""
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         names = {spelling(name): name for drug in graph.nodes("Drug") for name in (drug.name, *drug.synonyms)}
@@ -68,17 +93,11 @@ class _Misspelt:
         for key, name in names.items():
             for cut in (key, *_cuts(key)) if len(key) >= _LONG else ():
                 self.cuts.setdefault(cut, []).append(name)
-        self.asked: dict[str, str] = {}
 
     def drug(self, word: str) -> str:
         """Returns the name of the drug, or nothing."""
-        if word not in self.asked:
-            if len(self.asked) > _REMEMBERED:
-                self.asked.clear()
-            long = len(word) >= _LONG - 1
-            near = dict.fromkeys(name for cut in (word, *_cuts(word)) for name in self.cuts.get(cut, ())) if long else ()
-            self.asked[word] = next((name for name in near if _one_apart(word, spelling(name))), "")
-        return self.asked[word]
+        near = dict.fromkeys(name for cut in (word, *_cuts(word)) for name in self.cuts.get(cut, ()))
+        return next((name for name in near if _one_apart(word, spelling(name))), "")
 
 
 def _cuts(word: str) -> list[str]:
@@ -97,10 +116,8 @@ def _one_apart(word: str, name: str) -> bool:
 
 
 _REMEMBERED = 200_000
-_KNOWN: WeakKeyDictionary[KnowledgeGraph, _Misspelt] = WeakKeyDictionary()
 
 
-def _misspelt(graph: KnowledgeGraph) -> _Misspelt:
-    if graph not in _KNOWN:
-        _KNOWN[graph] = _Misspelt(graph)
-    return _KNOWN[graph]
+@remembered
+def _suspects(graph: KnowledgeGraph) -> _Suspects:
+    return _Suspects(_Misspelt(graph))

@@ -26,13 +26,19 @@ WHOLE = "the data set"
 """Stands for an id where no single row is to blame."""
 
 
-def validate(contract: Contract, data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame, graph: KnowledgeGraph) -> Verdict:
+def validate(
+    contract: Contract,
+    data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame,
+    graph: KnowledgeGraph,
+    workers: int | None = None,
+) -> Verdict:
     """Runs every rule of a contract over data.
 
     Args:
         contract: What the data must satisfy.
         data: Examples, table rows as mappings, or a DataFrame; all splits together, so that leakage shows.
         graph: The graph that the data speak of.
+        workers: Processes to share the rows among; None for as many as pay.
 
     Returns:
         The verdict. Nothing is raised because data are bad: see `Verdict.raise_if_refused`.
@@ -48,7 +54,7 @@ def validate(contract: Contract, data: Sequence[Example] | Sequence[Mapping[str,
     from bbflow.contracts.expectations import run
 
     rules = _rules(contract)
-    outcomes = run(rules, frame, graph)
+    outcomes = run(rules, frame, graph, workers)
     results = tuple(_result(rule, outcomes.get(rule.id, "there is no result"), ids) for rule in rules)
     about = {"name": graph.name, "version": graph.version, "sha256": graph.sha256}
     return Verdict(contract, about, ids, results)

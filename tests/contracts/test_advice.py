@@ -6,7 +6,8 @@ from contract_samples import make_patient, make_row
 
 from bbflow.contracts import RULES, Row
 from bbflow.contracts.advice import daily_dose, read_text
-from bbflow.contracts.names import Words, names_of
+from bbflow.contracts.names import names_of
+from bbflow.contracts.words import Words
 
 
 def stances(text, graph):
@@ -40,6 +41,14 @@ def stances(text, graph):
         ("Start WАRFARIN", {"warfarin"}),  # a Cyrillic A
         ("Start war\u200bfarin now", {"warfarin"}),
         ("Don\u2019t give warfarin", set()),
+        ("Not giving warfarin would be a mistake.", {"warfarin"}),
+        ("Withholding warfarin is dangerous.", {"warfarin"}),
+        ("Avoiding warfarin is wrong here.", {"warfarin"}),
+        ("Avoiding warfarin is not dangerous.", set()),
+        ("Not giving warfarin is right.", set()),
+        ("Warfarin would be a mistake.", set()),
+        ("Do not give warfarin, for it would be a mistake.", set()),
+        ("Amlodipine is not contraindicated. Give lisinopril, and avoid aspirin.", {"lisinopril"}),
     ],
 )
 def test_what_is_advised(graph, text, advised):
@@ -51,6 +60,7 @@ def test_what_is_advised(graph, text, advised):
     [
         ("500 mg twice daily", 1000), ("0.5 g every 6 hours", 2000), ("250 mcg tid", 0.75), ("10mg", 10), ("1,000 mg three times a day", 3000),
         ("2.5 mg q8h", 7.5), ("5 mg/kg daily", None), ("5 mL daily", None), ("with 20 mg each morning", 20), ("50 μg once daily", 0.05),
+        ("50 m g twice daily", 100), ("5 mc g daily", 0.005), ("50 m daily", None), ("group m g", None),
     ],
 )  # fmt: skip
 def test_doses_are_converted(text, milligrams):

@@ -135,7 +135,7 @@ def test_trap_7_the_graph_that_was_given_is_the_one_that_is_asked(write_contract
     other._edges = {k: v for k, v in other._edges.items() if k[1] != "contraindicated_in"}
     assert not validate(contract, [UNSAFE], other).refused
     assert validate(contract, [UNSAFE], graph).refused
-    assert expectations._GRAPHS == {}
+    assert expectations._LENT == {}
 
 
 def test_trap_8_the_reason_is_kept_beside_the_row(judge):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bbflow.contracts.names import names_of, spelling
+from bbflow.contracts.names import names_of
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import row_rule
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 

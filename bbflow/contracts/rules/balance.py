@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.names import spelling
 from bbflow.contracts.row import Finding, Malformed, Row, as_texts
 from bbflow.contracts.rule import table_rule
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 

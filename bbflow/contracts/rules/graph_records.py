@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bbflow.contracts.doses import MILLIGRAMS
-from bbflow.contracts.names import spelling
 from bbflow.contracts.row import Finding, Malformed, Row, as_texts
 from bbflow.contracts.rule import row_rule, table_rule
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _GROUP = "graphs"

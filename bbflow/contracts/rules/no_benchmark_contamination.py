@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bbflow.contracts.names import fold_characters
 from bbflow.contracts.row import Because, Row, as_text, as_texts
 from bbflow.contracts.rule import DataFile, row_rule
+from bbflow.contracts.words import folded
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _WORD = re.compile(r"[^\W_]+")
@@ -34,9 +34,8 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
     grams, options = _index(tuple(sorted(benchmarks.items())), n)
     for i, message in enumerate(row.records("messages")):
         content = as_text(message.get("content"), "messages.content")
-        words = _WORD.findall(fold_characters(content)[0].lower())
-        for start in range(len(words)):
-            sizes = grams.get(words[start], {})
+        words = _WORD.findall(folded(content).lower())
+        for start, sizes in [(i, sizes) for i, sizes in enumerate(map(grams.get, words)) if sizes]:
             hit = next((name for size, found in sizes.items() if (name := found.get(tuple(words[start : start + size])))), None)
             if hit is not None:
                 yield Because(f"messages[{i}] shares {min(n, len(words) - start)} words in a row with an item of {hit}", f"messages[{i}]")
@@ -50,7 +49,7 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
 
 
 def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(fold_characters(text)[0].lower()))
+    return " ".join(_WORD.findall(folded(text).lower()))
 
 
 Grams = dict[str, dict[int, dict[tuple[str, ...], str]]]

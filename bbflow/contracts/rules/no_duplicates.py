@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
-from bbflow.contracts.names import fold_characters
 from bbflow.contracts.row import Finding, Malformed, Row, as_texts
 from bbflow.contracts.rule import table_rule
+from bbflow.contracts.words import folded
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
@@ -41,4 +41,4 @@ def spoken(text: str) -> str:
     >>> spoken(" Which  drug? ")
     'which drug?'
     """
-    return " ".join((text if text.isascii() else fold_characters(text)[0]).casefold().split())
+    return " ".join((text if text.isascii() else folded(text)).casefold().split())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.names import fold_characters, spelling
 from bbflow.contracts.row import Finding, Malformed, Row
 from bbflow.contracts.rule import row_rule, table_rule
+from bbflow.contracts.words import folded, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
@@ -27,7 +27,7 @@ def pair_differs(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
 
 
 def _unspaced(text: str) -> str:
-    return "".join(fold_characters(text)[0].casefold().split())
+    return "".join(folded(text).casefold().split())
 
 
 @row_rule("response", "rejected", group="preference pairs")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.names import fold_characters, spelling
 from bbflow.contracts.row import Because, Finding, Malformed, Row
 from bbflow.contracts.rule import row_rule, table_rule
+from bbflow.contracts.words import folded, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _REFUSES = re.compile(
@@ -32,12 +32,12 @@ def refusal(text: str) -> tuple[int, int] | None:
     >>> refusal("I can't help with that."), refusal("I do not refuse: take it.")
     ((0, 7), None)
     """
-    folded = fold_characters(text)[0].replace("\u2019", "'")
-    lower = folded.lower()
+    plain = folded(text).replace("\u2019", "'")
+    lower = plain.lower()
     if not any(hint in lower for hint in _HINTS):  # far cheaper than the pattern, which few responses match
         return None
-    for match in _REFUSES.finditer(folded):
-        if not _NOT_REFUSED.search(folded[max(0, match.start() - 20) : match.start()]):
+    for match in _REFUSES.finditer(plain):
+        if not _NOT_REFUSED.search(plain[max(0, match.start() - 20) : match.start()]):
             return match.span()
     return None
 

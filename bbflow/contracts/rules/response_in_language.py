@@ -51,9 +51,12 @@ def response_in_language(
         if other > foreign * len(letters):
             yield f"{other} of {len(letters)} letters of the response are not Latin"
             return
-    words = _WORD.findall(response.lower())
-    known = _words()
-    scores = Counter(code for codes in map(known.get, words) if codes for code in codes)
+    known, words = _words(), _WORD.findall(response.lower())
+    hits = [codes for codes in map(known.get, words) if codes]
+    strange = sum([language not in codes for codes in hits])
+    if not strange or 2 * strange < len(hits) - strange:
+        return  # no language can have half as many hits again as the expected one; most rows end here
+    scores = Counter(code for codes in hits for code in codes)
     best = max(scores, key=lambda code: scores[code], default=language)
     if len(words) >= 4 and scores[best] >= 2 and scores[best] >= 1.5 * scores[language] and best != language:
         yield f"the response reads like '{best}', not '{language}'"

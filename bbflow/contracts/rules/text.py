@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from bbflow.contracts.advice import Advice, read
-from bbflow.contracts.clinical import context_of, interactions, objections, renal_function, renal_objections
+from bbflow.contracts.asked import asked_context, asks_for_a_person
+from bbflow.contracts.clinical import Context, context_of, interactions, objections, renal_function, renal_objections
 from bbflow.contracts.row import Because, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.contracts.rules.dose_within_maximum import daily_maximum
@@ -21,11 +22,21 @@ _GROUP = "safety of the text"
 
 
 def _about_a_patient(row: Row) -> bool:
-    return row.cell("patient") is not None
+    return row.cell("patient") is not None or asks_for_a_person(row)
+
+
+def _context(row: Row, graph: KnowledgeGraph) -> Context:
+    """Returns the row's patient, or what the prompt says of a person where there is none."""
+    return asked_context(row, graph) if row.cell("patient") is None else context_of(row, graph)
 
 
 def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, Advice]:
-    """Returns the drugs that the response advises, each where it does so first; what is unclear counts unless the patient takes it."""
+    """Returns the drugs that the response advises, each where it does so first; what is unclear counts unless the patient takes it.
+
+    Where the row gives no patient, what is unclear passes: too little is known to hold it against the response.
+    """
+    if row.cell("patient") is None:
+        unclear = "pass"
     found: dict[str, Advice] = {}
     for advice in read(row, graph).advice:
         if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):
@@ -48,19 +59,28 @@ def text_no_contraindicated_drug(
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
+    Where the row gives no patient and its prompt asks for a person, the conditions and allergies that the prompt names count. A class of
+    drugs that is advised ("give her an NSAID") counts where all its drugs are forbidden.
+
     Args:
-        row: The row; one about no patient passes, and `fields_of_task` says which tasks must give one.
+        row: The row; one about nobody passes, and `fields_of_task` says which tasks must give a patient.
         graph: The graph.
         predicates: Edges that forbid.
         unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    context = context_of(row, graph)
+    context = _context(row, graph)
     advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
-    egfr = renal_function(row)
+    egfr = renal_function(row)  # None where there is no patient
     for drug, advice in advised.items():
         found = [*objections(graph, drug, context, predicates), *(renal_objections(graph, drug, egfr) if egfr is not None else ())]
         yield from (_placed(because, row, graph, advice.words) for because in found)
+    for advice in read(row, graph).classes:
+        drugs = graph.subjects("subclass_of", advice.drug) if advice.stance == "advised" else []
+        against = [list(objections(graph, drug, context, predicates)) for drug in drugs]
+        if against and all(against):
+            said = f"{graph.name_of(advice.drug)}: {against[0][0]}"
+            yield _placed(Because(said, edges=against[0][0].edges), row, graph, advice.words)
 
 
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
@@ -69,13 +89,15 @@ def text_no_interacting_pair(
 ) -> Iterator[str]:
     """The response advises no drug that interacts with another advised one or with the patient's medications.
 
+    Where the row gives no patient and its prompt asks for a person, the drugs count that the prompt says the person takes.
+
     Args:
-        row: The row; one about no patient passes.
+        row: The row; one about nobody passes.
         graph: The graph.
         allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
         unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    context = context_of(row, graph)
+    context = _context(row, graph)
     advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
     names = list(advised)

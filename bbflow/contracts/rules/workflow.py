@@ -6,9 +6,11 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.names import Words, names_of, spelling
+from bbflow.contracts.asked import PERSON, denied
+from bbflow.contracts.names import names_of
 from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
 from bbflow.contracts.rule import row_rule
+from bbflow.contracts.words import Words, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 STEPS = ("history", "examination", "escalation", "differential", "tests", "diagnosis", "treatment", "handover", "follow-up")
@@ -73,12 +75,9 @@ _CALM = re.compile(
 )
 
 
-_PERSON = re.compile(r"\b(?:he|she|his|her|i|my|me|man|woman|boy|girl|child|infant|lady|gentleman|mother|father|\w+-old)\b", re.IGNORECASE)
-
-
 def _about_a_person(row: Row) -> bool:
     """Tells whether a row gives a patient or its prompt speaks of a person; a question in general is neither an emergency nor advice."""
-    return row.cell("patient") is not None or _PERSON.search(row.prompt()) is not None
+    return row.cell("patient") is not None or PERSON.search(row.prompt()) is not None
 
 
 @row_rule("messages", "response", "patient", when=_about_a_person, group="workflow")
@@ -124,7 +123,7 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
                 key += text.words[last]
                 if key not in begins:
                     break
-                if key in words and not _denied(text, first):
+                if key in words and not denied(text, first):
                     span = text.span(first, last + 1)
                     found.setdefault(key, (words[key], f"messages[{i}]", span))
     return list(found.values())
@@ -147,14 +146,3 @@ def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str]
 
 
 _FLAGS: dict[tuple[str, tuple[str, ...]], tuple[set[str], dict[str, str], set[str]]] = {}
-_DENIALS = {"no", "without", "denies", "deny", "not", "never", "absent", "negative"}
-
-
-def _denied(text: Words, first: int) -> bool:
-    """Tells whether a finding is denied within its sentence, at most six words before."""
-    for i in range(first - 1, max(-1, first - 7), -1):
-        if text.words[i] in _DENIALS:
-            return True
-        if i + 1 in text.stops or text.words[i] in ("but", "with", "has", "reports"):
-            return False
-    return False

@@ -1,0 +1,83 @@
+"""What a prompt says of a person where the row itself gives no patient: enough to catch advice against what the question names.
+
+Read are the conditions, allergies and drugs of the graph that the user's messages name and do not deny. A question after what to avoid
+(`Which drug is contraindicated in asthma?`) is no request for advice, and its right answer names the very drug; such rows, and those that
+speak of no person, are left alone. English only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bbflow.contracts.clinical import Context
+from bbflow.contracts.names import Mention, names_of
+from bbflow.contracts.row import Malformed, Row, as_text
+from bbflow.contracts.words import Words
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+PERSON = re.compile(r"\b(?:he|she|his|her|i|my|me|man|woman|boy|girl|child|infant|lady|gentleman|mother|father|\w+-old)\b", re.IGNORECASE)
+_AGAINST = re.compile(
+    r"\b(?:contraindicat\w*|avoid\w*|unsafe|unsuitable|dangerous|risky|harm\w*|worse\w*|not|never|cannot|can't|shouldn't|mustn't|wrong|worst|"
+    r"except|interact\w*|side effects?|rule[sd]? out|true|false|stop(?:ped)?|why|explain)\b",
+    re.IGNORECASE,
+)
+_RELATIVES = frozenset("mother father sister brother family son daughter aunt uncle grandmother grandfather parent parents".split())  # noqa: SIM905
+_DENIALS = {"no", "without", "denies", "deny", "not", "never", "absent", "negative"}
+_TAKES = {"takes", "taking", "on", "took", "uses", "using"}
+_CONDITIONS = ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction")
+
+
+def asks_for_a_person(row: Row) -> bool:
+    """Tells whether a row without a patient asks what a person should be given."""
+    return row.memo("asks for a person", lambda: _asks(row))
+
+
+def _asks(row: Row) -> bool:
+    try:
+        prompt = row.prompt()
+    except Malformed:  # which `response_not_empty` and the declared columns report
+        return False
+    return PERSON.search(prompt) is not None and _AGAINST.search(prompt) is None
+
+
+def asked_context(row: Row, graph: KnowledgeGraph) -> Context:
+    """Reads conditions, allergies and medications from the user's messages, once for all rules."""
+    return row.memo(("asked", id(graph)), lambda: _asked_context(row, graph))
+
+
+def _asked_context(row: Row, graph: KnowledgeGraph) -> Context:
+    context = Context()
+    for message in row.records("messages"):
+        if message.get("role") == "system":
+            continue
+        text = Words(as_text(message.get("content"), "messages.content"))
+        for mention in names_of(graph).mentions(text):
+            start = max(max(s for s in text.stops if s <= mention.first), mention.first - 4)
+            if denied(text, mention.first) or not _RELATIVES.isdisjoint(text.words[start : mention.first]):
+                continue
+            _note(text, mention, graph, context)
+    return context
+
+
+def _note(text: Words, mention: Mention, graph: KnowledgeGraph, context: Context) -> None:
+    before = text.words[max(0, mention.first - 3) : mention.first]
+    nodes = {kind: [n for n in mention.nodes if graph.node(n).kind in kind] for kind in (_CONDITIONS, ("Allergy",), ("Drug", "DrugClass"))}
+    conditions, allergies, drugs = nodes.values()
+    if len(allergies) == 1:
+        context.allergies += allergies
+    elif len(conditions) == 1:
+        context.conditions += conditions
+    elif len(drugs) == 1 and ("allergic" in before or "allergy" in before):
+        context.allergies += drugs
+    elif len(drugs) == 1 and graph.node(drugs[0]).kind == "Drug" and not _TAKES.isdisjoint(before):
+        context.medications += drugs
+
+
+def denied(text: Words, first: int) -> bool:
+    """Tells whether a finding is denied within its sentence, at most six words before."""
+    for i in range(first - 1, max(-1, first - 7), -1):
+        if text.words[i] in _DENIALS:
+            return True
+        if i + 1 in text.stops or text.words[i] in ("but", "with", "has", "reports"):
+            return False
+    return False

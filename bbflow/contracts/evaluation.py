@@ -1,0 +1,171 @@
+"""Runs rules over a table: a few rows at a time, all rules over them; what rules share of a row is worked out once and soon forgotten.
+
+Many rows are dealt out to as many processes as there are cores. Each is a fresh interpreter that is sent rows and sends back findings: it
+inherits no thread, no lock and no device of the process that asks, which may be one that trains. Rules that look at all rows together
+run in the process that asks, meanwhile. A process that ends too early is an error of every rule that it had to run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bbflow.contracts.row import Finding, Row, plain
+from bbflow.contracts.rule import Outcome, Rule
+from bbflow.contracts.worker import Worker, start_workers
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+Call = tuple[Rule, Mapping[str, Any]]
+"""A rule and its arguments."""
+
+CHUNK = 500
+"""Rows that are looked at together."""
+
+_MANY = 20_000
+"""From so many rows on, starting processes pays."""
+
+
+class Table:
+    """Columns of equal length, read as rows.
+
+    Args:
+        columns: Name to values.
+        rows: How many there are.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]], rows: int) -> None:
+        self.names, self.values, self.rows = list(columns), list(columns.values()), rows
+
+    def cells(self, start: int, end: int) -> list[dict[str, Any]]:
+        """Returns some rows as plain data."""
+        end = min(end, self.rows)
+        parts = [[plain(value) for value in column[start:end]] for column in self.values]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*parts, strict=True)] or [{} for _ in range(start, end)]
+
+
+def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None = None) -> list[Outcome | str]:
+    """Runs rules.
+
+    Args:
+        calls: Rules with their arguments.
+        table: The rows.
+        graph: The graph that rules look things up in.
+        workers: Processes to share the rows among; None for as many as pay.
+
+    Returns:
+        For each call what the rule found, in order of rows; a sentence where that is not known.
+    """
+    single = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
+    whole = [i for i in range(len(calls)) if i not in set(single)]
+    count = _workers(table.rows) if workers is None else workers
+    outcomes: dict[int, Outcome | str] = {}
+    parts: list[list[Outcome | str]] = []
+    picked = [calls[i] for i in single]
+    helpers = start_workers(count) if count > 1 and single and all(rule.ships for rule, _ in picked) else []
+    if helpers:
+        outside = _Shared(picked, table, graph, helpers)
+        outcomes = _together([calls[i] for i in whole], whole, table, graph)
+        parts = outside.join()
+    else:
+        outcomes = _together([calls[i] for i in whole], whole, table, graph)
+        failed: set[int] = set()
+        for start in range(0, table.rows, CHUNK) if single else ():
+            rows = [Row(start + i, cells, plain_already=True) for i, cells in enumerate(table.cells(start, start + CHUNK))]
+            part = [run_rule(call, rows, graph) if i not in failed else "" for i, call in enumerate(picked)]
+            failed |= {i for i, outcome in enumerate(part) if isinstance(outcome, str)}
+            parts.append(part)
+    for k, i in enumerate(single):
+        outcomes[i] = _joined([part[k] for part in parts])
+    return [_checked(outcomes[i], table.rows) for i in range(len(calls))]
+
+
+def _workers(rows: int) -> int:
+    """Returns how many processes pay; one where this process is itself one of several that share work."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8, 2 * rows // _MANY) if multiprocessing.parent_process() is None else 1
+
+
+def _together(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph: KnowledgeGraph) -> dict[int, Outcome | str]:
+    if not calls:
+        return {}
+    rows = [Row(i, dict(zip(table.names, cells, strict=True))) for i, cells in enumerate(zip(*table.values, strict=True))]
+    rows = rows or [Row(i, {}) for i in range(table.rows)]
+    return {i: run_rule(call, rows, graph) for i, call in zip(numbers, calls, strict=True)}
+
+
+def run_rule(call: Call, rows: Sequence[Row], graph: KnowledgeGraph) -> Outcome | str:
+    """Runs a rule over rows; a crash is a sentence too."""
+    rule, kwargs = call
+    try:
+        return rule.run(rows, graph, **kwargs)
+    except Exception as error:
+        return f"the rule crashed: {type(error).__name__}: {error}"
+
+
+def _joined(parts: Sequence[Outcome | str]) -> Outcome | str:
+    """Joins what a rule found in the pieces; the first error stands for all."""
+    errors = [part for part in parts if isinstance(part, str)]
+    if errors:
+        return next((error for error in errors if error), "the rule crashed")
+    found = [part for part in parts if isinstance(part, Outcome)]
+    return Outcome(sum(part.evaluated for part in found), [finding for part in found for finding in part.findings])
+
+
+def _checked(outcome: Outcome | str, rows: int) -> Outcome | str:
+    if isinstance(outcome, Outcome) and any(f.row is not None and not 0 <= f.row < rows for f in outcome.findings):
+        return "the rule crashed: IndexError: a finding is about a row that is not there"
+    return outcome
+
+
+class _Shared:
+    """Rows dealt out to processes, each of which is fed by a thread."""
+
+    def __init__(self, calls: Sequence[Call], table: Table, graph: KnowledgeGraph, helpers: Sequence[Worker]) -> None:
+        self.calls, self.table, self.graph = calls, table, graph
+        self.starts: Iterator[int] = iter(range(0, table.rows, CHUNK))
+        self.parts: dict[int, list[Outcome | str]] = {}
+        self.problem = ""
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._feed, args=(helper,), daemon=True) for helper in helpers]
+        for thread in self.threads:
+            thread.start()
+
+    def _feed(self, worker: Worker) -> None:
+        try:
+            with worker:
+                worker.prepare(self.graph, [(rule.name, dict(kwargs)) for rule, kwargs in self.calls])
+                start = self._next()
+                rows = self.table.cells(start, start + CHUNK) if start is not None else []
+                while start is not None:
+                    worker.send(start, rows)
+                    after = self._next()
+                    rows = self.table.cells(after, after + CHUNK) if after is not None else []  # made while the process works
+                    part = [_outcome(found) for found in worker.receive()]
+                    with self.lock:
+                        self.parts[start] = part
+                    start = after
+        except Exception as error:
+            self.problem = f"a process that ran the rule failed: {type(error).__name__}: {error}"
+
+    def _next(self) -> int | None:
+        with self.lock:
+            return next(self.starts, None)
+
+    def join(self) -> list[list[Outcome | str]]:
+        """Returns what was found, in order of rows."""
+        for thread in self.threads:
+            thread.join()
+        lacking = len(self.parts) < -(-self.table.rows // CHUNK)
+        if self.problem or lacking:
+            return [[self.problem or "a process that ran the rule failed"] * len(self.calls)]
+        return [self.parts[start] for start in sorted(self.parts)]
+
+
+def _outcome(found: str | tuple[int, list[Any]]) -> Outcome | str:
+    if isinstance(found, str):
+        return found
+    evaluated, findings = found
+    return Outcome(evaluated, [Finding(row, reason, column, span, tuple(edges)) for row, reason, column, span, edges in findings])
