@@ -16,6 +16,11 @@ from bbflow.contracts.words import Words
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 PERSON = re.compile(r"\b(?:he|she|his|her|i|my|me|man|woman|boy|girl|child|infant|lady|gentleman|mother|father|\w+-old)\b", re.IGNORECASE)
+_PATIENT = re.compile(
+    r"\b(?:he|she|his|her|him|man|woman|boy|girl|child|infant|lady|gentleman|\w+-old|i (?:have|am|take|suffer|had)|i'm|i've)\b",
+    re.IGNORECASE,
+)
+"""Narrower than `PERSON`: "I need two members of the class" asks for no one."""
 _AGAINST = re.compile(
     r"\b(?:contraindicat\w*|avoid\w*|unsafe|unsuitable|dangerous|risky|harm\w*|worse\w*|not|never|cannot|can't|shouldn't|mustn't|wrong|worst|"
     r"except|interact\w*|side effects?|rule[sd]? out|true|false|stop(?:ped)?|why|explain)\b",
@@ -37,7 +42,7 @@ def _asks(row: Row) -> bool:
         prompt = row.prompt()
     except Malformed:  # which `response_not_empty` and the declared columns report
         return False
-    return PERSON.search(prompt) is not None and _AGAINST.search(prompt) is None
+    return _PATIENT.search(prompt) is not None and _AGAINST.search(prompt) is None
 
 
 def asked_context(row: Row, graph: KnowledgeGraph) -> Context:

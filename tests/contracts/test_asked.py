@@ -49,6 +49,7 @@ def test_a_pair_of_advised_drugs_or_with_one_that_is_taken_is_found(graph):
     assert reasons(graph, "He takes warfarin and has a fever. What do you give him?", "Give aspirin.", rule)[0] != []
     assert reasons(graph, asks, "Give warfarin and aspirin.", rule)[0] != []
     assert reasons(graph, asks, "Give aspirin.", rule)[0] == []
+    assert reasons(graph, "I need two drugs that thin the blood.", "warfarin, aspirin", rule) == ([], 0)
 
 
 def test_a_dose_above_the_maximum_is_found_without_a_patient(graph):
