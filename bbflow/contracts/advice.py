@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from bbflow.contracts.cues import (
     BLAME,
-    CUES,
+    BY_TWO_WORDS,
     DOUBLE,
     FACTS,
     FILLER,
@@ -196,10 +196,15 @@ def _sentences(text: Words, drugs: list[Mention]) -> Iterator[tuple[int, int, bo
     words = text.words
     pronouns = [i for i, word in enumerate(words) if word in PRONOUNS]
     bounds = sorted({*(s for s in text.stops if s < len(words)), len(words)})
+    drug = pronoun = 0  # the first ones that this sentence may hold
     for start, end in itertools.pairwise(bounds):
-        here = any(m.first < end and m.last > start for m in drugs)
+        while drug < len(drugs) and drugs[drug].last <= start:
+            drug += 1
         # A look back takes in three words, and may so reach a pronoun at the end of the sentence before.
-        yield start, end, here or (start > drugs[0].first and any(start - 3 <= i < end for i in pronouns))
+        while pronoun < len(pronouns) and pronouns[pronoun] < start - 3:
+            pronoun += 1
+        here = drug < len(drugs) and drugs[drug].first < end
+        yield start, end, here or (start > drugs[0].first and pronoun < len(pronouns) and pronouns[pronoun] < end)
 
 
 def _doubled(words: list[str], first: int, end: int, begins: Mapping[int, int]) -> int:
@@ -237,10 +242,15 @@ def _unsaid(text: Words, mention: Mention) -> Stance:
 def _cue(text: Words, i: int) -> Cue | None:
     """Returns the longest cue at a word, none of it beyond the sentence."""
     words = text.words
-    for cue in CUES.get(words[i], ()):
-        after = i + len(cue.words)
-        if not cue.rest or (words[i + 1 : after] == cue.rest and text.stops.isdisjoint(range(i + 1, after))):
-            return cue
+    known = BY_TWO_WORDS.get(words[i])
+    if known is not None:
+        longer, single = known
+        for cue in longer.get(words[i + 1], ()) if longer and i + 1 < len(words) else ():
+            after = i + len(cue.words)
+            if words[i + 1 : after] == cue.rest and text.stops.isdisjoint(range(i + 1, after)):
+                return cue
+        if single is not None:
+            return single
     # "take" is an order where a sentence begins with it, and a history elsewhere.
     if words[i] == "take" and (i in text.stops or words[i - 1] in ("please", "not", "never", "t")):
         return _TAKE

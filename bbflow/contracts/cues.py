@@ -118,4 +118,14 @@ def _table() -> dict[str, list[Cue]]:
 
 
 CUES = _table()
+"""First word to its cues, the longest first."""
+
+BY_TWO_WORDS: dict[str, tuple[dict[str, list[Cue]], Cue | None]] = {}
+"""First word to the longer cues by their second word, and to the cue that it is by itself."""
+for _first, _cues in CUES.items():
+    _longer: dict[str, list[Cue]] = {}
+    for _cue in _cues:
+        if _cue.rest:
+            _longer.setdefault(_cue.rest[0], []).append(_cue)
+    BY_TWO_WORDS[_first] = _longer, next((cue for cue in _cues if not cue.rest), None)
 TELLING = {*CUES, "take", "to", "with", "by", "for"}

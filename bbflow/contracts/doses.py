@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bbflow.contracts.words import Words
 
@@ -213,6 +214,7 @@ def _clock(after: Sequence[str]) -> float | None:
     return float(len({w.rstrip("s") for w in after if w in _DAYTIMES})) or None
 
 
+@lru_cache(maxsize=10_000)
 def number(word: str) -> float | None:
     """Reads a number in digits; of two kinds of separators the last is the decimal one.
 

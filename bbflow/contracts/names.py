@@ -79,12 +79,17 @@ class Names:
         for i in starts:
             if i < free:
                 continue
-            for size in range(min(longest.get(words[i], 2), len(words) - i), 0, -1):
-                nodes = self.nodes.get(words[i] if size == 1 else "".join(words[i : i + size]))
-                if nodes:
-                    found.append(Mention(nodes, i, i + size))
-                    free = i + size
+            key, last = words[i], min(i + longest.get(words[i], 2), len(words))
+            best: Mention | None = None
+            for end in range(i + 1, last + 1):
+                if (nodes := self.nodes.get(key)) is not None:
+                    best = Mention(nodes, i, end)
+                if end == last or not self.halves[key]:
                     break
+                key += words[end]
+            if best is not None:
+                found.append(best)
+                free = best.last
         return found
 
 

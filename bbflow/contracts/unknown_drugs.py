@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bbflow.contracts.advice import CUES, Reading
+from bbflow.contracts.advice import Reading
+from bbflow.contracts.cues import CUES
 from bbflow.contracts.doses import UNITS, number
 from bbflow.contracts.remember import remembered
 from bbflow.contracts.words import spelling

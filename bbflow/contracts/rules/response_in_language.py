@@ -28,6 +28,7 @@ _FUNCTION_WORDS = {
 
 
 _WORD = re.compile(r"[^\W\d_]+")
+_NO_LETTERS = {i: " " for i in range(128) if not chr(i).isalpha()}
 
 
 @row_rule("response", group="form")
@@ -51,7 +52,8 @@ def response_in_language(
         if other > foreign * len(letters):
             yield f"{other} of {len(letters)} letters of the response are not Latin"
             return
-    known, words = _words(), _WORD.findall(response.lower())
+    lower = response.lower()
+    known, words = _words(), lower.translate(_NO_LETTERS).split() if lower.isascii() else _WORD.findall(lower)
     hits = [codes for codes in map(known.get, words) if codes]
     strange = sum([language not in codes for codes in hits])
     if not strange or 2 * strange < len(hits) - strange:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from bbflow.contracts.row import Row, as_texts
 from bbflow.contracts.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 
 _FINAL = re.compile(r"\banswer:\s*([^\n]+?)\s*\.?\s*(?:\n.*)?$", re.IGNORECASE | re.DOTALL)
+
+_fold = lru_cache(maxsize=10_000)(fold)  # options are few, and stand in many rows
 
 
 @row_rule("response", "answer", "options", group="truth")
@@ -20,10 +23,10 @@ def response_states_answer(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
         row: The row.
         graph: The graph.
     """
-    response, answer = row.text("response"), fold(row.text("answer"))
+    response, answer = row.text("response"), _fold(row.text("answer"))
     options = row.cell("options")
-    letters = {} if options is None else {chr(ord("a") + i): fold(text) for i, text in enumerate(as_texts(options, "options"))}
-    final = _FINAL.search(response)
+    letters = {} if options is None else {chr(ord("a") + i): _fold(text) for i, text in enumerate(as_texts(options, "options"))}
+    final = _FINAL.search(response) if "answer:" in response.lower() else None
     said = fold(final[1]) if final else fold(response)
     said = letters.get(said, said)
     if final or said in letters.values():

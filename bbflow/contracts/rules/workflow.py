@@ -117,7 +117,7 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
         if message.get("role") == "system":
             continue
         text = Words(content)
-        for first in range(len(text.words)):
+        for first in [i for i, word in enumerate(text.words) if word in begins]:
             key = ""
             for last in range(first, len(text.words)):
                 key += text.words[last]
