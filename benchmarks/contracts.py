@@ -43,7 +43,7 @@ def timed(function):
 class PeakMemory(threading.Thread):
     """Looks ten times a second at how much this process and those it started hold (Linux)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(daemon=True)
         self.gigabytes, self.done = 0.0, threading.Event()
 
