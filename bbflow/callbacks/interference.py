@@ -25,7 +25,7 @@ class InterferenceMonitor(Callback):
     - `interference/signal/<capability>`: share of its squared gradient that is no noise, over the same updates;
     - `interference/stationarity`: distance from Pareto stationarity, over the same updates, noise taken out;
     - `interference/weight/<capability>`: its weight in the update;
-    - `interference/applied/<capability>`: its first-order change by the previous update as it was really made;
+    - `interference/applied/<capability>`: its first-order change by the update, or updates, of the previous batch as really made;
     - `interference/harmed`, `interference/harmed_by_sum`: whether the update, or the plain weighted sum in its place, lowers a capability
       to first order on its own batch.
 

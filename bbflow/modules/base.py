@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -15,10 +15,12 @@ from bbflow.capabilities.capability import unreadable_records
 from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.checks import capability_problems, warn_of_emulated_precision
+from bbflow.modules.checks import capability_problems, trainer_problems, warn_of_emulated_precision
 from bbflow.modules.hyperparameters import plain
+from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.optimization.weightings import Weighting
 from bbflow.policies import Policy, PolicySettings, load_policy
 from bbflow.records import Example
 
@@ -36,19 +38,23 @@ class PolicyModule(LightningModule):
     passes them through `sum_over_tokens`, and the gradient is divided by the number of tokens of the whole optimiser step just before
     clipping. One step over several micro-batches or several ranks then equals one step over their union.
 
-    A subclass that gives every capability a gradient of its own sets `update` and adds rows to it; the update is then solved, and
-    written as the gradient, at the same place, and nothing is differentiated for the loss that `training_step` returns.
+    A subclass that gives every capability a gradient of its own sets `weighting` and adds rows to `update`; the update is then solved,
+    and written as the gradient, at the same place, and nothing is differentiated for the loss that `training_step` returns.
 
     Attributes:
         policy: Model and tokenizer; None until `configure_model`.
-        update: Gradients per capability; None where one loss is trained on.
+        weighting: Turns the gradients of the capabilities into one update; None: one loss is trained on.
+        measure_interference: Whether what interference is estimated from is kept.
+        update: Gradients per capability, while training with a weighting.
         last_geometry: What was seen of the last update; None where one loss is trained on.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
         groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
             tasks: what compares capabilities within a batch leaves it off.
     """
 
-    groups_lengths: ClassVar[bool] = False
+    groups_lengths: bool = False
+    weighting: Weighting | None = None
+    measure_interference: bool = True
     policy: Policy | None
     update: CapabilityUpdate | None
     last_geometry: UpdateGeometry | None
@@ -77,6 +83,7 @@ class PolicyModule(LightningModule):
         self.update = None
         self.last_geometry = None
         self.scores = None
+        self._matrices: set[torch.nn.Parameter] = set()
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
 
@@ -93,13 +100,25 @@ class PolicyModule(LightningModule):
             return found + capability_problems(self.capabilities, tasks, f"{WHERE}.capabilities")
         return found + [p for name, c in self.capabilities.items() for p in c.problems(f"{WHERE}.capabilities.{name}")]
 
+    def fit_problems(self) -> list[Problem]:
+        """Lists what is wrong between the recipe and the trainer."""
+        return [] if self.weighting is None else trainer_problems(self.trainer)
+
+    @property
+    def has_shared_terms(self) -> bool:
+        """Tells whether a loss with a weighting has terms that belong to no capability."""
+        return False
+
     def setup(self, stage: str) -> None:
         """Refuses a wrong recipe and wrong records (Lightning loads the model after this); hands the graph to rewards and metrics."""
         data = getattr(self.trainer, "datamodule", None)
-        problems = self.problems(data)
+        problems = self.problems(data) + (self.fit_problems() if stage == "fit" else [])
         if problems:
             raise InputError(*problems)
         warn_of_emulated_precision(self.trainer)
+        if self.weighting is not None and stage == "fit":
+            preferences = {name: capability.weight for name, capability in self.capabilities.items()}
+            self.update = CapabilityUpdate(preferences, self.weighting, measured=self.measure_interference, shared=self.has_shared_terms)
         for capability in self.capabilities.values():
             capability.prepare(getattr(data, "graph", None))
         examples = [example for split in getattr(data, "splits", {}).values() for example in split]
@@ -111,6 +130,7 @@ class PolicyModule(LightningModule):
         if self.policy is None:
             self.policy = load_policy(self.policy_settings)
             self.model = self.policy.model
+            self._matrices = {p for p in self.model.parameters() if p.ndim >= 2}  # before a strategy flattens them
 
     # ---- training
 
@@ -141,8 +161,15 @@ class PolicyModule(LightningModule):
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         if gradients:
             torch._foreach_mul_(gradients, averaged_over / tokens.clamp(min=1))
-            self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+            self.log("train/grad_norm", total_norm(self.trainer, gradients))
         self._step_tokens = None
+
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
+        """Clips as the trainer says; the norm over shards is for FSDP to take, which Lightning does not ask for it."""
+        if gradient_clip_val and is_fsdp(self.trainer) and gradient_clip_algorithm in (None, "norm"):
+            self.trainer.strategy.model.clip_grad_norm_(gradient_clip_val)  # type: ignore[union-attr, operator]
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the recipe's schedule over the whole run."""
@@ -151,8 +178,18 @@ class PolicyModule(LightningModule):
             raise InputError(
                 Problem(f"the {settings.schedule} schedule needs an end", f"{WHERE}.optimizer.schedule", "set trainer.max_steps")
             )
-        optimizer, schedule = settings.build(self.parameters(), steps)
+        optimizer, schedule = settings.build(self.parameters(), steps, self._matrices)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what the next update of the capabilities is compared with."""
+        if self.update is not None:
+            checkpoint["update"] = self.update.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores what `on_save_checkpoint` kept."""
+        if self.update is not None and "update" in checkpoint:
+            self.update.load_state_dict(checkpoint["update"])
 
     # ---- held-out evaluation
 
@@ -165,7 +202,7 @@ class PolicyModule(LightningModule):
         chosen = sorted(self._held_out, key=lambda e: e.example_id)[: self.validation_examples]  # ids are hashes: a fair, fixed choice
         self._held_out = []
         if not self.trainer.sanity_checking and self.capabilities:
-            self._log_scores("validation", self._of_all_ranks(self.score(chosen)))
+            self._log_scores("validation", self._scores_of_all_ranks(chosen))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Collects the examples."""
@@ -173,7 +210,7 @@ class PolicyModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Judges every test example, logs `test/<capability>` and keeps the table in `scores`."""
-        self.scores, self._held_out = self._of_all_ranks(self.score(self._held_out)), []
+        self.scores, self._held_out = self._scores_of_all_ranks(self._held_out), []
         self._log_scores("test", self.scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
@@ -196,8 +233,10 @@ class PolicyModule(LightningModule):
             raise RuntimeError("the policy is not loaded yet: call configure_model() first")
         return self.policy
 
-    def _of_all_ranks(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Joins the score tables of all ranks; an item that a distributed sampler gave out twice to fill up counts once."""
+    def _scores_of_all_ranks(self, examples: list[Example]) -> pd.DataFrame:
+        """Judges each rank's examples and joins the tables; an item that a distributed sampler gave out twice to fill up counts once."""
+        with whole_parameters(self.trainer):
+            table = self.score(examples)
         if self.trainer.world_size == 1:
             return table
         import pandas as pd

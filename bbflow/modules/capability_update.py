@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.jacobian import Jacobian
 from bbflow.optimization.weightings import Weighting
-from bbflow.policies.capability_rows import Mode
+from bbflow.policies.capability_rows import Mode, exact_mode
+from bbflow.policies.policy import evaluating
+from bbflow.policies.rollouts import Rollouts
 
 HALVES = 2
 
@@ -26,43 +29,53 @@ class CapabilityUpdate:
     Args:
         preferences: Weight of each capability by name; their order is that of the rows.
         weighting: Turns the Gramian into weights.
-        measured: Keep the gradients of two halves of the rollouts apart and the parameters before each update, so that interference can be
+        measured: Keep the gradients of two halves of the batch apart and the parameters before each update, so that interference can be
             estimated without bias: memory for 2 K gradients and one copy of what is trained.
-        regularized: Whether a gradient that belongs to no capability (KL penalty, entropy) is added after the weighting.
+        shared: Whether a gradient that belongs to no capability (KL penalty, entropy, examples without one) is added after the weighting.
 
     Attributes:
         mode: How rows are formed; None until the first batch decided it.
+        fresh: Whether no update has been made yet from what the rows come from; what was done before is measured then, and only then.
     """
 
-    def __init__(self, preferences: Mapping[str, float], weighting: Weighting, *, measured: bool, regularized: bool) -> None:
+    def __init__(self, preferences: Mapping[str, float], weighting: Weighting, *, measured: bool, shared: bool) -> None:
         self.names = tuple(preferences)
         self.preferences_K = torch.tensor(list(preferences.values()), dtype=torch.float64)
         self.weighting = weighting
         self.halves = HALVES if measured else 1
-        self.measured, self.regularized = measured, regularized
+        self.measured, self.shared = measured, shared
         self.mode: Mode | None = None
+        self.fresh = True
         self.jacobian: Jacobian | None = None
-        self._normalizers = torch.zeros(self.halves, dtype=torch.float64)
+        self._normalizers_R = torch.zeros(self.halves * len(self.names) + shared, dtype=torch.float64)
         self._before_P: Tensor | None = None
 
     def collect(self, parameters: Iterable[nn.Parameter]) -> Jacobian:
         """The rows to add to; made on first use."""
         if self.jacobian is None:
-            self.jacobian = Jacobian((p for p in parameters if p.requires_grad), self.halves * len(self.names) + self.regularized)
+            self.jacobian = Jacobian((p for p in parameters if p.requires_grad), len(self._normalizers_R))
         return self.jacobian
 
+    def decide(self, model: Any, rollouts: Rollouts, temperature: float = 1.0) -> Mode:
+        """How the rows of a model are formed, tried on the first batch and kept."""
+        if self.mode is None:
+            with evaluating(model):
+                self.mode, reason = exact_mode(model, rollouts, temperature=temperature)
+            rank_zero_info(f"capability gradients: {self.mode} ({reason})")
+        return self.mode
+
     def rows(self, half: int) -> slice:
-        """The rows of a half of the rollouts."""
+        """The rows of a half of the batch."""
         return slice(half * len(self.names), (half + 1) * len(self.names))
 
     @property
-    def regularizer_row(self) -> int:
-        """The row of the loss's terms that belong to no capability, a descent direction."""
-        return self.halves * len(self.names)
+    def shared_rows(self) -> slice:
+        """The row of what belongs to no capability, a descent direction; no row where there is nothing of the kind."""
+        return slice(self.halves * len(self.names), len(self._normalizers_R))
 
-    def count(self, half: int, normalizer: Tensor) -> None:
-        """Registers what the summed rows of a half are divided by, besides what was registered before."""
-        self._normalizers[half] += float(normalizer)
+    def count(self, rows: slice, normalizers: Tensor) -> None:
+        """Registers what summed rows are divided by (one number for all, or one each), besides what was registered before."""
+        self._normalizers_R[rows] += normalizers.detach().double().cpu()
 
     def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry:
         """Solves for the weights, writes the gradient of the step, and starts the next one.
@@ -78,22 +91,25 @@ class CapabilityUpdate:
         if jacobian is None or self.mode is None:
             raise RuntimeError("no gradient was collected for this update")
         jacobian.rows_RP.copy_(sum_over_ranks(jacobian.rows_RP))
-        normalizers = sum_over_ranks(self._normalizers.to(jacobian.rows_RP)).double().cpu()
-        total = normalizers.sum().clamp(min=1)
+        normalizers_R = sum_over_ranks(self._normalizers_R.to(jacobian.rows_RP)).double().cpu()
+        halves_HK = normalizers_R[: self.halves * count].view(self.halves, count)
+        total_K = halves_HK.sum(0).clamp(min=1)  # a capability without a sample has a row of zeros, whatever divides it
+        total_KK = total_K[:, None] * total_K
         inner_RR = jacobian.gramian().cpu()
-        gramian_KK = self._fold(inner_RR) / total**2
+        gramian_KK = self._fold(inner_RR) / total_KK
         scale_P = self._inverse_scale(optimizer) if self.weighting.metric == "optimizer" else None
-        seen_KK = gramian_KK if scale_P is None else self._fold(jacobian.gramian(scale_P).cpu()) / total**2
+        seen_KK = gramian_KK if scale_P is None else self._fold(jacobian.gramian(scale_P).cpu()) / total_KK
         weights_K = self.weighting(seen_KK, self.preferences_K)
-        cross_KK = inner_RR[:count, count : 2 * count] / normalizers.prod() if self.measured and normalizers.all() else None
-        applied_K = self._applied(jacobian, total) if self.measured else None
+        two = self.measured and bool(halves_HK.all())
+        cross_KK = inner_RR[:count, count : 2 * count] / (halves_HK[0][:, None] * halves_HK[1]) if two else None
+        applied_K = self._applied(jacobian, total_K) if self.measured and self.fresh else None
         metric_KK = None if scale_P is None else seen_KK
         geometry = UpdateGeometry(self.names, gramian_KK, self.preferences_K, weights_K, self.mode, cross_KK, applied_K, metric_KK)
-        # rows climb, optimisers descend; the regulariser's row descends already
-        regularizer = [torch.tensor([1.0], dtype=torch.float64)] if self.regularized else []
-        jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K] * self.halves + regularizer) / total))
+        # rows climb, optimisers descend; the shared row descends already
+        shared = 1 / normalizers_R[self.shared_rows].clamp(min=1)
+        jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K / total_K] * self.halves + [shared])))
         jacobian.rows_RP.zero_()
-        self._normalizers.zero_()
+        self._normalizers_R.zero_()
         return geometry
 
     def state_dict(self) -> dict[str, Any]:
@@ -109,14 +125,14 @@ class CapabilityUpdate:
         rows = self.halves * len(self.names)
         return gramian_RR[:rows, :rows].unflatten(0, (self.halves, -1)).unflatten(2, (self.halves, -1)).sum((0, 2))
 
-    def _applied(self, jacobian: Jacobian, total: Tensor) -> Tensor | None:
-        """What the previous update did to each capability, by the rows of this batch, which that update has not seen."""
+    def _applied(self, jacobian: Jacobian, total_K: Tensor) -> Tensor | None:
+        """What the update, or updates, of the previous batch did to each capability, by rows of this batch, which they have not seen."""
         now_P = jacobian.flatten(jacobian.parameters)
         before_P, self._before_P = self._before_P, now_P
         if before_P is None:
             return None
         change = jacobian.times(now_P.double() - before_P.to(now_P.device).double())[: self.halves * len(self.names)].cpu()
-        return change.unflatten(0, (self.halves, -1)).sum(0) / total
+        return change.unflatten(0, (self.halves, -1)).sum(0) / total_K
 
     def _inverse_scale(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
         """The diagonal by which Adam multiplies a gradient, 1 / (sqrt(v) + eps), from the moments of the step before; None at first."""

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from bbflow.capabilities import Capability
-from bbflow.errors import InputError, Problem
+from bbflow.errors import Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.checks import trainer_problems
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
+from bbflow.modules.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings, loss_mask
@@ -25,7 +24,7 @@ from bbflow.optimization.objective import Objective
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings, completion_logprobs
-from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows, exact_mode
+from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows
 from bbflow.policies.policy import evaluating
 from bbflow.policies.reference import Reference
 from bbflow.policies.rollouts import RolloutEngine, Rollouts
@@ -104,19 +103,18 @@ class GRPO(PolicyModule):
             found.append(Problem("no capability has a positive weight, so there is nothing to learn", f"{WHERE}.capabilities"))
         return found
 
-    def setup(self, stage: str) -> None:
-        """Refuses a trainer that cannot carry a gradient per capability, then as every module."""
-        if stage == "fit" and self.updates > 1 and self.trainer.accumulate_grad_batches > 1:
+    def fit_problems(self) -> list[Problem]:
+        """As every module; rollouts under FSDP need the policy whole, and several updates exclude accumulation."""
+        found = super().fit_problems() + (wrapping_problems(self.trainer) if self.weighting is None else [])
+        if self.updates > 1 and self.trainer.accumulate_grad_batches > 1:
             what = "several updates are made from one batch of rollouts, which cannot be accumulated over several"
-            raise InputError(Problem(what, "trainer.accumulate_grad_batches", "set it to 1 and raise data.init_args.batch_size"))
-        if self.weighting is not None and stage == "fit":
-            problems = trainer_problems(self.trainer)
-            if problems:
-                raise InputError(*problems)
-            preferences = {name: capability.weight for name, capability in self.capabilities.items()}
-            regularized = self.kl_coefficient > 0 or self.loss.entropy_coefficient > 0
-            self.update = CapabilityUpdate(preferences, self.weighting, measured=self.measure_interference, regularized=regularized)
-        super().setup(stage)
+            found.append(Problem(what, "trainer.accumulate_grad_batches", "set it to 1 and raise data.init_args.batch_size"))
+        return found
+
+    @property
+    def has_shared_terms(self) -> bool:
+        """Tells whether a KL penalty or an entropy bonus belongs to no capability."""
+        return self.kl_coefficient > 0 or self.loss.entropy_coefficient > 0
 
     def configure_model(self) -> None:
         """Loads the policy and, for a KL penalty, its reference, before any checkpoint is restored."""
@@ -212,17 +210,16 @@ class GRPO(PolicyModule):
     ) -> tuple[Tensor, Tensor]:
         """Adds every capability's gradient to the update; returns the value of the loss, without gradient, and log-probabilities."""
         update.collect(self.model.parameters())
-        if update.mode is None:
-            with evaluating(self.model):
-                update.mode, reason = exact_mode(self.model, rollouts, temperature=self.rollout.temperature)
-            rank_zero_info(f"capability gradients: {update.mode} ({reason})")
+        update.fresh = self._experience is None
+        mode = update.decide(self.model, rollouts, self.rollout.temperature)
         advantages_N, parts_KN = advantages.combined_N.to(self.device), advantages.parts_KN.to(self.device)
         teaches_B = self._teaches((parts_KN != 0).any(0), rollouts, objective)
         total, seen_NT = torch.zeros((), device=self.device), torch.zeros_like(rollouts.logprobs_NT)
         for half in range(update.halves):  # whole groups, alternating
             own_B = torch.arange(len(teaches_B), device=self.device) % update.halves == half
             own_N = own_B.repeat_interleave(rollouts.group_size)
-            update.count(half, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
+            for rows in (update.rows(half), update.shared_rows):
+                update.count(rows, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
             own_B &= teaches_B
             if own_B.any():
                 rows_N = own_B.repeat_interleave(rollouts.group_size)
@@ -231,8 +228,7 @@ class GRPO(PolicyModule):
                     logprobs_NT = add_rows(
                         update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(own_B.nonzero()[:, 0]),
                         parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=self.rollout.temperature,
-                        mode=update.mode or "k_backward",
-                        regularizer=Regularizer(update.regularizer_row, own.regularizer) if update.regularized else None,
+                        mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if update.shared else None,
                     )  # fmt: skip
                 seen_NT[rows_N] = logprobs_NT.to(seen_NT)
                 total += self._value(own, logprobs_NT, advantages_N[rows_N])
@@ -280,17 +276,15 @@ class GRPO(PolicyModule):
         return {name: value.float() if isinstance(value, Tensor) else value for name, value in values.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the count of generated tokens, what mixes of rewards have seen, and what the next update is compared with."""
+        """Keeps the count of generated tokens and what mixes of rewards have seen, besides what every module keeps."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["tokens_generated"] = self.tokens_generated
         checkpoint["mixes"] = {name: dict(capability.mixture.shares) for name, capability in self.capabilities.items()}
-        if self.update is not None:
-            checkpoint["update"] = self.update.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores what `on_save_checkpoint` kept."""
+        super().on_load_checkpoint(checkpoint)
         self.tokens_generated = checkpoint.get("tokens_generated", 0)
         for name, shares in checkpoint.get("mixes", {}).items():
             if name in self.capabilities:
                 self.capabilities[name].mixture.shares = dict(shares)
-        if self.update is not None and "update" in checkpoint:
-            self.update.load_state_dict(checkpoint["update"])

@@ -9,8 +9,13 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
+from bbflow.modules.capability_update import CapabilityUpdate
+from bbflow.modules.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
+from bbflow.policies.capability_rows import add_rows, every_token
+from bbflow.policies.rollouts.base import given
 from bbflow.policies.supervised import keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
@@ -18,22 +23,28 @@ from bbflow.records import Example
 class SFT(PolicyModule):
     """Maximum likelihood of the reference response given the prompt.
 
+    The loss is the mean over supervised tokens. With a weighting, every capability has a loss of its own, the mean over the supervised
+    tokens of the examples that name it (an example may name several), and the update is made from their gradients: for `WeightedSum`
+    that is the gradient of sum_k weight_k loss_k. A capability without an example in a step takes no part in it. Examples that name no
+    capability are learned from as well: the gradient of their own mean is added after the weighting.
+
     What is supervised follows from token counts alone (prompt, response, end mark), never from marks in a chat template, which are
     silently missing from most. An example longer than `max_length` keeps the end of its prompt and the beginning of its response.
 
     Args:
         policy: The model to train.
-        capabilities: Judged on held-out examples, by name; nothing is trained on them.
+        capabilities: Judged on held-out examples, by name; their rewards are not used. Their weights are, with a weighting.
         optimizer: Optimiser and schedule.
         max_length: Longest prompt and response together, in tokens.
         packing: Put several short examples of a batch into one row, up to `max_length` tokens. Attention stays within an example, so that
             loss and gradient are those of the rows by themselves; a model that would let examples read each other is refused.
+        weighting: Turns the gradients of the capabilities into one update that harms none; null: one loss over all tokens.
+        measure_interference: With a weighting, keep the gradients of two halves of each batch apart, and the parameters before each update:
+            what interference is estimated from. Memory for 2 K gradients and a copy of what is trained.
         max_new_tokens: Longest completion at evaluation, in tokens.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
     """
-
-    groups_lengths = True
 
     def __init__(
         self,
@@ -42,6 +53,8 @@ class SFT(PolicyModule):
         optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
         max_length: int = 512,
         packing: bool = False,
+        weighting: Weighting | None = None,
+        measure_interference: bool = True,
         max_new_tokens: int = 96,
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
@@ -49,6 +62,9 @@ class SFT(PolicyModule):
         super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size)
         self.max_length = max_length
         self.packing = packing
+        self.weighting = weighting
+        self.measure_interference = measure_interference
+        self.groups_lengths = weighting is None
         self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
 
     def problems(self, data: object) -> list[Problem]:
@@ -58,11 +74,25 @@ class SFT(PolicyModule):
             found.append(Problem(f"max_length must be at least 2, not {self.max_length}", f"{WHERE}.max_length"))
         if self.max_new_tokens < 1:
             found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{WHERE}.max_new_tokens"))
+        if self.weighting is not None and self.packing:
+            what = "a row of several examples has no gradient per capability, so packing and a weighting exclude each other"
+            found.append(Problem(what, f"{WHERE}.packing", "set it to false, or `weighting` to null"))
+        if self.weighting is not None and not any(capability.weight > 0 for capability in self.capabilities.values()):
+            found.append(Problem("a weighting needs capabilities, one of them with a positive weight", f"{WHERE}.capabilities"))
         return found
+
+    @property
+    def has_shared_terms(self) -> bool:
+        """Examples may name no capability."""
+        return True
 
     def on_fit_start(self) -> None:
         """Tries whether the model keeps packed examples apart."""
-        if self.packing and not keeps_apart(self.model):
+        if not self.packing:
+            return
+        with whole_parameters(self.trainer):
+            apart = keeps_apart(self.model)
+        if not apart:
             raise InputError(Problem("this model lets packed examples read each other", f"{WHERE}.packing", "set it to false"))
 
     def collate(self, examples: list[Example]) -> Batch:
@@ -93,23 +123,48 @@ class SFT(PolicyModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Negative log-likelihood, summed over the response tokens of the batch."""
-        loss, tokens = self._negative_log_likelihood(batch)
+        loss, tokens = self._negative_log_likelihood(batch) if self.update is None else self.collect_rows(self.update, batch)
         self.log("train/loss", loss.detach() / tokens, prog_bar=True, batch_size=len(batch))
         return self.sum_over_tokens(loss, tokens)
+
+    def collect_rows(self, update: CapabilityUpdate, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Adds every capability's gradient to the update; returns the summed loss, without gradient, and the count of its tokens."""
+        prompts, answers = zip(*(self._encode(example) for example in batch.examples), strict=True)
+        responses = given(prompts, answers, self.ready_policy.pad_id, self.device)
+        named_KN = self._named(batch).to(self.device)
+        shared_N, number_N = ~named_KN.any(0), torch.arange(len(batch), device=self.device)
+        # a row of the Jacobian climbs, the shared one descends
+        parts = [(update.rows(half), ~shared_N & (number_N % update.halves == half), named_KN.float()) for half in range(update.halves)]
+        parts.append((update.shared_rows, shared_N, -shared_N[None].float()))
+        jacobian, mode = update.collect(self.model.parameters()), update.decide(self.model, responses)
+        likelihood_N = torch.zeros(len(batch), device=self.device)
+        for rows, own_N, weights_RN in parts:
+            if own_N.any():
+                own, weights_Rn = responses.groups(own_N.nonzero()[:, 0]), weights_RN[:, own_N]
+                update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
+                likelihood_N[own_N] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
+        for name, named_N in zip(self.capabilities, named_KN, strict=True):
+            if named_N.any():
+                self._log_loss(f"train/loss/{name}", likelihood_N[named_N], responses.lengths_N[named_N], on_epoch=False)
+        return -likelihood_N.sum(), responses.lengths_N.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss per token, over all examples and per capability that an example names; then as every module."""
         super().validation_step(batch, batch_idx)
         logprobs, tokens = (self._per_example(batch, values) for values in (self._logprobs(batch), batch.tensors["supervised"]))
         self._log_loss("validation/loss", logprobs, tokens)
-        for name, capability in self.capabilities.items():
-            judged = torch.tensor([capability.judges(name, example) for example in batch.examples], device=tokens.device)
-            if judged.any():
-                self._log_loss(f"validation/loss/{name}", logprobs[judged], tokens[judged])
+        for name, judged_N in zip(self.capabilities, self._named(batch).to(tokens.device), strict=True):
+            if judged_N.any():
+                self._log_loss(f"validation/loss/{name}", logprobs[judged_N], tokens[judged_N])
 
-    def _log_loss(self, name: str, logprobs_N: Tensor, tokens_N: Tensor) -> None:
+    def _named(self, batch: Batch) -> Tensor:
+        """Which examples count for which capability, [K, N]."""
+        named = [[capability.judges(name, example) for example in batch.examples] for name, capability in self.capabilities.items()]
+        return torch.tensor(named, dtype=torch.bool).view(len(self.capabilities), len(batch))
+
+    def _log_loss(self, name: str, logprobs_N: Tensor, tokens_N: Tensor, on_epoch: bool = True) -> None:
         count = int(tokens_N.sum())
-        self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=True)  # the epoch mean weights batches by their tokens
+        self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=on_epoch)  # the epoch mean weights batches by their tokens
 
     def _negative_log_likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return -self._logprobs(batch).sum(), batch.tensors["supervised"].sum()

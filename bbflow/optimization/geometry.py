@@ -27,8 +27,9 @@ class UpdateGeometry:
         mode: How the rows were taken: in one factored pass, or by K backward passes.
         cross_KK: J_A J_B^T of two independent halves of the rollouts, whole groups in each, each half by its own normaliser. The noise of
             the halves is independent, so that every entry, the diagonal too, is free of bias. None where a half would be empty.
-        applied_K: J (theta_now - theta_before) of the *previous* update: the change of each capability to first order by the update that
-            was really made (Adam, clipping and decay included), by the rows of this batch, which that update has not seen. None at first.
+        applied_K: J (theta_now - theta_before) of the *previous* batch: the change of each capability to first order by the update (or the
+            several updates) that was really made, Adam, clipping and decay included, by the rows of this batch, which that update has not
+            seen. None at first, and in further updates from one batch of rollouts.
         metric_KK: J P J^T, which the weights were solved on, where the optimiser's metric was asked for; else None.
     """
 

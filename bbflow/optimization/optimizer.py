@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,17 +45,21 @@ class OptimizerSettings:
             found.append(Problem(f"warmup_steps must be 0 or more, not {self.warmup_steps}", f"{where}.warmup_steps"))
         return found
 
-    def build(self, parameters: Iterable[nn.Parameter], total_steps: float) -> tuple[torch.optim.AdamW, LambdaLR]:
+    def build(
+        self, parameters: Iterable[nn.Parameter], total_steps: float, matrices: Collection[nn.Parameter] | None = None
+    ) -> tuple[torch.optim.AdamW, LambdaLR]:
         """Makes optimiser and schedule.
 
         Args:
             parameters: What is trained; frozen parameters are left out.
             total_steps: Optimiser steps of the whole run; may be infinite for the constant schedule.
+            matrices: Those that decay; None: those with two dimensions or more.
         """
         trained = [p for p in parameters if p.requires_grad]
+        decays = [p.ndim >= 2 if matrices is None else p in matrices for p in trained]
         groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+            {"params": [p for p, decay in zip(trained, decays, strict=True) if decay], "weight_decay": self.weight_decay},
+            {"params": [p for p, decay in zip(trained, decays, strict=True) if not decay], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate, betas=self.betas)
         return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, total_steps))

@@ -47,6 +47,11 @@ class TokenFactors:
         return (1, -1) if self.signed else (0,)
 
 
+def every_token(rollouts: Rollouts) -> TokenFactors:
+    """The shape of a loss that counts every token alike: log-likelihood, weighted by the advantages."""
+    return TokenFactors(lambda logprobs_nT, rows_n, _: rollouts.completion_mask_NT[rows_n, : logprobs_nT.shape[1]].to(logprobs_nT))
+
+
 @dataclass(frozen=True)
 class Regularizer:
     """The part of a loss that belongs to no capability (KL penalty, entropy bonus): a row of its own.
@@ -138,7 +143,7 @@ def _capture_error(model: Any, rollouts: Rollouts, temperature: float) -> tuple[
     parameters = [p for p in model.parameters() if p.requires_grad]
     some = rollouts.groups(rollouts.lengths_N.unflatten(0, (-1, rollouts.group_size)).sum(1).argmin()[None])
     parts_KN = torch.linspace(-1, 1, 2 * rollouts.group_size, device=some.prompt_ids_BP.device).view(2, -1)
-    factors = TokenFactors(lambda logprobs_nT, rows_n, sign: some.completion_mask_NT[rows_n, : logprobs_nT.shape[1]].to(logprobs_nT))
+    factors = every_token(some)
     found, expected = Jacobian(parameters, 2), Jacobian(parameters, 2)
     add_rows(found, slice(0, 2), model, some, parts_KN, factors, temperature=temperature)
     add_rows(expected, slice(0, 2), model, some, parts_KN, factors, temperature=temperature, mode="k_backward")

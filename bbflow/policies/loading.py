@@ -10,6 +10,7 @@ import torch
 
 from bbflow.errors import InputError, Problem
 from bbflow.policies.adapters import add_adapter, load_adapter
+from bbflow.policies.checkpointing import checkpoint_layers
 from bbflow.policies.policy import Policy
 from bbflow.policies.settings import PolicySettings
 
@@ -48,6 +49,8 @@ def _load(settings: PolicySettings) -> Policy:
         if adapter_folder:
             raise ValueError("it is an adapter already; leave `adapter` null to go on training it")
         model = add_adapter(model, settings.adapter)
+    if settings.gradient_checkpointing:
+        checkpoint_layers(model)
     model.train()  # `from_pretrained` leaves a model in eval mode, and Lightning keeps it so
     eos_ids = _eos_ids(model, tokenizer)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos_ids[0]
@@ -61,7 +64,19 @@ def _model(source: str, settings: PolicySettings) -> Any:
     if settings.initialize == "random":
         config = AutoConfig.from_pretrained(source, trust_remote_code=settings.trust_remote_code)
         return AutoModelForCausalLM.from_config(config, trust_remote_code=settings.trust_remote_code).to(dtype)
-    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=settings.trust_remote_code)
+    more = {} if settings.quantize is None else {"quantization_config": quantization(settings)}
+    remote = settings.trust_remote_code
+    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=remote, **more)
+
+
+def quantization(settings: PolicySettings) -> Any:
+    """What bitsandbytes is told of a quantised base; see `PolicySettings.quantize`."""
+    from transformers import BitsAndBytesConfig
+
+    if settings.quantize == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    compute = getattr(torch, settings.dtype)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute)
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bbflow.policies.checkpointing import is_checkpointed
+
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens per forward pass, by device type; other devices take more."""
 
@@ -131,6 +133,8 @@ def can_share_prompt(model: Any) -> bool:
 
     if any(module.training and getattr(module, "gradient_checkpointing", False) for module in model.modules()):
         return False  # checkpointing switches the cache off without a word
+    if torch.is_grad_enabled() and is_checkpointed(model):
+        return False
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     takes = inspect.signature(inner.forward).parameters
     if "past_key_values" not in takes or "position_ids" not in takes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +56,10 @@ class PolicySettings:
         path: `tiny` (ships with bbflow), a folder in Hugging Face format, or a Hub id `owner/name`.
         adapter: A fresh LoRA adapter to train; null: all parameters are trained.
         dtype: Precision of the weights. Full training in bfloat16 loses small updates; prefer it with an adapter.
+        quantize: Keep the weights below an adapter in 4 bits (NF4, its scales quantised too: QLoRA, arXiv 2305.14314) or 8 bits (LLM.int8,
+            arXiv 2208.07339), computing in `dtype`; needs bitsandbytes. null: as they are.
+        gradient_checkpointing: Compute the inside of each layer again in the backward pass instead of keeping it: less memory, more time. A
+            prompt is then read once per completion.
         initialize: `pretrained`, or `random` to read only configuration and tokenizer from `path` and draw the weights.
         trust_remote_code: Run model code from the folder or the Hub; only for sources that you trust.
     """
@@ -62,6 +67,8 @@ class PolicySettings:
     path: str = "tiny"
     adapter: LoraSettings | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
+    quantize: Literal["4bit", "8bit"] | None = None
+    gradient_checkpointing: bool = False
     initialize: Literal["pretrained", "random"] = "pretrained"
     trust_remote_code: bool = False
 
@@ -84,6 +91,16 @@ class PolicySettings:
             near = did_you_mean(self.path, BUNDLED)
             hint = f"{near} a Hub id is written owner/name" if near.startswith("did") else "a Hub id is written owner/name"
             found.append(Problem(f"'{self.path}' is neither a folder nor a Hub id", key, hint))
+        return found + (self._quantization_problems(f"{where}.quantize") if self.quantize else [])
+
+    def _quantization_problems(self, key: str) -> list[Problem]:
+        found = []
+        if find_spec("bitsandbytes") is None:
+            found.append(Problem("bitsandbytes is not installed", key, "pip install bitsandbytes, or null"))
+        if self.adapter is None and not (Path(self.source) / "adapter_config.json").exists():
+            found.append(Problem(f"weights in {self.quantize[0]} bits cannot be trained", key, "set `adapter`, or null"))  # type: ignore[index]
+        if self.initialize == "random":
+            found.append(Problem("only pretrained weights are quantised", key, "set `initialize` to pretrained, or this to null"))
         return found
 
 

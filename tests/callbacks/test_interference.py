@@ -6,6 +6,7 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from bbflow.callbacks import InterferenceMonitor
@@ -67,6 +68,19 @@ def test_every_key_is_logged_and_right(make_trainer, tmp_path):
     assert math.isnan(table["interference/applied/domain"][0])  # nothing came before the first update
     assert (table["interference/applied/domain"][1:] > -1e-3).all()
     assert table["interference/cosine/domain~safety"][:1].isna().all()  # one step says nothing
+
+
+def test_the_events_of_tensorboard_hold_the_same_numbers(make_trainer, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    loggers = [TensorBoardLogger(tmp_path, name="", version="events"), CSVLogger(tmp_path / "run", name="", version="")]
+    make_trainer(max_steps=5, callbacks=[InterferenceMonitor()], logger=loggers).fit(Noisy())
+    table, events = metrics(tmp_path), EventAccumulator(str(tmp_path / "events")).Reload()
+    keys = [c for c in table.columns if c.startswith("interference/")]
+    assert {"interference/cosine/domain~safety", "interference/applied/safety", "interference/weight/domain"} <= set(keys)
+    assert set(keys) == {tag for tag in events.Tags()["scalars"] if tag.startswith("interference/")}
+    for key in keys:
+        assert [event.value for event in events.Scalars(key)] == pytest.approx(table[key].dropna().tolist(), rel=1e-5, abs=1e-7)
 
 
 def test_nothing_is_logged_where_no_jacobian_was_taken(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path):

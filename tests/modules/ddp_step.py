@@ -1,4 +1,4 @@
-"""One GRPO step on recorded rollouts: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING]`.
+"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft]]`.
 
 Writes the gradient that each optimiser saw.
 """
@@ -12,7 +12,7 @@ import torch
 from conftest import ListData, make_example, make_vowels
 from lightning.pytorch import Trainer
 
-from bbflow.modules import GRPO
+from bbflow.modules import GRPO, SFT
 from bbflow.optimization import DecoupledAdvantage, weightings
 from bbflow.policies import PolicySettings
 from bbflow.policies.policy import pad
@@ -36,17 +36,30 @@ class Recorded(RolloutEngine):
         return Rollouts(*pad(prompts, policy.pad_id, "left"), ids, mask, torch.zeros(ids.shape), truncated, self.group_size)
 
 
-class Watched(GRPO):
+class _Watched:
     def on_before_optimizer_step(self, optimizer):
         super().on_before_optimizer_step(optimizer)
         self.gradient = torch.cat([p.grad.flatten().clone() for p in self.parameters()])
 
 
-def gradient(folder, processes, weighting=None):
+class Watched(_Watched, GRPO):
+    pass
+
+
+class WatchedSFT(_Watched, SFT):
+    pass
+
+
+def gradient(folder, processes, weighting=None, kind="grpo"):
     """Rank and gradient of one step over four examples, however many processes share them."""
-    examples = [make_example(i, question="Why? " * (1 + i)) for i in range(4)]
-    capabilities = {"domain": make_vowels("aeiou"), "safety": make_vowels("xyz", tasks=["fact_recall"])}
-    module = Watched(PolicySettings(path=folder), capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting)
+    named = [["domain"], ["safety"], ["domain", "safety"], []]  # a rank with one example of a capability, a rank with more
+    examples = [make_example(i, question="Why? " * (1 + i), answer="word " * (1 + i), capabilities=c) for i, c in enumerate(named)]
+    policy, capabilities = PolicySettings(path=folder), {"domain": make_vowels("aeiou", weight=2.0), "safety": make_vowels("xyz")}
+    if kind == "grpo":
+        capabilities = {"domain": make_vowels("aeiou", tasks=["fact_recall"]), "safety": make_vowels("xyz", tasks=["fact_recall"])}
+        module = Watched(policy, capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting)
+    else:
+        module = WatchedSFT(policy, capabilities, weighting=weighting)
     trainer = Trainer(
         accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -58,5 +71,5 @@ def gradient(folder, processes, weighting=None):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 else None
-    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method)
+    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6])
     torch.save(seen, f"{sys.argv[3]}.{rank}")

@@ -146,6 +146,14 @@ def test_a_capability_without_signal_takes_no_part(tiny_qwen_dir, vowels, train)
     assert geometry.alive_K.tolist() == [True, False]
 
 
+def test_a_capability_without_a_sample_in_the_batch_takes_no_part(tiny_qwen_dir, vowels, train):
+    """The examples all name `domain`, none names `safety`: the update is that of `domain` alone."""
+    some = train(make(tiny_qwen_dir, vowels, ExactUPGrad(), capabilities={"domain": vowels("aeiou"), "safety": vowels("nr")}))
+    alone = train(make(tiny_qwen_dir, vowels, ExactUPGrad(), capabilities={"domain": vowels("aeiou")}))
+    assert some.geometries[0].weights_K.tolist() == [1.0, 0.0]
+    assert (some.seen[0] - alone.seen[0]).norm() < 1e-4 * alone.seen[0].norm()
+
+
 def test_no_signal_at_all_is_a_gradient_of_zeros(tiny_qwen_dir, vowels, train):
     module = train(make(tiny_qwen_dir, vowels, ExactUPGrad(), capabilities={"domain": vowels("é"), "safety": vowels("ü")}))
     assert not module.seen[0].any()

@@ -1,4 +1,4 @@
-"""Where implementations of GRPO go wrong, each with its test; the numbers are those of the project's list of traps."""
+"""Where implementations of GRPO go wrong, each with its test (19 is in test_sft.py); the numbers are those of the project's list of traps."""
 
 import math
 import subprocess
@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bbflow.capabilities import DynamicMix
 from bbflow.errors import InputError
-from bbflow.modules import GRPO, SFT
+from bbflow.modules import GRPO
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import pad
@@ -147,16 +147,17 @@ def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, exampl
     torch.testing.assert_close(whole, gradient(2, 2), atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("weighting", [None, "ExactUPGrad"], ids=["scalar", "jacobian"])
-def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, weighting):
+@pytest.mark.parametrize("options", [[], ["ExactUPGrad"], ["ExactUPGrad", "sft"]], ids=["scalar", "jacobian", "jacobian of sft"])
+def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, options):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     import ddp_step
 
-    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "gradient"), *([weighting] if weighting else [])]
+    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "gradient"), *options]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment())
     assert ran.returncode == 0, ran.stderr[-3000:]
     ranks = [torch.load(tmp_path / f"gradient.{rank}", weights_only=True) for rank in (0, 1)]
-    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, getattr(weightings, weighting)() if weighting else None)[1]
+    method = getattr(weightings, options[0])() if options else None
+    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, method, *options[1:])[1]
     assert torch.equal(*ranks)
     assert alone.abs().max() > 0
     torch.testing.assert_close(ranks[0], alone, atol=1e-6, rtol=1e-4)
@@ -194,8 +195,9 @@ def test_trap_10_fully_masked_rows_give_no_nan(tiny_dir):
     assert float(empty.total) == 0.0
 
 
-def test_trap_10_a_step_where_everything_is_masked_changes_nothing(tiny_qwen_dir, vowels, examples, make_trainer, make_data):
-    settings = {"loss": LossSettings(mask_truncated=True), "rollout": {"max_new_tokens": 1}}
+@pytest.mark.parametrize("weighting", [None, weightings.ExactUPGrad()], ids=["scalar", "jacobian"])
+def test_trap_10_a_step_where_everything_is_masked_changes_nothing(tiny_qwen_dir, vowels, examples, make_trainer, make_data, weighting):
+    settings = {"loss": LossSettings(mask_truncated=True), "rollout": {"max_new_tokens": 1}, "weighting": weighting}
     module = make_module(tiny_qwen_dir, {"domain": vowels()}, **settings)
     module.policy = replace(module.policy, eos_ids=(10**6,))  # no completion can end
     before = [p.clone() for p in module.parameters()]
@@ -354,25 +356,6 @@ def test_trap_18_checkpoints_are_ranked_by_the_held_out_metric(tiny_qwen_dir, vo
     trainer.fit(module, make_data(examples, examples))
     score = score_policy(module.policy, {"domain": capability}, examples, max_new_tokens=8)["score"].mean()
     assert float(best.best_model_score) == pytest.approx(score, abs=1e-6)
-
-
-def test_trap_19_sft_without_a_supervised_token_raises(tiny_qwen_dir, example):
-    module = SFT(PolicySettings(path=str(tiny_qwen_dir)))
-    module.configure_model()
-    with pytest.raises(InputError, match="no token to learn from"):
-        module.collate([example(1), example(2, response="  ")])
-
-
-def test_trap_19_the_supervised_tokens_do_not_depend_on_the_template(tiny_qwen_dir, example):
-    module = SFT(PolicySettings(path=str(tiny_qwen_dir)))
-    module.configure_model()
-    with_template = module.collate([example(1)]).tensors
-    module.policy.tokenizer.chat_template = None
-    module._encoded.clear()
-    without = module.collate([example(1)]).tensors
-    assert with_template["ids"][with_template["supervised"]].tolist() == without["ids"][without["supervised"]].tolist()
-    assert with_template["supervised"].sum() == len(module.policy.response_ids(example(1).response))
-    assert with_template["supervised"].tolist() != without["supervised"].tolist()  # the prompts do differ
 
 
 def test_trap_20_a_reward_model_comes_back_with_its_head_and_its_adapter(tiny_qwen_dir, tmp_path, example):

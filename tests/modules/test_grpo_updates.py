@@ -9,7 +9,7 @@ from bbflow.errors import InputError
 from bbflow.modules import GRPO
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
 from bbflow.optimization.kl import KLSettings
-from bbflow.optimization.weightings import WeightedSum
+from bbflow.optimization.weightings import ExactUPGrad, WeightedSum
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
@@ -104,6 +104,29 @@ def test_old_logprobs_can_be_those_of_the_engine(tiny_qwen_dir, examples, vowels
     assert float(trainer.callback_metrics["train/clipped"]) > 0.1
 
 
+def test_what_all_updates_of_a_batch_did_is_measured_by_the_next(tiny_qwen_dir, examples, vowels, make_trainer, make_data):
+    class Measured(Watched):
+        steps = ()
+
+        def on_before_optimizer_step(self, optimizer):
+            rows, counts, jacobian = self.update.jacobian.rows_RP.clone(), self.update._normalizers_R.clone(), self.update.jacobian
+            parameters = jacobian.flatten(jacobian.parameters)
+            super().on_before_optimizer_step(optimizer)
+            self.steps = (*self.steps, (parameters, rows, counts, self.last_geometry.applied_K))
+
+    torch.manual_seed(3)
+    capabilities = {"domain": vowels("aeiou"), "safety": vowels("nrst", tasks=["fact_recall"])}
+    module = Measured(
+        PolicySettings(path=str(tiny_qwen_dir)), capabilities, TransformersRollout(4, 8), DecoupledAdvantage(),
+        optimizer=OptimizerSettings(learning_rate=1e-3), weighting=ExactUPGrad(), updates=3,
+    )  # fmt: skip
+    make_trainer(max_steps=2).fit(module, make_data(examples * 2))
+    assert [applied is None for *_, applied in module.steps] == [True, True, True, False, True, True]
+    (start, *_), (now, rows, counts, applied) = module.steps[0], module.steps[3]
+    halves, change = rows.double().view(2, 2, -1).sum(0), (now - start).double()
+    torch.testing.assert_close(applied, halves @ change / counts.view(2, 2).sum(0), rtol=1e-6, atol=1e-12)
+
+
 def test_several_updates_and_accumulation_are_refused_together(tiny_qwen_dir, examples, vowels, make_trainer, make_data):
     with pytest.raises(InputError, match="accumulate"):
         run(tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), updates=2, trainer={"accumulate_grad_batches": 2})
@@ -177,7 +200,14 @@ def test_every_loss_trains_with_several_updates(tiny_qwen_dir, examples, vowels,
     assert module.seen[1][1].abs().max() > 0
 
 
-def test_a_bad_reward_late_in_the_run_leaves_the_last_checkpoint_intact(tiny_qwen_dir, examples, vowels, make_trainer, make_data, tmp_path):
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [([float("inf")], "inf"), ([float("nan")], "nan"), ([1.5], "1.5"), ([0.5, 0.5], "32 scores for 16")],
+    ids=["infinite", "nan", "out of range", "wrong count"],
+)
+def test_a_bad_reward_late_in_the_run_leaves_the_last_checkpoint_intact(
+    tiny_qwen_dir, examples, vowels, make_trainer, make_data, tmp_path, bad, named
+):
     from lightning.pytorch.callbacks import ModelCheckpoint
 
     class BreaksLater(Reward):
@@ -185,16 +215,16 @@ def test_a_bad_reward_late_in_the_run_leaves_the_last_checkpoint_intact(tiny_qwe
 
         def __call__(self, given, completions):
             self.calls += 1
-            return [0.5] * len(given) if self.calls < 3 else [float("inf")] * len(given)
+            return [0.5] * len(given) if self.calls < 3 else bad * len(given)
 
     every = ModelCheckpoint(tmp_path / "kept", every_n_train_steps=1, save_top_k=-1, filename="{step}")
-    rewards = {"late": BreaksLater()}
-    with pytest.raises(InputError, match=r"reward 'late'.*inf.*example e000|example e000.*") as caught:
+    with pytest.raises(InputError) as caught:
         run(
-            tiny_qwen_dir, {"domain": vowels(rewards=rewards)}, make_trainer, make_data(examples * 4), steps=4,
+            tiny_qwen_dir, {"domain": vowels(rewards={"late": BreaksLater()})}, make_trainer, make_data(examples * 4), steps=4,
             trainer={"callbacks": [every], "enable_checkpointing": True},
         )  # fmt: skip
-    assert "completion" in str(caught.value)
+    for part in ("reward 'late'", named, "example e000", "completion '"):
+        assert part in str(caught.value)
     saved = sorted(p.name for p in (tmp_path / "kept").iterdir())
     assert saved == ["step=1.ckpt", "step=2.ckpt"]
     assert torch.load(tmp_path / "kept" / "step=2.ckpt", weights_only=True)["global_step"] == 2

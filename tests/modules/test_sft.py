@@ -40,6 +40,25 @@ def test_the_loss_is_that_of_response_and_end_mark_alone(module, example):
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
+def test_trap_19_sft_without_a_supervised_token_raises(tiny_qwen_dir, example):
+    module = SFT(PolicySettings(path=str(tiny_qwen_dir)))
+    module.configure_model()
+    with pytest.raises(InputError, match="no token to learn from"):
+        module.collate([example(1), example(2, response="  ")])
+
+
+def test_trap_19_the_supervised_tokens_do_not_depend_on_the_template(tiny_qwen_dir, example):
+    module = SFT(PolicySettings(path=str(tiny_qwen_dir)))
+    module.configure_model()
+    with_template = module.collate([example(1)]).tensors
+    module.policy.tokenizer.chat_template = None
+    module._encoded.clear()
+    without = module.collate([example(1)]).tensors
+    assert with_template["ids"][with_template["supervised"]].tolist() == without["ids"][without["supervised"]].tolist()
+    assert with_template["supervised"].sum() == len(module.policy.response_ids(example(1).response))
+    assert with_template["supervised"].tolist() != without["supervised"].tolist()  # the prompts do differ
+
+
 def test_a_long_example_keeps_the_end_of_its_prompt(tiny_qwen_dir, example):
     module = SFT(PolicySettings(path=str(tiny_qwen_dir)), max_length=12)
     module.configure_model()

@@ -59,3 +59,13 @@ def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (run / "report" / "index.html").stat().st_size < 3_000_000
     assert list((run / "checkpoints").glob("*.ckpt"))
     assert any((tmp_path / ".cache" / "bbflow").iterdir())
+
+
+def test_the_part_that_gives_every_capability_a_gradient_in_sft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipes = [word for name in ("sft.yaml", "parts/weighting/sft.yaml") for word in ("--config", str(ROOT / "recipes" / name))]
+    assert main(["fit", *recipes, *SMALL, *STEPS, "--model.init_args.max_new_tokens=8", "--trainer.enable_progress_bar=false"]) == 0
+    run = tmp_path / "runs" / "sft" / "version_0"
+    (first, *_) = [row for row in csv.DictReader((run / "metrics.csv").open()) if row["interference/weight/domain"]]
+    assert float(first["interference/weight/domain"]) > 0
+    assert "interference" in json.loads((run / "report" / "report.json").read_text())

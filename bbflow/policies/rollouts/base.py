@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bbflow.errors import Problem
-from bbflow.policies.policy import Policy
+from bbflow.policies.policy import Policy, pad
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,19 @@ class Rollouts:
         """Token ids of each completion, without padding."""
         rows, lengths = self.completion_ids_NT.tolist(), self.lengths_N.tolist()
         return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+
+def given(
+    prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int, device: torch.device | None = None
+) -> Rollouts:
+    """Responses that were written and not sampled, one per prompt, in the form of rollouts.
+
+    >>> given([[5, 6], [7]], [[8], [9, 10]], 0).completions()
+    [[8], [9, 10]]
+    """
+    ids_NT, mask_NT = pad(responses, pad_id, "right", device)
+    none_NT, whole_N = torch.zeros(ids_NT.shape, device=device), torch.zeros(len(ids_NT), dtype=torch.bool, device=device)
+    return Rollouts(*pad(prompts, pad_id, "left", device), ids_NT, mask_NT, none_NT, whole_N, group_size=1)
 
 
 class RolloutEngine(ABC):

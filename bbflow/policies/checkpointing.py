@@ -1,0 +1,57 @@
+"""Gradient checkpointing: the backward pass computes the inside of a layer again, so that the forward pass need not keep it.
+
+Transformers ties its own to train mode, and there switches the key-value cache off. A policy is compared with itself without dropout, in
+eval mode, and samples with its cache; so here it follows from whether gradients are on, and from nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def checkpoint_layers(model: nn.Module) -> None:
+    """Lets every decoder layer of a Hugging Face model forget its inside after the forward pass.
+
+    Raises:
+        ValueError: The architecture has no layers of the kind.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no layers that can be checkpointed: set `gradient_checkpointing` to false")
+    for layer in layers:
+        layer.forward = partial(_forgetful, layer, layer.forward)
+
+
+def is_checkpointed(model: nn.Module) -> bool:
+    """Tells whether `checkpoint_layers` was called on a model."""
+    return any(getattr(module.forward, "func", None) is _forgetful for module in model.modules())
+
+
+def _forgetful(layer: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled() or kwargs.get("past_key_values") is not None:  # computed again, a layer would enter the cache twice
+        return forward(*args, **kwargs)
+    modules = list(layer.modules())
+    modes = [module.training for module in modules]
+
+    def as_now(*args: Any, **kwargs: Any) -> Any:
+        """By the time of the backward pass the model may be in train mode again, and dropout on."""
+        then = [module.training for module in modules]
+        _set_modes(modules, modes)
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            _set_modes(modules, then)
+
+    return torch.utils.checkpoint.checkpoint(as_now, *args, use_reentrant=False, **kwargs)
+
+
+def _set_modes(modules: list[nn.Module], modes: list[bool]) -> None:
+    for module, mode in zip(modules, modes, strict=True):
+        module.training = mode
