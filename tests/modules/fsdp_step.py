@@ -1,7 +1,7 @@
-"""Two scalar steps under FSDP on CPU processes: `python fsdp_step.py POLICY_FOLDER PROCESSES OUTPUT [grpo|sft|sft-wrapped]`.
+"""One scalar step under FSDP on CPU processes: `python fsdp_step.py POLICY_FOLDER PROCESSES OUTPUT [grpo|sft|sft-wrapped]`.
 
-Lightning gives FSDP to GPUs alone; the subclass below takes the same way on gloo. Writes norm, scores and the whole parameters after the
-steps, by rank.
+Lightning gives FSDP to GPUs alone; the subclass below takes the same way on gloo. Writes norms, scores and the whole parameters after the
+step, by rank.
 """
 
 import sys
@@ -18,7 +18,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 from bbflow.modules import GRPO, SFT
-from bbflow.modules.sharding import whole_parameters
+from bbflow.modules.sharding import total_norm, whole_parameters
 from bbflow.optimization import DecoupledAdvantage, OptimizerSettings
 from bbflow.policies import PolicySettings
 
@@ -35,7 +35,7 @@ class OnCPU(FSDPStrategy):
 
 
 def steps(folder, processes, kind="grpo"):
-    """Rank, and what two clipped steps with weight decay left, however many processes share them."""
+    """Rank, and what one clipped step with weight decay left, however many processes share it."""
     examples = [make_example(i, question="Why? " * (1 + i), answer="word " * (1 + i)) for i in range(4)]
     capabilities = {"domain": make_vowels("aeiou"), "safety": make_vowels("xyz", tasks=["fact_recall"])}
     policy, optimizer = PolicySettings(path=folder), OptimizerSettings(learning_rate=1e-2, weight_decay=0.5)
@@ -45,12 +45,14 @@ def steps(folder, processes, kind="grpo"):
         module = SFT(policy, capabilities, optimizer=optimizer, max_new_tokens=8)
     sharded = OnCPU(process_group_backend="gloo", auto_wrap_policy={Qwen2DecoderLayer} if kind == "sft-wrapped" else None)
     trainer = Trainer(
-        accelerator="cpu", devices=processes, strategy=sharded if processes > 1 else "auto", max_steps=2,
+        accelerator="cpu", devices=processes, strategy=sharded if processes > 1 else "auto", max_steps=1,
         gradient_clip_val=0.05, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(module, ListData(examples * 2, examples, batch_size=4 // processes))
+    trainer.fit(module, ListData(examples, examples, batch_size=4 // processes))
     metrics = {name: float(trainer.callback_metrics[name]) for name in ("train/grad_norm", "validation/domain", "validation/safety")}
+    moments = [state["exp_avg"] for state in trainer.optimizers[0].state.values() if "exp_avg" in state]
+    metrics["clipped"] = 10 * float(total_norm(trainer, moments))  # Adam keeps a tenth of the first gradient
     with whole_parameters(trainer):
         whole = torch.cat([p.detach().flatten().clone() for p in module.parameters()])
     return trainer.global_rank, (metrics, whole)

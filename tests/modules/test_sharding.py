@@ -1,5 +1,6 @@
 """The plain loss under FSDP: what two processes are left with is what one is."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from bbflow.errors import InputError
 from bbflow.modules import GRPO
 from bbflow.modules.checks import trainer_problems
 from bbflow.optimization import DecoupledAdvantage
-from bbflow.policies import PolicySettings
+from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.rollouts import TransformersRollout
 
 HERE = Path(__file__).parent
@@ -24,14 +25,19 @@ def test_two_processes_under_fsdp_equal_one(tiny_qwen_dir, tmp_path, monkeypatch
     import fsdp_step
 
     command = [sys.executable, fsdp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "left"), kind]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     ranks = [torch.load(tmp_path / f"left.{rank}", weights_only=True) for rank in (0, 1)]
+    start = torch.cat([p.detach().flatten() for p in load_policy(PolicySettings(path=str(tiny_qwen_dir))).model.parameters()])
     metrics, parameters = fsdp_step.steps(str(tiny_qwen_dir), 1, kind)[1]
     assert torch.equal(ranks[0][1], ranks[1][1])
-    assert ranks[0][0]["train/grad_norm"] == pytest.approx(metrics["train/grad_norm"], rel=1e-3)
-    assert ranks[0][0]["validation/domain"] == pytest.approx(metrics["validation/domain"], abs=1e-6)
-    torch.testing.assert_close(ranks[0][1], parameters, atol=1e-4, rtol=1e-3)
+    assert metrics["clipped"] == pytest.approx(0.05, rel=1e-3)
+    assert ranks[0][0] == ranks[1][0] == pytest.approx(metrics, rel=1e-3, abs=1e-6)
+    difference = (ranks[0][1] - parameters).abs()
+    assert difference.mean() < 1e-3 * 1e-2  # of the learning rate: Adam's first step is the sign of the gradient, so one of 0 may differ
+    assert (ranks[0][1] - start).abs().mean() > 0.5 * 1e-2
 
 
 @pytest.fixture
