@@ -24,7 +24,7 @@ _LOOKED_AT = 12
 _MOST_SETS = 50_000
 _MOST_STARTS = 3000
 _MOST_PATHS = 1500
-"""In large graphs: sets of options whose questions are remembered, starts that are indexed for one metapath, and paths from one start
+"""In large graphs: sets of options that are remembered, starts that are indexed for one metapath, and paths from one start
 beyond which it is too popular to ask about."""
 
 
@@ -71,7 +71,7 @@ class MetapathQuestion(Task):
     def _group(self, graph: KnowledgeGraph) -> None:
         """For each metapath and split, the groups of near answers that sets of options can be put together from."""
         self.groups: dict[int, dict[str, dict[Split, list[tuple[str, ...]]]]] = {}
-        self.ways: dict[tuple[str, Split, frozenset[str]], dict[str, list[str]] | None] = {}
+        self.fitting: dict[tuple[str, Split, frozenset[str]], bool] = {}
         near = Neighbourhoods(graph).all
         for metapath in (metapath for found in self.starts.values() for metapath, _ in found):
             for split in SPLITS:
@@ -120,41 +120,41 @@ class MetapathQuestion(Task):
         name = rng.choice(list(of_length))
         split = rng.choices(list(of_length[name]), [dict(FRACTIONS)[s] for s in of_length[name]])[0]
         for _ in range(_TRIES):
-            drawn = self._drawn(name, split, rng.choice(of_length[name][split]), rng)
-            if drawn is not None:
-                options, ways = drawn
+            options = self._drawn(name, split, rng.choice(of_length[name][split]), rng)
+            if options is not None:
                 gold = rng.choice(options)
                 rng.shuffle(options)
-                return self._item(self.by_name[name], rng.choice(ways[gold]), gold, options, split, rng)
+                # One question for each set and answer: else, where questions run out, what many ask for would be right more often.
+                own = random.Random(f"{name}/{split}/{gold}/{sorted(options)}")  # noqa: S311 (not for secrets)
+                start = own.choice(list(self._questions(name, split, gold, options)))
+                return self._item(self.by_name[name], start, gold, options, split, rng)
         return None
 
-    def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> tuple[list[str], dict[str, list[str]]] | None:
+    def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> list[str] | None:
         """Puts a set of options together from a group, one after the other as long as each has a question; None where too few fit."""
         options: list[str] = []
         for option in rng.sample(group, min(len(group), _LOOKED_AT)):
-            ways = self._ways(name, split, [*options, option])
-            if ways is not None:
+            if self._fit(name, split, [*options, option]):
                 options.append(option)
                 if len(options) == self.num_options:
-                    return options, ways
+                    return options
         return None
 
-    def _ways(self, name: str, split: Split, options: list[str]) -> dict[str, list[str]] | None:
-        """Option to the starts that it alone answers, connected to none of the others; None where an option has no such start."""
+    def _fit(self, name: str, split: Split, options: list[str]) -> bool:
+        """Tells whether each option is the only right one of some question."""
         key = (name, split, frozenset(options))
-        if key not in self.ways:
-            if len(self.ways) > _MOST_SETS:
-                self.ways.clear()
-            found: dict[str, list[str]] | None = {}
-            for option in options:
-                others = [other for other in options if other != option]
-                starts = [s for s in self.asking[name, split, option] if self.connected[name, s].isdisjoint(others)]
-                if not starts:
-                    found = None
-                    break
-                found[option] = starts  # type: ignore[index]
-            self.ways[key] = found
-        return self.ways[key]
+        if key not in self.fitting:
+            if len(self.fitting) > _MOST_SETS:
+                self.fitting.clear()
+            self.fitting[key] = all(next(self._questions(name, split, option, options), None) for option in options)
+        return self.fitting[key]
+
+    def _questions(self, name: str, split: Split, gold: str, options: list[str]) -> Iterator[str]:
+        """Yields the starts that one option answers and that have no connection of any kind to the others."""
+        others = [option for option in options if option != gold]
+        for start in self.asking[name, split, gold]:
+            if self.connected[name, start].isdisjoint(others):
+                yield start
 
     def _item(self, metapath: Metapath, start: str, gold: str, options: list[str], split: Split, rng: random.Random) -> Item | None:
         walk = NamedWalk(start, metapath.steps, metapath.name)
