@@ -60,5 +60,4 @@ def test_options_alone_are_worth_chance_within_three_points(make: type) -> None:
     for split in SPLITS:
         examples = made.examples[split]
         score, chance = options_only(examples)
-        print(make.name, split, len(examples), round(score, 3), round(chance, 3))
         assert score <= chance + 0.03 + 2 * (chance * (1 - chance) / len(examples)) ** 0.5
