@@ -13,16 +13,19 @@ from bbflow.synthesis.items import Item
 from bbflow.synthesis.more_demands import AFTERWORDS, MARKED
 from bbflow.synthesis.patients import Clinic, draw_patient
 from bbflow.synthesis.questions.joint import Joint
+from bbflow.synthesis.splits import question_split, split_of
 from bbflow.synthesis.tasks.base import Task
 
 _MOST_SETS = 60
+_TRIES = 60
+"""Sets of findings that are known for one disease, and cases that one draw looks at."""
 
 
 class JointCase(Task):
     """Names findings instead of the disease, and offers two drugs that treat it and two that treat another disease.
 
     One of the two is ruled out by something in the patient's context. Which disease it is, and which of its drugs is ruled out, are
-    both drawn evenly, so each of the four drugs is equally often right.
+    both drawn evenly, so each of the four drugs is equally often right. An offer of four drugs belongs to one split, as a question does.
 
     Args:
         max_demands: At most how many demands on the form, besides where the answer stands.
@@ -62,19 +65,32 @@ class JointCase(Task):
         if len(set(options)) < len(options) or self._treats(mine, other) or self._treats(theirs, disease):
             return None
         good, bad = mine if rng.random() < 0.5 else mine[::-1]
-        risks = {rng.choice(self.clinic.ruling_out(bad, [good], disease))}
-        risks |= {n for n in self.clinic.bystanders(mine, disease, self.max_context - 1, rng) if n != other}
-        context = tuple(sorted(risks))
-        reasons = self.clinic.reasons(bad, (disease, *context))
-        if len(reasons) != 1 or not self.clinic.may_have(good, disease, context) or set(context) & set(options):
-            return None
         rng.shuffle(options)
-        findings = rng.choice(self.telling[disease])
-        proof: list[Triple] = [(disease, "has_phenotype", finding) for finding in findings]
-        proof += [reasons[0], (good, "treats", disease)]
+        split = split_of(f"offer/{sorted(options)}", self.graph.salt)
+        # Many tries: were some offers and diseases given up sooner than others, the options would tell which is asked about.
+        for _ in range(_TRIES):
+            question = self._question(disease, other, good, bad, options, rng)
+            if question is not None and question_split(question, self.graph.salt) == split:
+                return self._item(question, good, bad, options, rng)
+        return None
+
+    def _question(self, disease: str, other: str, good: str, bad: str, options: list[str], rng: random.Random) -> Joint | None:
+        """Draws findings and a context that rules out one drug for one reason and leaves the other."""
+        risks = {rng.choice(self.clinic.ruling_out(bad, [good], disease))}
+        risks |= {n for n in self.clinic.bystanders((good, bad), disease, self.max_context - 1, rng) if n != other}
+        context = tuple(sorted(risks))
+        one_reason = len(self.clinic.reasons(bad, (disease, *context))) == 1
+        if not one_reason or not self.clinic.may_have(good, disease, context) or set(context) & set(options):
+            return None
+        return Joint(disease, rng.choice(self.telling[disease]), context)
+
+    def _item(self, question: Joint, good: str, bad: str, options: list[str], rng: random.Random) -> Item:
+        disease, context = question.disease, question.context
+        proof: list[Triple] = [(disease, "has_phenotype", finding) for finding in question.findings]
+        proof += [*self.clinic.reasons(bad, (disease, *context)), (good, "treats", disease)]
         demands = draw_demands(AFTERWORDS[1:], rng.randint(1, self.max_demands), 1, rng)
         return Item(
-            self.name, self.capabilities, Joint(disease, findings, context), good, tuple(proof), disease, options=tuple(options),
+            self.name, self.capabilities, question, good, tuple(proof), disease, options=tuple(options),
             chain=True, patient=draw_patient(self.graph, disease, context, rng), constraints=(MARKED, *demands), level=4 + len(context),
             recommended=(Recommendation(drug=good, dose=None, unit=None, per_day=None, route=None),),
         )  # fmt: skip
