@@ -30,8 +30,8 @@ def resident(pid: int) -> float:
 def main(examples: int = 1_000_000, workers: int = 1, folder: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as made:
         out = Path(folder or made, "examples")
-        command = [str(Path(sys.executable).with_name("bbflow")), "generate", "--config", str(RECIPE), "--graph", "clinical", "--out", str(out)]
-        command += ["--num", str(examples), "--shard_rows", "50000", "--workers", str(workers)]
+        command = [str(Path(sys.executable).with_name("bbflow")), "generate", "--config", str(RECIPE), "--graph", "clinical"]
+        command += ["--out", str(out), "--num", str(examples), "--shard_rows", "50000", "--workers", str(workers)]
         start, peak = time.perf_counter(), 0.0
         process = subprocess.Popen(command)
         while process.poll() is None:
