@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from bbflow.cli.resume import logged_rows
 from bbflow.errors import InputError, Problem
 
 _KEY = "bbflow"
@@ -20,13 +21,16 @@ class SaveRecipe(SaveConfigCallback):
     """Saves the recipe, overrides included, as `config.yaml` of the run folder, and the model's class in each checkpoint."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes `config.yaml`; a run without a folder writes nothing."""
-        if trainer.loggers:
+        """Writes `config.yaml`; a run without a folder writes nothing, one that goes on has it."""
+        if not trainer.loggers:
+            return
+        folder = trainer.log_dir  # all processes agree on it, and on what the first one finds there
+        if not trainer.strategy.broadcast(folder is not None and (Path(folder) / self.config_filename).exists()):
             super().setup(trainer, pl_module, stage)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Notes the model's class."""
-        checkpoint[_KEY] = {"class_path": class_path(type(pl_module))}
+        """Notes the model's class, and how much was logged when the checkpoint was made."""
+        checkpoint[_KEY] = {"class_path": class_path(type(pl_module)), "metrics_rows": logged_rows(trainer)}
 
 
 def class_path(cls: type) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ActionConfigFile, Namespace
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from bbflow.cli.resume import Interrupted, RunLog
 from bbflow.yaml_file import read_yaml
 
 FLOORS = (
@@ -70,12 +71,24 @@ def recipes_in(argv: Sequence[str]) -> list[Path]:
     return found
 
 
-def run_loggers(recipes: Sequence[Path], model: object, root: str | os.PathLike[str] | None) -> list[Logger]:
-    """Makes the loggers of a run: `metrics.csv` and TensorBoard events, both directly in `runs/<recipe>/<version>/`."""
-    folder = Path(root or ".") / "runs"
-    name = recipe_name(recipes[0]) if recipes else type(model).__name__.lower()
-    version = _next_version(folder / name)
-    return [CSVLogger(folder, name=name, version=version), TensorBoardLogger(folder, name=name, version=version)]
+def runs_folder(recipes: Sequence[Path], model: str, root: str | os.PathLike[str] | None) -> Path:
+    """Returns where the runs of a recipe lie; without a recipe file, those of a model class."""
+    return Path(root or ".") / "runs" / (recipe_name(recipes[0]) if recipes else model.rpartition(".")[2].lower())
+
+
+def run_loggers(runs: Path, interrupted: Interrupted | None = None) -> list[Logger]:
+    """Makes the loggers of a run: `metrics.csv` and TensorBoard events, both directly in `runs/<recipe>/<version>/`.
+
+    Args:
+        runs: Folder of the recipe's runs.
+        interrupted: The run to go on with, if any: what was logged after its checkpoint is dropped.
+    """
+    if interrupted is None:
+        version = _next_version(runs)
+        return [RunLog(runs.parent, name=runs.name, version=version), TensorBoardLogger(runs.parent, name=runs.name, version=version)]
+    version, step = interrupted.version, interrupted.step
+    events = TensorBoardLogger(runs.parent, name=runs.name, version=version, purge_step=step)
+    return [RunLog(runs.parent, name=runs.name, version=version, kept=interrupted.rows), events]
 
 
 def recipe_name(recipe: Path) -> str:

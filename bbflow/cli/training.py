@@ -14,16 +14,18 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning i
 
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from bbflow.callbacks import default_callbacks
 from bbflow.cli.checkpoint import SaveRecipe, refuse_other_class
 from bbflow.cli.explain import cross_problems, reread
 from bbflow.cli.paths import MODE, anchor_paths
-from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers
+from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
+from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
 from bbflow.errors import InputError, Problem
 
 PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
@@ -34,6 +36,7 @@ class RecipeCLI(LightningCLI):
 
     def __init__(self, argv: Sequence[str], run: bool = True) -> None:
         self.argv = list(argv)
+        self.interrupted: Interrupted | None = None
         super().__init__(
             args=self.argv, run=run, parser_kwargs=PARSER, auto_configure_optimizers=False, save_config_callback=SaveRecipe
         )  # fmt: skip
@@ -61,22 +64,39 @@ class RecipeCLI(LightningCLI):
 
     def _parse_ckpt_path(self) -> None:
         # Lightning would lay the checkpoint's hyperparameters over recipe and command line; here those always decide.
-        refuse_other_class(self.config.get(self.config.get("subcommand", ""), self.config))
+        command = self.config.get("subcommand", "")
+        config = self.config.get(command, self.config)
+        if command == "fit" and config.get("ckpt_path") == "last" and config.trainer.logger in (None, True):
+            self._take_up(config)
+        refuse_other_class(config)
+
+    def _take_up(self, config: Namespace) -> None:
+        """Replaces `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
+        self.interrupted = newest_interrupted(self._runs(config.model["class_path"], config.trainer))
+        config["ckpt_path"] = None if self.interrupted is None else str(self.interrupted.checkpoint)
+        found = self.interrupted
+        rank_zero_info("no unfinished run: starting anew" if found is None else f"going on from step {found.step} of {found.checkpoint}")
+
+    def _runs(self, model: str, trainer: Namespace) -> Path:
+        return runs_folder(recipes_in(self.argv), model, trainer.default_root_dir)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes the trainer, with a run folder unless the recipe brings loggers of its own."""
         settings = self._get(self.config_init, "trainer")
         if settings.logger in (None, True) and not settings.fast_dev_run:
-            kwargs["logger"] = run_loggers(recipes_in(self.argv), self.model, settings.default_root_dir)
+            kwargs["logger"] = run_loggers(self._runs(type(self.model).__name__, settings), self.interrupted)
         given = settings.callbacks if isinstance(settings.callbacks, list) else [settings.callbacks] if settings.callbacks else []
         kwargs["callbacks"] = [*given, *default_callbacks(given)]
         if settings.enable_checkpointing is not False and not any(isinstance(callback, Checkpoint) for callback in given):
-            # Lightning's own default saves nothing when training ends between two validations.
-            kwargs["callbacks"].append(ModelCheckpoint(save_top_k=0, save_last=True))
+            kwargs["callbacks"].append(LastCheckpoint())
         try:
             return super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise InputError(Problem(str(error), "trainer")) from error
+
+    def after_fit(self) -> None:
+        """Marks the run as one that needs no taking up."""
+        mark_finished(self.trainer)
 
     def after_instantiate_classes(self) -> None:
         """Checks what no single key can show: that model and data fit each other. No weights are loaded yet."""
@@ -113,6 +133,7 @@ def prepare() -> None:
     # Lightning recommends its hosted products here, and warns of what only Lightning itself can change.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its order is, and begins where the run stands
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

@@ -78,7 +78,7 @@ def training_order(trainer: Any, size: int, batch_size: int, lengths: Sequence[i
     if trainer is None:
         return TrainingOrder(size, batch_size, seed, lengths)
     loop = trainer.fit_loop
-    done = loop.epoch_loop.batch_progress.current.ready if loop.restarting else 0
+    done = loop.epoch_loop.batch_progress.current.processed if loop.restarting else 0
     return TrainingOrder(size, batch_size, seed, lengths, trainer.global_rank, world_size, trainer.current_epoch, done)
 
 

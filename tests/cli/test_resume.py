@@ -1,0 +1,138 @@
+"""A run that was killed, and the same command again."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from bbflow.cli.resume import FINISHED
+
+ROOT = Path(__file__).parents[2]
+CALLBACK = '''
+import os, signal
+from pathlib import Path
+from lightning.pytorch import Callback
+
+PLACES = ("on_fit_start", "on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_validation_end", "on_save_checkpoint")
+
+def at(hook):
+    def call(self, trainer, *_):
+        if hook == self.hook and trainer.global_step >= self.step and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), getattr(signal, self.signal))
+    return call
+
+class Killer(Callback):
+    """Kills its own run once, at a hook of a step."""
+    def __init__(self, hook: str, step: int, signal: str = "SIGKILL"):
+        self.hook, self.step, self.signal = hook, step, signal
+        self.mark = Path(f"killed-{hook}-{step}-{signal}").absolute()
+
+for name in PLACES:
+    setattr(Killer, name, at(name))
+'''
+RECIPE = """
+seed_everything: 5
+trainer:
+  max_steps: 7
+  accelerator: cpu
+  log_every_n_steps: 1
+  val_check_interval: 2
+  check_val_every_n_epoch: null
+  enable_progress_bar: false
+  enable_model_summary: false
+model:
+  class_path: {module}
+  init_args:
+    policy: {{path: tiny, adapter: null}}
+    {rollout}
+    optimizer: {{learning_rate: 1.0e-3}}
+    capabilities: CAPABILITIES
+data:
+  class_path: KnowledgeGraphData
+  init_args:
+    graph: {{class_path: ClinicalPack, init_args: {{core: true}}}}
+    contract: null
+    stage: alignment
+    batch_size: 4
+    train_size: 20
+    validation_size: 8
+    test_size: 8
+"""
+ROLLOUT = "rollout: {class_path: TransformersRollout, init_args: {group_size: 2, max_new_tokens: 8}}\n    advantage: {class_path: DecoupledAdvantage}"
+SECONDS = ("seconds", "time")
+
+
+def place(folder: Path, module: str = "GRPO") -> Path:
+    """A folder with a recipe of five batches an epoch, so that the run crosses an epoch and three validations."""
+    folder.mkdir(exist_ok=True)
+    text = RECIPE.format(module=module, rollout=ROLLOUT if module == "GRPO" else "max_new_tokens: 8")
+    (folder / "small.yaml").write_text(text.replace("CAPABILITIES", str(ROOT / "recipes" / "parts" / "capabilities" / "clinical.yaml")))
+    (folder / "killer.py").write_text(CALLBACK)
+    return folder
+
+
+def fit(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "bbflow.cli.main", "fit", "--config", "small.yaml", "--ckpt_path", "last", *options]
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "BBFLOW_CACHE": str(folder / "cache"),
+    }
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def killer(hook: str, step: int, signal_name: str = "SIGKILL") -> str:
+    return f"--trainer.callbacks+={{class_path: killer.Killer, init_args: {{hook: {hook}, step: {step}, signal: {signal_name}}}}}"
+
+
+def contents(folder: Path) -> dict:
+    """What a finished run left: weights and optimiser, metrics without seconds, rollouts."""
+    (run,) = [mark.parent for mark in (folder / "runs" / "small").glob(f"version_*/{FINISHED}")]
+    last = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    with (run / "metrics.csv").open(newline="") as lines:
+        rows = [{k: v for k, v in row.items() if not any(word in k for word in SECONDS)} for row in csv.DictReader(lines)]
+    rollouts = {f.name: pq.read_table(f).to_pylist() for f in sorted(run.rglob("step-*.parquet"))}
+    return {"weights": last["state_dict"], "optimizer": last["optimizer_states"][0]["state"], "metrics": rows, "rollouts": rollouts}
+
+
+def same(one: dict, other: dict) -> None:
+    assert one["weights"].keys() == other["weights"].keys()
+    assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in one["weights"])
+    assert all(torch.equal(one["optimizer"][i][k], other["optimizer"][i][k]) for i in one["optimizer"] for k in ("exp_avg", "exp_avg_sq"))
+    assert one["metrics"] == other["metrics"]
+    assert one["rollouts"] == other["rollouts"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = place(tmp_path_factory.mktemp("whole") / "run")
+    done = fit(folder)
+    assert done.returncode == 0, done.stderr
+    assert len(contents(folder)["metrics"]) >= 10
+    return contents(folder)
+
+
+def test_a_run_killed_three_times_ends_as_if_it_never_was(whole, tmp_path):
+    folder = place(tmp_path / "run")
+    kills = [killer("on_save_checkpoint", 2), killer("on_before_optimizer_step", 3), killer("on_train_batch_end", 6)]
+    for kill in kills:
+        assert fit(folder, *kills).returncode == -signal.SIGKILL, kill
+    done = fit(folder, *kills)
+    assert done.returncode == 0, done.stderr
+    same(contents(folder), whole)
+
+
+def test_a_run_that_is_asked_to_go_saves_the_step_it_had_made(whole, tmp_path):
+    folder = place(tmp_path / "run")
+    stopped = fit(folder, killer("on_before_optimizer_step", 4, "SIGTERM"))
+    assert "Traceback" not in stopped.stderr
+    (checkpoint,) = folder.rglob("last.ckpt")
+    assert torch.load(checkpoint, weights_only=True)["global_step"] == 5  # the validation before was at 4
+    assert fit(folder, killer("on_before_optimizer_step", 4, "SIGTERM")).returncode == 0
+    same(contents(folder), whole)
