@@ -171,9 +171,9 @@ def test_a_recipe_can_be_built_without_running_it(workplace):
 def test_the_processes_of_one_run_share_a_folder(workplace, monkeypatch):
     from bbflow.cli.recipe import run_loggers
 
-    first = run_loggers([], object(), None)
+    first = run_loggers(Path("runs/toy"))
     Path(first[0].log_dir).mkdir(parents=True)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert run_loggers([], object(), None)[0].log_dir == first[0].log_dir
+    assert run_loggers(Path("runs/toy"))[0].log_dir == first[0].log_dir
     monkeypatch.delenv("LOCAL_RANK")
-    assert run_loggers([], object(), None)[0].log_dir != first[0].log_dir
+    assert run_loggers(Path("runs/toy"))[0].log_dir != first[0].log_dir
