@@ -7,10 +7,12 @@ run in the process that asks, meanwhile. A process that ends too early is an err
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bbflow.contracts.row import Finding, Row, plain
@@ -58,6 +60,23 @@ def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers
     Returns:
         For each call what the rule found, in order of rows; a sentence where that is not known.
     """
+    with _without_collection():
+        return _evaluate(calls, table, graph, workers)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Rows hold no cycles: looking for some, over and over in all the data, would cost more than many a rule."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None) -> list[Outcome | str]:
     single = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
     whole = [i for i in range(len(calls)) if i not in set(single)]
     count = _workers(table.rows) if workers is None else workers

@@ -6,6 +6,7 @@ outside is ever read this way.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import pickle
@@ -66,7 +67,7 @@ class Worker:
     def send(self, start: int, rows: list[dict[str, Any]]) -> None:
         """Sends rows, the first of which stands at `start`."""
         try:
-            message = b"m" + marshal.dumps((start, rows), 2)
+            message = b"m" + marshal.dumps((start, rows))
         except ValueError:  # a date, say, which marshal does not know
             message = b"p" + pickle.dumps((start, rows))
         _write(self._in, message)
@@ -86,6 +87,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints must not come between the messages
     graph, calls = pickle.loads(_read(source))  # noqa: S301 (from the process that started this one)
     failed: dict[int, str] = {}
+    gc.freeze()  # rows hold no cycles; walking over them and the graph again and again would cost more than the rules
+    gc.set_threshold(100_000, 50, 1000)
     while True:
         try:
             message = _read(source)
