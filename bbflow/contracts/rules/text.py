@@ -60,7 +60,7 @@ def text_no_contraindicated_drug(
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
     Where the row gives no patient and its prompt asks for a person, the conditions and allergies that the prompt names count. A class of
-    drugs that is advised ("give her an NSAID") counts where all its drugs are forbidden.
+    drugs that is advised ("give her a beta blocker") counts where all its drugs are forbidden.
 
     Args:
         row: The row; one about nobody passes, and `fields_of_task` says which tasks must give a patient.
