@@ -61,7 +61,7 @@ class RankCheckpoints(Callback):
             return
         trainer.strategy.barrier()
         kept = torch.load(folder / BEST, weights_only=True, map_location=pl_module.device, mmap=True)
-        pl_module.load_state_dict(kept["state_dict"])
+        pl_module.load_state_dict(kept["state_dict"], strict=pl_module.strict_loading)
         rank_zero_info(f"step {self._best_step} is best on validation: the run ends with its weights")
 
     @property

@@ -74,6 +74,7 @@ class PolicyModule(LightningModule):
         for name, value in self.hparams.items():
             self.hparams[name] = plain(value)
         self.policy_settings = policy
+        self.strict_loading = policy.quantize is None
         self.capabilities = dict(capabilities)
         self.optimizer_settings = optimizer
         self.max_new_tokens = max_new_tokens
@@ -182,14 +183,23 @@ class PolicyModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what the next update of the capabilities is compared with."""
+        """Keeps what the next update of the capabilities is compared with; a quantised base is read from `policy.path` again."""
+        if self.policy_settings.quantize:
+            trained = self._trained()
+            checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name in trained}
         if self.update is not None:
             checkpoint["update"] = self.update.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores what `on_save_checkpoint` kept."""
+        lacking = self._trained() - checkpoint["state_dict"].keys() if self.policy_settings.quantize else set()
+        if lacking:  # a loader that is not strict would not say so
+            raise InputError(Problem(f"the checkpoint lacks {len(lacking)} trained tensors, {min(lacking)} among them", f"{WHERE}.policy"))
         if self.update is not None and "update" in checkpoint:
             self.update.load_state_dict(checkpoint["update"])
+
+    def _trained(self) -> set[str]:
+        return {name for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     # ---- held-out evaluation
 
