@@ -27,7 +27,7 @@ _NO_DRUG = frozenset(
     total only the a an at and or by from max over under below above approximately for starting initial single usual low high
     ceiling limit needs between then his her their this that it oral tablet tablets use start prescribe is was be no not them drug
     medication increase increased reduced reduce received gets taking takes took until every into in on as per weekly therefore
-    clearly give giving creator
+    clearly give giving creator within beyond exceeding around roughly nearly almost remaining another additional
     """.split()  # noqa: SIM905 (a list would be a page long)
 )
 
