@@ -27,8 +27,11 @@ class RolloutLog(Callback):
         """Writes the batch that was just learned from."""
         record = getattr(pl_module, "last_rollouts", None)
         step = trainer.global_step
-        if record is not None and trainer.is_global_zero and trainer.log_dir and (step - 1) % self.every_n_steps == 0:
-            write_rollouts(Path(trainer.log_dir) / "rollouts", step, record)
+        if record is None or (step - 1) % self.every_n_steps:
+            return
+        folder = trainer.log_dir  # processes agree on it together: asked by the first alone, it would wait for ever
+        if folder and trainer.is_global_zero:
+            write_rollouts(Path(folder) / "rollouts", step, record)
 
 
 def write_rollouts(folder: Path, step: int, record: RolloutRecord) -> Path:

@@ -131,5 +131,8 @@ def logged_rows(trainer: Trainer) -> int:
 
 def mark_finished(trainer: Trainer) -> None:
     """Notes in the run folder that there is nothing left to take up."""
-    if trainer.is_global_zero and trainer.state.finished and any(isinstance(logger, RunLog) for logger in trainer.loggers):
-        (Path(str(trainer.log_dir)) / FINISHED).touch()
+    if not trainer.is_global_zero or not trainer.state.finished:
+        return
+    for logger in trainer.loggers:  # not `trainer.log_dir`, for which all processes have to ask together
+        if isinstance(logger, RunLog):
+            (Path(logger.log_dir) / FINISHED).touch()

@@ -136,3 +136,11 @@ def test_a_run_that_is_asked_to_go_saves_the_step_it_had_made(whole, tmp_path):
     assert torch.load(checkpoint, weights_only=True)["global_step"] == 5  # the validation before was at 4
     assert fit(folder, killer("on_before_optimizer_step", 4, "SIGTERM")).returncode == 0
     same(contents(folder), whole)
+
+
+def test_two_processes_make_one_run_and_one_folder(tmp_path):
+    folder = place(tmp_path / "run")
+    done = fit(folder, "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.max_steps=3")
+    assert done.returncode == 0, done.stderr
+    assert contents(folder)["rollouts"].keys() == {"step-000001.parquet"}
+    assert (folder / "runs" / "small" / "version_0" / "report" / "report.json").is_file()
