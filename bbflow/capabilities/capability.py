@@ -82,7 +82,8 @@ class Capability:
     def record_problems(self, name: str, examples: Sequence[Example]) -> list[Problem]:
         """Lists records, of those that this capability judges, whose gold, proof or demands its metric or its rewards cannot read."""
         judged = [example for example in examples if self.judges(name, example)]
-        return list(dict.fromkeys(p for scorer in (self.metric, *self.rewards.values()) for p in scorer.record_problems(judged)))
+        kinds = {type(scorer): scorer for scorer in (self.metric, *self.rewards.values())}  # what it reads is the same with any settings
+        return list(dict.fromkeys(p for scorer in kinds.values() for p in scorer.record_problems(judged)))
 
     def judges(self, name: str, example: Example) -> bool:
         """Tells whether an example counts for this capability, known to the recipe as `name`."""
@@ -116,9 +117,28 @@ class Capability:
         return scores
 
 
-def unreadable_records(capabilities: Mapping[str, Capability], examples: Sequence[Example], shown: int = 20) -> list[Problem]:
-    """Lists records that a capability cannot judge whatever is said; of many, as many as `shown` and their count."""
-    found = list(dict.fromkeys(p for name, capability in capabilities.items() for p in capability.record_problems(name, examples)))
+_AT_ONCE = 500
+"""Records that are looked at between two steps of a progress bar."""
+
+
+def unreadable_records(
+    capabilities: Mapping[str, Capability], examples: Sequence[Example], advance: Callable[[int], None] | None = None, shown: int = 20
+) -> list[Problem]:
+    """Lists records that a capability cannot judge whatever is said; of many, as many as `shown` and their count.
+
+    Args:
+        capabilities: By name.
+        examples: The records.
+        advance: Called with the number of records that were looked at since the last call.
+        shown: How many problems are listed at most.
+    """
+    problems: dict[Problem, None] = {}
+    for start in range(0, len(examples), _AT_ONCE):
+        some = examples[start : start + _AT_ONCE]
+        problems.update(dict.fromkeys(p for name, capability in capabilities.items() for p in capability.record_problems(name, some)))
+        if advance:
+            advance(len(some))
+    found = list(problems)
     return found if len(found) <= shown else [*found[:shown], Problem(f"and {len(found) - shown} more records cannot be judged")]
 
 

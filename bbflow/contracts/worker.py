@@ -1,7 +1,8 @@
 """A process that runs rules over the rows it is sent; this file is both of its ends.
 
-Messages are `marshal`led plain data with their length in front, over the process's own pipes; the graph goes once, pickled. Nothing from
-outside is ever read this way.
+Not `multiprocessing`: a script that calls `validate` without a guard on `__main__` would be run again by each process that is spawned,
+and a forked one would inherit the threads of a trainer. Messages are `marshal`led plain data with their length in front, over the
+process's own pipes; the graph goes once, pickled. Nothing from outside is ever read this way.
 """
 
 from __future__ import annotations

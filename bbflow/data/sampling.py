@@ -47,7 +47,7 @@ class TrainingOrder(DistributedSampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """The examples of this process; those of the batches that are done come last, once."""
-        generator = torch.Generator().manual_seed(_digest(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch))
         order = torch.randperm(self.size, generator=generator).tolist()
         if self.lengths is not None:
             order = self._grouped(order, self.lengths, generator)
@@ -82,5 +82,6 @@ def training_order(trainer: Any, size: int, batch_size: int, lengths: Sequence[i
     return TrainingOrder(size, batch_size, seed, lengths, trainer.global_rank, world_size, trainer.current_epoch, done)
 
 
-def _digest(*parts: int) -> int:
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:7], "big")
+def seed_of(*place: int) -> int:
+    """A seed for one place of a run: its own seed, then rank, epoch, batch or whatever tells the place from others."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, place)).encode()).digest()[:7], "big")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from bbflow.capabilities import Capability
 from bbflow.capabilities.capability import unreadable_records
+from bbflow.data.progress import progress_bar
 from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
@@ -123,7 +125,9 @@ class PolicyModule(LightningModule):
         for capability in self.capabilities.values():
             capability.prepare(getattr(data, "graph", None))
         examples = [example for split in getattr(data, "splits", {}).values() for example in split]
-        if problems := unreadable_records(self.capabilities, examples):
+        with progress_bar("checking records", len(examples)) if self.trainer.is_global_zero else nullcontext() as advance:
+            problems = unreadable_records(self.capabilities, examples, advance)
+        if problems:
             raise InputError(*problems)
 
     def configure_model(self) -> None:

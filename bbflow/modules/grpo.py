@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bbflow.capabilities import Capability
+from bbflow.data.sampling import seed_of
 from bbflow.errors import Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
@@ -163,8 +163,7 @@ class GRPO(PolicyModule):
 
     def sample(self, examples: list[Example], batch_idx: int, attempt: int = 0) -> Rollouts:
         """G completions per example, from a seed of the run, the rank, the batch and the attempt."""
-        place = f"{self._seed}/{self.global_rank}/{self.current_epoch}/{batch_idx}" + (f"/{attempt}" if attempt else "")
-        seed = int.from_bytes(hashlib.sha256(place.encode()).digest()[:7], "big")
+        seed = seed_of(self._seed, self.global_rank, self.current_epoch, batch_idx, *([attempt] if attempt else []))
         generator = torch.Generator(self.device).manual_seed(seed)
         policy = self.ready_policy
         return self.rollout.generate(policy, [policy.prompt_ids(example.messages) for example in examples], generator=generator)

@@ -91,14 +91,16 @@ class PolicySettings:
             near = did_you_mean(self.path, BUNDLED)
             hint = f"{near} a Hub id is written owner/name" if near.startswith("did") else "a Hub id is written owner/name"
             found.append(Problem(f"'{self.path}' is neither a folder nor a Hub id", key, hint))
-        return found + (self._quantization_problems(f"{where}.quantize") if self.quantize else [])
+        return found + self._quantization_problems(f"{where}.quantize")
 
     def _quantization_problems(self, key: str) -> list[Problem]:
+        if self.quantize is None:
+            return []
         found = []
         if find_spec("bitsandbytes") is None:
-            found.append(Problem("bitsandbytes is not installed", key, "pip install bitsandbytes, or null"))
+            found.append(Problem("bitsandbytes is not installed", key, "pip install 'bbflow[quantize]', or null"))
         if self.adapter is None and not (Path(self.source) / "adapter_config.json").exists():
-            found.append(Problem(f"weights in {self.quantize[0]} bits cannot be trained", key, "set `adapter`, or null"))  # type: ignore[index]
+            found.append(Problem(f"weights in {self.quantize[0]} bits cannot be trained", key, "set `adapter`, or null"))
         if self.initialize == "random":
             found.append(Problem("only pretrained weights are quantised", key, "set `initialize` to pretrained, or this to null"))
         return found

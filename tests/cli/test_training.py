@@ -120,6 +120,34 @@ def test_resuming_never_changes_what_recipe_and_command_line_say(workplace):
     assert workplace.module().trainer.global_step == 3
 
 
+def test_last_goes_on_with_an_unfinished_run_and_leaves_finished_ones_alone(workplace):
+    runs = workplace.folder / "runs" / "toy"
+    assert workplace.fit("--ckpt_path", "last")[0] == 0
+    assert workplace.fit("--ckpt_path", "last")[0] == 0
+    assert {path.name for path in runs.iterdir()} == {"version_0", "version_1"}
+    (runs / "version_1" / "finished").unlink()
+    assert workplace.fit("--ckpt_path", "last", "--trainer.max_steps=3")[0] == 0
+    assert {path.name for path in runs.iterdir()} == {"version_0", "version_1"}
+    assert workplace.module().trainer.global_step == 3
+    rows = list(csv.DictReader((runs / "version_1" / "metrics.csv").open()))
+    assert len([row for row in rows if row["train/loss"]]) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_an_unfinished_run_whose_checkpoint_is_broken_is_named(workplace, content):
+    assert workplace.fit()[0] == 0
+    folder = workplace.folder / "runs" / "toy" / "version_0"
+    (folder / "finished").unlink()
+    (folder / "checkpoints" / "last.ckpt").write_bytes(content)
+    loaded = workplace.loaded()
+    code, _, said = workplace.fit("--ckpt_path", "last")
+    assert code == 2
+    assert len(said) == 1
+    assert "cannot be read as a checkpoint of bbflow" in said[0]
+    assert "move the run folder away" in said[0]
+    assert workplace.loaded() == loaded
+
+
 def test_resuming_another_class_is_refused_before_a_model_is_loaded(workplace):
     assert workplace.fit()[0] == 0
     (checkpoint,) = (workplace.folder / "runs").rglob("*.ckpt")

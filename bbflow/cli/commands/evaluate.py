@@ -61,6 +61,7 @@ def evaluate(
     """
     from bbflow.capabilities.capability import unreadable_records
     from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.data.progress import progress_bar
     from bbflow.evaluation.certificate import refusal
     from bbflow.evaluation.nulls import null_scores
     from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
@@ -95,7 +96,9 @@ def evaluate(
     promise = promised_margins(policy, judging)
     for capability in judging.values():
         capability.prepare(knowledge)
-    if unreadable := unreadable_records(judging, examples):
+    with progress_bar("checking records", len(examples)) as advance:
+        unreadable = unreadable_records(judging, examples, advance)
+    if unreadable:
         raise InputError(*unreadable)
     _note(*(f"'{name}' judges no example of this data and is left out" for name in defined if name not in judging))
     if knowledge is not None and any(e.provenance and e.provenance["graph_sha256"] != knowledge.sha256 for e in own):
