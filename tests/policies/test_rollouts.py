@@ -1,12 +1,16 @@
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bbflow.errors import InputError
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import evaluating
 from bbflow.policies.rollouts import TransformersRollout
+from bbflow.policies.rollouts.sampling import draw
 
 PROMPTS = [[5, 9, 11, 40, 7], [8, 30], [30, 31, 32]]
 
@@ -50,6 +54,29 @@ def test_samples_follow_the_distribution(policy):
         expected = (policy.model(torch.tensor([PROMPTS[0]])).logits[0, -1] / 2.0).softmax(-1)
     seen = torch.bincount(rollouts.completion_ids_NT[:, 0], minlength=len(expected)) / 4000
     assert (seen - expected).abs().max() < 5 * (expected.max() / 4000).sqrt()
+
+
+def test_a_completion_does_not_depend_on_when_its_neighbours_leave_the_batch(policy, monkeypatch):
+    from bbflow.policies.rollouts import transformers_rollout
+
+    many_ends = replace(policy, eos_ids=tuple(range(0, 60)))
+    early = sample(many_ends)
+    monkeypatch.setattr(transformers_rollout, "COMPACT_BELOW", 0.0)
+    assert sample(many_ends).completions() == early.completions()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 1e-30, 0.1, 1.0, 7.0]), min_size=5, max_size=5).filter(any), min_size=1, max_size=4),
+    st.sampled_from([0.0, 1e-300, 0.25, 0.5, 1 - 2**-53]),
+)
+def test_a_drawn_token_is_where_the_distribution_function_passes_the_uniform_number(rows, uniform):
+    tokens = draw(torch.tensor(rows), torch.full((len(rows),), uniform, dtype=torch.float64)).tolist()
+    for row, token in zip(torch.tensor(rows).double().tolist(), tokens, strict=True):
+        *cumulative, total = accumulate(row, initial=0.0)
+        assert row[token] > 0
+        assert cumulative[token] <= uniform * total
+        assert (cumulative + [total])[token + 1] > uniform * total or not any(row[token + 1 :])
 
 
 def test_a_completion_stops_at_its_end_mark_or_is_truncated(policy):

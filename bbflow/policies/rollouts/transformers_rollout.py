@@ -12,6 +12,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.policies.logprobs import positions
 from bbflow.policies.policy import Policy, evaluating, pad
 from bbflow.policies.rollouts.base import RolloutEngine, Rollouts
+from bbflow.policies.rollouts.sampling import draw
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch when less than this share still runs: each time costs one copy of the cache."""
@@ -53,13 +54,14 @@ class TransformersRollout(RolloutEngine):
         lengths = torch.zeros(rows, dtype=torch.long, device=policy.device)
         ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
         eos_ids = torch.tensor(policy.eos_ids, device=policy.device)
+        uniform_TN = torch.rand(self.max_new_tokens, rows, generator=generator, dtype=torch.float64, device=policy.device)
 
         with evaluating(policy.model):
             decoder = _Decoder(policy, prompt_ids, prompt_mask, group_size, self.max_new_tokens)
             row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
             for step in range(self.max_new_tokens):
                 distribution = torch.log_softmax(decoder.logits.float() / self.temperature, dim=-1)
-                token = distribution.argmax(-1) if greedy else torch.multinomial(distribution.exp(), 1, generator=generator)[:, 0]
+                token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
                 running = ~ended[row]
                 now = row[running]
                 ids[now, step] = token[running]
