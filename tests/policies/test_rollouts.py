@@ -76,7 +76,7 @@ def test_a_drawn_token_is_where_the_distribution_function_passes_the_uniform_num
         *cumulative, total = accumulate(row, initial=0.0)
         assert row[token] > 0
         assert cumulative[token] <= uniform * total
-        assert (cumulative + [total])[token + 1] > uniform * total or not any(row[token + 1 :])
+        assert ([*cumulative, total])[token + 1] > uniform * total or not any(row[token + 1 :])
 
 
 def test_a_completion_stops_at_its_end_mark_or_is_truncated(policy):
