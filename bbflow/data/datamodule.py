@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -43,6 +44,8 @@ class KnowledgeGraphData(LightningDataModule):
         contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
         tasks: Name to task family; null: fact recall, multi-hop, constrained answer and treatment choice.
         mix: Name of a task to its share of the examples; 1 where not named.
+        held_out_mix: The same for validation and test, so that scores stay comparable whatever is trained on ({}: all tasks evenly);
+            null: as `mix`.
         train_size: Number of training examples.
         validation_size: Number of validation examples.
         test_size: Number of test examples.
@@ -61,6 +64,7 @@ class KnowledgeGraphData(LightningDataModule):
         contract: str | None,
         tasks: dict[str, Task] | None = None,
         mix: dict[str, float] | None = None,
+        held_out_mix: dict[str, float] | None = None,
         train_size: int = 2000,
         validation_size: int = 200,
         test_size: int = 1200,
@@ -77,7 +81,7 @@ class KnowledgeGraphData(LightningDataModule):
         defaults: list[Task] = [FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice()]
         self.tasks: dict[str, Task] = tasks or {task.name: task for task in defaults}
         self._task_settings = {n: [type(t).__module__, type(t).__qualname__, _settings(t)] for n, t in self.tasks.items()}
-        self.mix = mix or {}
+        self.mix, self.held_out_mix = mix or {}, held_out_mix
         self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
         self.batch_size, self.seed, self.stage = batch_size, seed, stage
         self.curation = curation
@@ -100,11 +104,12 @@ class KnowledgeGraphData(LightningDataModule):
     def problems(self) -> list[Problem]:
         """Lists what is wrong with the data part of a recipe, before anything is generated."""
         found = []
-        for name in self.mix:
-            if name not in self.tasks:
-                found.append(Problem(f"'{name}' is no task", "data.init_args.mix", did_you_mean(name, self.tasks)))
-            elif self.mix[name] < 0:
-                found.append(Problem(f"the share of '{name}' must not be negative", "data.init_args.mix"))
+        for key, mix in (("mix", self.mix), ("held_out_mix", self.held_out_mix or {})):
+            for name, share in mix.items():
+                if name not in self.tasks:
+                    found.append(Problem(f"'{name}' is no task", f"data.init_args.{key}", did_you_mean(name, self.tasks)))
+                elif not 0 <= share < math.inf:
+                    found.append(Problem(f"the share of '{name}' must be 0 or more, not {share}", f"data.init_args.{key}"))
         for split, size in self.sizes.items():
             if size < 1:
                 found.append(Problem(f"{split}_size must be at least 1, not {size}", "data.init_args"))
@@ -138,6 +143,7 @@ class KnowledgeGraphData(LightningDataModule):
                 "sizes": self.sizes,
                 "seed": self.seed,
                 "stage": self.stage,
+                **({} if self.held_out_mix is None else {"held_out_mix": self.held_out_mix}),
                 **({} if self.curation is None else {"curation": self._curation_settings}),
             }
         )
@@ -192,7 +198,9 @@ class KnowledgeGraphData(LightningDataModule):
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
         with progress_bar("generating examples", sum(self.sizes.values())) as advance:
-            made = generate(self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation)
+            made = generate(
+                self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation, self.held_out_mix
+            )
         empty = [split for split in SPLITS if not made.examples[split]]
         if empty:
             raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
@@ -201,9 +209,9 @@ class KnowledgeGraphData(LightningDataModule):
 
     def plan(self, rows: int) -> Plan:
         """Returns what determines the examples, for writing them as shards of so many rows."""
-        graph, contract = self.graph, self.contract_path
+        graph, contract, mixes = self.graph, self.contract_path, (self.mix, self.held_out_mix)
         key = f"{self.fingerprint}-{rows}"
-        return Plan(graph, self.tasks, self.sizes, self.mix, self.seed, self.stage, self.curation, contract, rows, key)
+        return Plan(graph, self.tasks, self.sizes, *mixes, self.seed, self.stage, self.curation, contract, rows, key)
 
     def _write_accepted(self, folder: Path, examples: Mapping[Split, list[Example]]) -> None:
         """Writes what the contract accepts, what it quarantines, and the receipt."""

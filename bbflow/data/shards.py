@@ -50,6 +50,7 @@ class Plan:
         tasks: Name to task family, indexed.
         sizes: Examples of each split.
         mix: Name of a task to its share.
+        held_out_mix: The same for the validation and test splits; None: as `mix`.
         seed: Of the train split.
         stage: Which training questions.
         curation: Settings or None.
@@ -62,6 +63,7 @@ class Plan:
     tasks: dict[str, Task]
     sizes: dict[Split, int]
     mix: dict[str, float]
+    held_out_mix: dict[str, float] | None
     seed: int
     stage: Stage
     curation: Curation | None
@@ -224,9 +226,11 @@ def _select(
     plan: Plan, work: Path, run: Callable[..., Iterator[Any]], workers: int, summary: Summary, progress: Callable[[int], None]
 ) -> list[_Stream]:
     """Draws blocks until every stream is full or exhausted, and keeps the first of what is told apart by nothing."""
-    mix = mixed(plan.tasks, plan.mix, plan.curation)
+    mixes = mixed(plan.tasks, plan.mix, plan.held_out_mix, plan.curation)
     streams = [
-        _Stream(split, name, count) for split in SPLITS for name, count in divided(plan.tasks, plan.sizes.get(split, 0), mix, split).items()
+        _Stream(split, name, count)
+        for split in SPLITS
+        for name, count in divided(plan.tasks, plan.sizes.get(split, 0), mixes[split], split).items()
     ]
     selectors = {id(stream): (Selector(plan.curation, stream.count), set[bytes]()) for stream in streams}
     while wanted := [(stream, number) for stream in streams for number in _next_blocks(plan, stream, workers)]:

@@ -60,6 +60,7 @@ def generate(
     workers: int = 1,
     stage: Stage = "all",
     curation: Curation | None = None,
+    held_out_mix: Mapping[str, float] | None = None,
 ) -> Generated:
     """Makes examples.
 
@@ -73,6 +74,7 @@ def generate(
         workers: Processes; the examples are the same for any number of them.
         stage: Which of the training questions and template families are used.
         curation: What happens to proven examples; None: exact duplicates are dropped, and that is all.
+        held_out_mix: Shares in the validation and test splits, as `mix`; None: those of `mix`.
 
     Returns:
         The examples and what was dropped.
@@ -80,8 +82,8 @@ def generate(
     prepare(graph, tasks)
     made = Generated({split: [] for split in SPLITS})
     streams: dict[Split, dict[str, list[Example]]] = {split: {} for split in SPLITS}
-    mix = mixed(tasks, mix, curation)
-    wanted = [(split, name, count) for split in SPLITS for name, count in divided(tasks, sizes.get(split, 0), mix, split).items()]
+    mixes = mixed(tasks, mix, held_out_mix, curation)
+    wanted = [(split, name, count) for split in SPLITS for name, count in divided(tasks, sizes.get(split, 0), mixes[split], split).items()]
     jobs = [(Job(graph, tasks[name], split, seed if split == "train" else 0, stage, curation), count) for split, name, count in wanted]
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         for (split, name, count), (examples, dropped) in zip(wanted, (pool.map if pool else map)(_stream, jobs), strict=True):
@@ -110,9 +112,13 @@ def _hold_out_option_sets(made: Generated, names: Container[str]) -> None:
     made.examples["train"] = [e for e in made.examples["train"] if e.example_id not in ids]
 
 
-def mixed(tasks: Mapping[str, Task], mix: Mapping[str, float], curation: Curation | None) -> dict[str, float]:
-    """Returns the share of every task, weights of capabilities included."""
-    return {name: mix.get(name, 1.0) * (1.0 if curation is None else curation.weight(task.capabilities)) for name, task in tasks.items()}
+def mixed(
+    tasks: Mapping[str, Task], mix: Mapping[str, float], held_out_mix: Mapping[str, float] | None, curation: Curation | None
+) -> dict[Split, dict[str, float]]:
+    """Returns the share of every task in every split, weights of capabilities included."""
+    mixes = {split: mix if split == "train" or held_out_mix is None else held_out_mix for split in SPLITS}
+    weights = {name: 1.0 if curation is None else curation.weight(task.capabilities) for name, task in tasks.items()}
+    return {split: {name: shares.get(name, 1.0) * weight for name, weight in weights.items()} for split, shares in mixes.items()}
 
 
 def divided(tasks: Mapping[str, Task], size: int, mix: Mapping[str, float], split: Split) -> dict[str, int]:

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,38 @@ def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"train_size": 61}, {"mix": {"multi_hop": 2.0}}, {"contract": None}, {"tasks": {"fact_recall": FactRecall(choice=0.5)}}],
+    [
+        {"seed": 1},
+        {"train_size": 61},
+        {"mix": {"multi_hop": 2.0}},
+        {"held_out_mix": {}},
+        {"contract": None},
+        {"tasks": {"fact_recall": FactRecall(choice=0.5)}},
+    ],
 )
 def test_whatever_determines_the_examples_is_in_the_fingerprint(tmp_path: Path, change: dict) -> None:
     assert data(tmp_path).fingerprint != data(tmp_path, **change).fingerprint
+
+
+def test_held_out_splits_may_have_a_mix_of_their_own(tmp_path: Path) -> None:
+    mix = {"fact_recall": 3.0, "multi_hop": 0.0}
+    module = ready(tmp_path, mix=mix, held_out_mix={"multi_hop": 3.0})
+    counts = {split: Counter(example.task for example in module.splits[split]) for split in SPLITS}
+    assert counts["train"] == {"fact_recall": 36, "constrained_answer": 12, "treatment_choice": 12}
+    assert counts["test"] == {"fact_recall": 4, "multi_hop": 12, "constrained_answer": 4, "treatment_choice": 4}
+    assert counts["validation"]["multi_hop"] == 6
+    assert ready(tmp_path, mix=mix).splits["test"] != module.splits["test"]
+
+
+def test_wrong_shares_are_told(tmp_path: Path) -> None:
+    module = data(tmp_path, mix={"fact_recal": 1.0, "multi_hop": -1.0}, held_out_mix={"multihop": 1.0, "fact_recall": float("nan")})
+    told = [(p.where.removeprefix("data.init_args."), p.what) for p in module.problems()]
+    assert told == [
+        ("mix", "'fact_recal' is no task"),
+        ("mix", "the share of 'multi_hop' must be 0 or more, not -1.0"),
+        ("held_out_mix", "'multihop' is no task"),
+        ("held_out_mix", "the share of 'fact_recall' must be 0 or more, not nan"),
+    ]
 
 
 def test_the_fingerprint_does_not_change_when_the_tasks_are_used(tmp_path: Path) -> None:

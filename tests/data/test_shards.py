@@ -31,9 +31,9 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_shards_hold_what_is_made_in_memory_in_the_same_order(tmp_path: Path) -> None:
-    module = data(tmp_path)
+    module = data(tmp_path, held_out_mix={"fact_recall": 2.0})
     summary = write_shards(module.plan(50), tmp_path / "out")
-    made = generate(module.graph, module.tasks, module.sizes, {}, 0)
+    made = generate(module.graph, module.tasks, module.sizes, {}, 0, held_out_mix={"fact_recall": 2.0})
     assert read_examples(tmp_path / "out") == [e for split in SPLITS for e in made.examples[split]]
     assert {name for name in bytes_of(tmp_path / "out") if name.startswith("train")} == {
         f"train-{i:05d}-of-00003.parquet" for i in range(3)
