@@ -102,8 +102,8 @@ def run_bbflow(folder: Path, kind: str, steps: int) -> tuple[list[float], int, l
             return [share(text, self.letters) for text in completions]
 
     class Clock(Callback):
-        seconds: list[float] = []
-        tokens: list[int] = []
+        def __init__(self) -> None:
+            self.start, self.seconds, self.tokens = 0.0, list[float](), list[int]()
 
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
             self.start = time.perf_counter()
@@ -155,8 +155,8 @@ def run_trl(folder: Path, kind: str, steps: int) -> tuple[list[float], int, list
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
     class Clock(TrainerCallback):
-        seconds: list[float] = []
-        start = 0.0
+        def __init__(self) -> None:
+            self.start, self.seconds = 0.0, list[float]()
 
         def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
             self.start = time.perf_counter()

@@ -7,14 +7,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from bbflow.modules.grpo import RolloutRecord
-
 
 class RolloutLog(Callback):
-    """Writes `rollouts/step-*.parquet` into the run directory.
-
-    One row per completion: step, example_id, prompt, completion, proof (the graph's edges), `reward_<capability>` (empty where it
-    abstained), advantage, truncated.
+    """Writes `rollouts/step-*.parquet` into the run directory; see `bbflow.modules.experience.RolloutRecord.write`.
 
     Args:
         every_n_steps: Write the rollouts of every n-th optimiser step, beginning with the first.
@@ -31,26 +26,4 @@ class RolloutLog(Callback):
             return
         folder = trainer.log_dir  # processes agree on it together: asked by the first alone, it would wait for ever
         if folder and trainer.is_global_zero:
-            write_rollouts(Path(folder) / "rollouts", step, record)
-
-
-def write_rollouts(folder: Path, step: int, record: RolloutRecord) -> Path:
-    """Writes one step's rollouts; a reader never sees a half-written file."""
-    import pandas as pd
-
-    columns = {
-        "step": step,
-        "example_id": [example.example_id for example in record.examples],
-        "prompt": [example.prompt for example in record.examples],
-        "completion": record.completions,
-        "proof": ["; ".join(" ".join(edge) for edge in example.edges) for example in record.examples],
-        **{f"reward_{name}": pd.array(values, dtype="float64") for name, values in record.rewards.items()},
-        "advantage": record.advantages,
-        "truncated": record.truncated,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:06d}.parquet"
-    unfinished = path.with_suffix(".part")
-    pd.DataFrame(columns).to_parquet(unfinished, index=False)
-    unfinished.replace(path)
-    return path
+            record.write(Path(folder) / "rollouts" / f"step-{step:06d}.parquet", step)

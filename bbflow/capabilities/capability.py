@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bbflow.capabilities.mix import DynamicMix, Mixture, mixed
+from bbflow.capabilities.time_limit import time_limit
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
@@ -32,6 +34,7 @@ class Capability:
         tasks: Task families it is judged on; null: every example that names the capability in its `capabilities`.
         weight: Weight of this capability among the others.
         margin: Loss of the metric that the owner accepts, fixed before the run.
+        timeout: Seconds that the metric, or a reward, may take for one batch of completions.
     """
 
     metric: Reward
@@ -41,6 +44,7 @@ class Capability:
     weight: float = 1.0
     margin: float = 0.03
     dynamic_mix: DynamicMix | None = None
+    timeout: float = 600.0
 
     def __post_init__(self) -> None:
         self.mixture = Mixture({name: self.mix.get(name, 1.0) for name in self.rewards}, self.dynamic_mix)
@@ -63,6 +67,8 @@ class Capability:
             found.append(Problem(f"weight must be 0 or more, not {self.weight}", f"{where}.weight"))
         if not 0 <= self.margin < 1:
             found.append(Problem(f"margin must lie in [0, 1), not {self.margin}", f"{where}.margin"))
+        if not 0 < self.timeout < math.inf:
+            found.append(Problem(f"timeout must be a positive number of seconds, not {self.timeout}", f"{where}.timeout"))
         return found + [problem for key, scorer in self.scorers(where) for problem in scorer.problems(key)]
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
@@ -100,13 +106,13 @@ class Capability:
     def parts(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> dict[str, list[Score]]:
         """Scores of each reward by itself; None where the example is not judged or the reward abstains."""
         return {
-            part: self._score(name, examples, completions, lambda e, c, reward=reward, part=part: checked(reward, part, e, c))  # type: ignore[misc]
+            part: self._score(name, examples, completions, lambda e, c, reward=reward, part=part: checked(reward, part, e, c, self.timeout))  # type: ignore[misc]
             for part, reward in self.rewards.items()
         }
 
     def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores completions for evaluation; None where the example is not judged."""
-        return self._score(name, examples, completions, lambda e, c: checked(self.metric, f"{name}.metric", e, c))
+        return self._score(name, examples, completions, lambda e, c: checked(self.metric, f"{name}.metric", e, c, self.timeout))
 
     def _score(self, name: str, examples: Sequence[Example], completions: Sequence[str], scorer: _Scorer) -> list[Score]:
         places = [i for i, example in enumerate(examples) if self.judges(name, example)]
@@ -142,14 +148,19 @@ def unreadable_records(
     return found if len(found) <= shown else [*found[:shown], Problem(f"and {len(found) - shown} more records cannot be judged")]
 
 
-def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1].
+def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float = math.inf) -> list[Score]:
+    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs.
 
     Raises:
         InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails.
     """
-    scores = list(reward(examples, completions))
     label = f"reward '{name}' ({type(reward).__name__})"
+    try:
+        with time_limit(timeout) if timeout < math.inf else nullcontext():
+            scores = list(reward(examples, completions))
+    except TimeoutError as error:
+        what, hint = f"{label} hangs: {error} for {len(examples)} completions", "`timeout` of its capability sets the limit"
+        raise InputError(Problem(what, f"example {examples[0].example_id} and those after it", hint)) from error
     if len(scores) != len(examples):
         first = min(len(scores), len(examples) - 1)
         raise InputError(

@@ -18,6 +18,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import capability_problems, trainer_problems, warn_of_emulated_precision
+from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
 from bbflow.optimization.geometry import UpdateGeometry
@@ -89,6 +90,7 @@ class PolicyModule(LightningModule):
         self._matrices: set[torch.nn.Parameter] = set()
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
+        self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded
 
@@ -153,21 +155,27 @@ class PolicyModule(LightningModule):
         if self.update is None:
             super().backward(loss, *args, **kwargs)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Remembers the batch, for the case that its gradient is not finite."""
+        self._gradient_check.note(batch)
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Makes the gradient of the step: solved for the capabilities, or the mean over all tokens. Lightning clips after this."""
         if self.update is not None:
             self.last_geometry = self.update.apply(optimizer, lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
-            self.log("train/grad_norm", torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None]))
+        elif self._step_tokens is None:
             return
-        if self._step_tokens is None:
-            return
-        tokens = self.trainer.strategy.reduce(self._step_tokens.float(), reduce_op="sum")
-        averaged_over = self.trainer.accumulate_grad_batches * self.trainer.world_size
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        if self._step_tokens is not None:
+            tokens = self.trainer.strategy.reduce(self._step_tokens.float(), reduce_op="sum")
+            averaged_over = self.trainer.accumulate_grad_batches * self.trainer.world_size
+            self._step_tokens = None
+            if self.update is None and gradients:
+                torch._foreach_mul_(gradients, averaged_over / tokens.clamp(min=1))
         if gradients:
-            torch._foreach_mul_(gradients, averaged_over / tokens.clamp(min=1))
-            self.log("train/grad_norm", total_norm(self.trainer, gradients))
-        self._step_tokens = None
+            norm = total_norm(self.trainer, gradients)
+            self.log("train/grad_norm", norm)
+            self._gradient_check(self, norm)
 
     def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
         """Clips as the trainer says; the norm over shards is for FSDP to take, which Lightning does not ask for it."""

@@ -77,7 +77,7 @@ class CapabilityUpdate:
         """Registers what summed rows are divided by (one number for all, or one each), besides what was registered before."""
         self._normalizers_R[rows] += normalizers.detach().double().cpu()
 
-    def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry:
+    def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry | None:
         """Solves for the weights, writes the gradient of the step, and starts the next one.
 
         Args:
@@ -85,7 +85,8 @@ class CapabilityUpdate:
             sum_over_ranks: Sums a tensor over all ranks.
 
         Returns:
-            What was seen of the update; see `UpdateGeometry`.
+            What was seen of the update; see `UpdateGeometry`. None where a row is not finite: there is nothing to solve then, and the
+            gradient that is written is not finite either.
         """
         jacobian, count = self.jacobian, len(self.names)
         if jacobian is None or self.mode is None:
@@ -96,6 +97,10 @@ class CapabilityUpdate:
         total_K = halves_HK.sum(0).clamp(min=1)  # a capability without a sample has a row of zeros, whatever divides it
         total_KK = total_K[:, None] * total_K
         inner_RR = jacobian.gramian().cpu()
+        if not inner_RR.isfinite().all():
+            jacobian.write_gradient(torch.full_like(jacobian.rows_RP[0], torch.nan))
+            self._start_anew(jacobian)
+            return None
         gramian_KK = self._fold(inner_RR) / total_KK
         scale_P = self._inverse_scale(optimizer) if self.weighting.metric == "optimizer" else None
         seen_KK = gramian_KK if scale_P is None else self._fold(jacobian.gramian(scale_P).cpu()) / total_KK
@@ -108,9 +113,12 @@ class CapabilityUpdate:
         # rows climb, optimisers descend; the shared row descends already
         shared = 1 / normalizers_R[self.shared_rows].clamp(min=1)
         jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K / total_K] * self.halves + [shared])))
+        self._start_anew(jacobian)
+        return geometry
+
+    def _start_anew(self, jacobian: Jacobian) -> None:
         jacobian.rows_RP.zero_()
         self._normalizers_R.zero_()
-        return geometry
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not stopped."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,6 +37,29 @@ class RolloutRecord:
     rewards: dict[str, list[float]]
     advantages: list[float]
     truncated: list[bool]
+
+    def write(self, path: Path, step: int) -> None:
+        """Writes a Parquet file with one row per completion; a reader never sees a half-written one.
+
+        Columns: step, example_id, prompt, completion, proof (the graph's edges), `reward_<capability>` (empty where it abstained),
+        advantage, truncated.
+        """
+        import pandas as pd
+
+        columns = {
+            "step": step,
+            "example_id": [example.example_id for example in self.examples],
+            "prompt": [example.prompt for example in self.examples],
+            "completion": self.completions,
+            "proof": ["; ".join(" ".join(edge) for edge in example.edges) for example in self.examples],
+            **{f"reward_{name}": pd.array(values, dtype="float64") for name, values in self.rewards.items()},
+            "advantage": self.advantages,
+            "truncated": self.truncated,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        pd.DataFrame(columns).to_parquet(unfinished, index=False)
+        unfinished.replace(path)
 
 
 @dataclass

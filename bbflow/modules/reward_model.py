@@ -17,6 +17,7 @@ from bbflow.evaluation.reward_model import PairScores, evaluate_pairs, fit_tempe
 from bbflow.modules.base import WHERE
 from bbflow.modules.batch import Batch
 from bbflow.modules.checks import warn_of_emulated_precision
+from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
@@ -80,6 +81,7 @@ class RewardModel(LightningModule):
         self._encoded: dict[str, list[tuple[list[int], list[int]]]] = {}
         self._held_out: list[PreferencePair] = []
         self._finishing = False
+        self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded
 
@@ -159,6 +161,15 @@ class RewardModel(LightningModule):
         won = (gated_M[:count] > gated_M[count:]).float().mean()
         self.log_dict({"train/loss": loss.detach(), "train/accuracy": won}, prog_bar=True, batch_size=count)
         return loss
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Remembers the batch, for the case that its gradient is not finite."""
+        self._gradient_check.note(batch)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuses a gradient that is not finite, or passes over it."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        self._gradient_check(self, norm)
 
     def _language_loss(self, batch: Batch, hidden_NLD: Tensor) -> Tensor:
         inner = self.ready.model.get_base_model() if hasattr(self.ready.model, "get_base_model") else self.ready.model

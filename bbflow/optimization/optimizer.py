@@ -24,6 +24,8 @@ class OptimizerSettings:
         betas: Decay rates of the two moments.
         warmup_steps: Steps over which the rate rises linearly.
         schedule: What follows the warm-up: `constant`, or down to 0 at the last step, `linear` or `cosine`.
+        nonfinite: What is done about a gradient that is not finite: `stop` the run, or `skip` the step. Its batch is kept either way, in
+            `faults/` of the run folder.
     """
 
     learning_rate: float = 1.0e-4
@@ -31,6 +33,7 @@ class OptimizerSettings:
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = 0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    nonfinite: Literal["stop", "skip"] = "stop"
 
     def problems(self, where: str) -> list[Problem]:
         """Lists what is wrong; `where` is the key in the recipe."""

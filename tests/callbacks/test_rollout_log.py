@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 
-from bbflow.callbacks.rollout_log import RolloutLog, write_rollouts
+from bbflow.callbacks.rollout_log import RolloutLog
 from bbflow.modules import GRPO
 from bbflow.modules.grpo import RolloutRecord
 from bbflow.optimization import DecoupledAdvantage
@@ -18,8 +18,8 @@ def test_rows_and_columns(tmp_path, example):
         [0.7, -0.7],
         [False, True],
     )
-    path = write_rollouts(tmp_path / "rollouts", 3, record)
-    assert path.name == "step-000003.parquet"
+    path = tmp_path / "rollouts" / "step-000003.parquet"
+    record.write(path, 3)
     table = pd.read_parquet(path)
     assert table["completion"].tolist() == ["yes", "no"]
     assert table["reward_domain"].tolist() == [1.0, 0.0]

@@ -1,4 +1,6 @@
 import math
+import re
+import signal
 
 import pytest
 from hypothesis import given
@@ -131,3 +133,34 @@ def test_of_many_records_that_cannot_be_judged_some_are_named_and_all_counted() 
     capabilities = {"mine": Capability(Picky([0.0]), {"r": Picky([0.0])})}
     found = unreadable_records(capabilities, examples(*"abaaa"), shown=3)
     assert [str(p) for p in found] == [*(f"example {i}: unreadable" for i in (0, 2, 3)), "and 1 more records cannot be judged"]
+
+
+class Hangs(Reward):
+    """Never ends, whatever is raised inside."""
+
+    def __call__(self, examples, completions):
+        while True:
+            try:
+                re.fullmatch("(a+)+b", "a" * 40)
+            except TimeoutError:
+                if self.stubborn:
+                    self.stubborn -= 1
+                else:
+                    raise
+
+
+@pytest.mark.parametrize("stubborn", [0, 1])
+def test_a_reward_that_hangs_is_stopped_and_named(stubborn: int) -> None:
+    reward = Hangs()
+    reward.stubborn = stubborn
+    capability = Capability(metric=reward, rewards={"endless": reward}, timeout=0.1)
+    with pytest.raises(InputError, match=r"reward 'endless' \(Hangs\) hangs: longer than 0.1 s for 1 completions"):
+        capability.reward("mine", examples("a"), ["x"])
+    with pytest.raises(InputError, match=r"reward 'mine.metric' \(Hangs\) hangs"):
+        capability.measure("mine", examples("a"), ["x"])
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("inf"), float("nan")])
+def test_the_time_limit_must_be_a_limit(timeout: float) -> None:
+    assert any(p.where == "c.timeout" for p in Capability(metric=Hangs(), rewards={"endless": Hangs()}, timeout=timeout).problems("c"))

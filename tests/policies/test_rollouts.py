@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbflow.errors import InputError
+from bbflow.errors import InputError, Refused
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import evaluating
 from bbflow.policies.rollouts import TransformersRollout
@@ -151,6 +151,14 @@ def test_groups_selects_whole_groups(policy):
 def test_prompts_that_cannot_be_completed_are_refused(policy, prompts, message):
     with pytest.raises(InputError, match=message):
         TransformersRollout(max_new_tokens=12).generate(policy, prompts)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_broken_policy_is_refused(policy, greedy, bad):
+    next(policy.model.parameters()).data[:] = bad
+    with pytest.raises(Refused, match="not finite"):
+        TransformersRollout(max_new_tokens=3).generate(policy, PROMPTS, greedy=greedy)
 
 
 def test_settings_are_checked():

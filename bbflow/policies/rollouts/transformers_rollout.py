@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bbflow.errors import InputError, Problem
+from bbflow.errors import InputError, Problem, Refused
 from bbflow.policies.logprobs import positions
 from bbflow.policies.policy import Policy, evaluating, pad
 from bbflow.policies.rollouts.base import RolloutEngine, Rollouts
@@ -16,6 +16,8 @@ from bbflow.policies.rollouts.sampling import draw
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch when less than this share still runs: each time costs one copy of the cache."""
+
+_BROKEN = "the policy computes numbers that are not finite, so that nothing can be sampled from it: its weights are broken"
 
 
 @dataclass
@@ -44,6 +46,7 @@ class TransformersRollout(RolloutEngine):
 
         Raises:
             InputError: A prompt is empty, or does not fit into the model's positions with `max_new_tokens` after it.
+            Refused: The policy computes numbers that are not finite.
         """
         group_size = group_size or self.group_size
         _check_lengths(policy, prompts, self.max_new_tokens)
@@ -61,7 +64,10 @@ class TransformersRollout(RolloutEngine):
             row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
             for step in range(self.max_new_tokens):
                 distribution = torch.log_softmax(decoder.logits.float() / self.temperature, dim=-1)
-                token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
+                try:
+                    token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
+                except FloatingPointError as error:
+                    raise Refused(_BROKEN) from error
                 running = ~ended[row]
                 now = row[running]
                 ids[now, step] = token[running]
@@ -77,6 +83,8 @@ class TransformersRollout(RolloutEngine):
                     row, token = row[keep], token[keep]
                 decoder.advance(token)
 
+        if not bool(logprobs.isfinite().all()):
+            raise Refused(_BROKEN)
         width = int(lengths.max())
         mask = torch.arange(width, device=policy.device)[None, :] < lengths[:, None]
         return Rollouts(prompt_ids, prompt_mask, ids[:, :width], mask, logprobs[:, :width], ~ended, group_size)
