@@ -232,7 +232,7 @@ class PreferenceData(KnowledgeGraphData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(
-            graph, contract, tasks, mix, train_size, validation_size, test_size, batch_size, seed, stage,
+            graph, contract, tasks, mix, None, train_size, validation_size, test_size, batch_size, seed, stage,
             cache_dir=cache_dir, num_workers=num_workers,
         )  # fmt: skip
         self.corruptions = corruptions if corruptions is not None else [corruption() for corruption in CORRUPTIONS]
