@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from bbflow.cli.checkpoint_file import read_checkpoint
 from bbflow.cli.resume import logged_rows
 from bbflow.errors import InputError, Problem
 
@@ -48,15 +47,9 @@ def refuse_other_class(config: Any) -> None:
     if not given or str(given) in _KEYWORDS or str(given).startswith("registry:"):
         return
     path = Path(given)
-    if not path.exists():
-        raise InputError(Problem("no such checkpoint", f"--ckpt_path {given}"))
     if path.is_dir():  # a sharded checkpoint; its strategy reads it
         return
-    try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        made_by = checkpoint.get(_KEY, {}).get("class_path")
-    except (OSError, RuntimeError, AttributeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(Problem(f"cannot be read as a checkpoint: {str(error).splitlines()[0]}", f"--ckpt_path {given}")) from error
+    made_by = read_checkpoint(path, f"--ckpt_path {given}").get(_KEY, {}).get("class_path")
     wanted = config["model"]["class_path"]
     if made_by and made_by.rpartition(".")[2] != wanted.rpartition(".")[2]:
         hint = "to start from its weights, set policy.path instead; --ckpt_path resumes the same recipe"

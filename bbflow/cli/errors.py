@@ -1,4 +1,4 @@
-"""How a command ends: 0 done, 1 refused, 2 wrong input, 130 interrupted; and what it says then.
+"""How a command ends: 0 done, 1 refused (by a check, or by a full disk), 2 wrong input, 130 interrupted; and what it says then.
 
 Wrong input is told as `error: where: what (hint)`, one line per problem, on the last lines of stderr. An exception that is
 none of these is a bug of the program and keeps its traceback.
@@ -6,6 +6,7 @@ none of these is a bug of the program and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from bbflow.errors import InputError, Refused
 
 OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def exit_code(run: Callable[[], object]) -> int:
@@ -42,6 +44,8 @@ def exit_code(run: Callable[[], object]) -> int:
                 return _say("refused", str(cause).splitlines(), REFUSED)
         if isinstance(error, ArgumentError):
             return _say("error", [innermost(error.message)], USAGE)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return _say("error", [f"{error.filename or 'a file'} could not be written: {error.strerror}"], REFUSED)
         if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other
             return _say("error", [f"trainer: {' '.join(str(error).split())}"], USAGE)
         raise

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from bbflow.cli.checkpoint_file import read_checkpoint
 from bbflow.errors import InputError, Problem
 
 FINISHED = "finished"
@@ -55,22 +55,37 @@ def newest_interrupted(runs: Path) -> Interrupted | None:
     for folder in sorted(folders, key=lambda path: int(path.name.removeprefix("version_")), reverse=True):
         checkpoint = folder / "checkpoints" / "last.ckpt"
         if checkpoint.is_file() and not (folder / FINISHED).exists():
-            try:
-                kept = torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)
-                return Interrupted(checkpoint, int(kept["global_step"]), int(kept["bbflow"]["metrics_rows"]))
-            except Exception as error:  # torch.load raises whatever the bytes make of it
-                what = f"cannot be read as a checkpoint of bbflow: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-                hint = "move the run folder away to start anew, or name another checkpoint"
-                raise InputError(Problem(what, f"--ckpt_path last ({checkpoint})", hint)) from error
+            where = f"--ckpt_path last ({checkpoint})"
+            hint = "move the run folder away to start anew, or name another checkpoint"
+            kept = read_checkpoint(checkpoint, where, hint)
+            if "metrics_rows" not in kept.get("bbflow", {}):
+                raise InputError(Problem("is no checkpoint of a recipe", where, hint))
+            return Interrupted(checkpoint, int(kept["global_step"]), int(kept["bbflow"]["metrics_rows"]))
     return None
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps the last state of a run: after each validation, at the end, and when the machine asks the run to go (SIGTERM)."""
+    """Keeps the last state of a run: after each validation and epoch, at the end, and when the machine asks the run to go (SIGTERM)."""
 
     def __init__(self) -> None:
         # Lightning's own default saves nothing when training ends between two validations.
         super().__init__(save_top_k=0, save_last=True)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves; Lightning itself saves a last state only where it has just saved a best one."""
+        self._save_new(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves, for runs without validation."""
+        self._save_new(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves what was trained since."""
+        self._save_new(trainer)
+
+    def _save_new(self, trainer: Trainer) -> None:
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Saves on SIGTERM, which Lightning raises between two steps; any other exception may have left half a step."""

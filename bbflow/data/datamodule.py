@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from bbflow.contracts import Contract, check_receipt, load_contract, validate, write_receipt
+from bbflow.contracts.receipt import file_sha256
 from bbflow.data.cache import completed, fingerprint
 from bbflow.data.files import read_examples, write_examples, write_quarantine
 from bbflow.data.progress import progress_bar
@@ -30,6 +32,9 @@ from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
+
+_HASHES = "sha256.json"
+"""What stands beside uncontracted examples instead of a receipt."""
 
 
 class KnowledgeGraphData(LightningDataModule):
@@ -184,16 +189,29 @@ class KnowledgeGraphData(LightningDataModule):
         if problems:
             raise InputError(*problems)
         start = time.perf_counter()
-        if not self.folder.exists():
+        if not self.folder.exists() or not self._take_over():
             with completed(self.folder) as folder:
                 self.write(folder)
-        elif self.contract_path is not None:
-            files = [self.folder / f"{split}.parquet" for split in SPLITS]
-            if check_receipt(self.folder / "receipt.json", self.contract_path, files, self.graph):
-                examples = {split: read_examples(self.folder / f"{split}.parquet") for split in SPLITS}
-                with completed(self.folder) as folder:
-                    self._write_accepted(folder, examples)
         self.generation_seconds = time.perf_counter() - start
+
+    def _take_over(self) -> bool:
+        """Checks every byte of what was made before; what has changed passes the contract again. False: it is broken, make it anew."""
+        files = {split: self.folder / f"{split}.parquet" for split in SPLITS}
+        try:
+            if self.contract_path is None:
+                sound = json.loads((self.folder / _HASHES).read_text(encoding="utf-8")) == _hashes(files)
+                examples = None
+            else:
+                stale = check_receipt(self.folder / "receipt.json", self.contract_path, list(files.values()), self.graph)
+                sound, examples = True, {split: read_examples(file) for split, file in files.items()} if stale else None
+        except (InputError, OSError, ValueError):
+            sound = False
+        if not sound:
+            rank_zero_warn(f"{self.folder}: the cached examples are broken; they are made anew")
+        elif examples is not None:
+            with completed(self.folder) as folder:
+                self._write_accepted(folder, examples)
+        return sound
 
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
@@ -222,7 +240,9 @@ class KnowledgeGraphData(LightningDataModule):
         files = {split: folder / f"{split}.parquet" for split in SPLITS}
         for split, file in files.items():
             write_examples(file, [example for example in kept if example.split == split])
-        if verdict is not None:
+        if verdict is None:
+            (folder / _HASHES).write_text(json.dumps(_hashes(files)), encoding="utf-8")
+        else:
             write_quarantine(folder / "quarantine.parquet", everything, verdict)
             write_receipt(folder / "receipt.json", verdict, list(files.values()), self.graph)
 
@@ -290,6 +310,10 @@ class KnowledgeGraphData(LightningDataModule):
             collate_fn=collate,
             num_workers=self.num_workers,
         )
+
+
+def _hashes(files: Mapping[Split, Path]) -> dict[str, str]:
+    return {split: file_sha256(file) for split, file in files.items()}
 
 
 def _settings(task: Task) -> dict[str, Any]:

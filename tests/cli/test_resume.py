@@ -15,7 +15,7 @@ from bbflow.cli.resume import FINISHED
 
 ROOT = Path(__file__).parents[2]
 CALLBACK = '''
-import os, signal
+import os, resource, signal
 from pathlib import Path
 from lightning.pytorch import Callback
 
@@ -27,6 +27,17 @@ def at(hook):
             self.mark.touch()
             os.kill(os.getpid(), getattr(signal, self.signal))
     return call
+
+class FullDisk(Callback):
+    """From a step on, no file may grow beyond a few kilobytes, as if the disk were full; once."""
+    def __init__(self, step: int):
+        self.step, self.mark = step, Path("was-full").absolute()
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step >= self.step and not self.mark.exists():
+            self.mark.touch()
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 class Killer(Callback):
     """Kills its own run once, at a hook of a step."""
@@ -121,10 +132,10 @@ def whole(tmp_path_factory):
 def test_a_run_killed_three_times_ends_as_if_it_never_was(whole, tmp_path):
     folder = place(tmp_path / "run")
     kills = [killer("on_save_checkpoint", 2), killer("on_before_optimizer_step", 3), killer("on_train_batch_end", 6)]
-    for kill in kills:
-        assert fit(folder, *kills).returncode == -signal.SIGKILL, kill
-    done = fit(folder, *kills)
-    assert done.returncode == 0, done.stderr
+    for kill, told in zip([*kills, None], ["starting anew", "starting anew", "from step 2 of", "from step 4 of"], strict=True):
+        done = fit(folder, *kills)
+        assert told in done.stderr
+        assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
     same(contents(folder), whole)
 
 
@@ -134,7 +145,23 @@ def test_a_run_that_is_asked_to_go_saves_the_step_it_had_made(whole, tmp_path):
     assert "Traceback" not in stopped.stderr
     (checkpoint,) = folder.rglob("last.ckpt")
     assert torch.load(checkpoint, weights_only=True)["global_step"] == 5  # the validation before was at 4
-    assert fit(folder, killer("on_before_optimizer_step", 4, "SIGTERM")).returncode == 0
+    done = fit(folder, killer("on_before_optimizer_step", 4, "SIGTERM"))
+    assert "from step 5 of" in done.stderr
+    assert done.returncode == 0, done.stderr
+    same(contents(folder), whole)
+
+
+def test_the_last_good_checkpoint_survives_a_full_disk(whole, tmp_path):
+    folder, full = place(tmp_path / "run"), "--trainer.callbacks+={class_path: killer.FullDisk, init_args: {step: 3}}"
+    stopped = fit(folder, full)
+    assert stopped.returncode == 1
+    assert "could not be written: File too large" in stopped.stderr.splitlines()[-1]
+    assert "Traceback" not in stopped.stderr
+    (checkpoint,) = folder.rglob("*.ckpt")
+    assert torch.load(checkpoint, weights_only=True)["global_step"] == 2
+    done = fit(folder, full)
+    assert "from step 2 of" in done.stderr
+    assert done.returncode == 0, done.stderr
     same(contents(folder), whole)
 
 

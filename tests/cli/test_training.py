@@ -1,6 +1,8 @@
 """What a recipe becomes: overrides, interpolation, paths, the run folder, resuming."""
 
 import csv
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -133,17 +135,28 @@ def test_last_goes_on_with_an_unfinished_run_and_leaves_finished_ones_alone(work
     assert len([row for row in rows if row["train/loss"]]) == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
-def test_an_unfinished_run_whose_checkpoint_is_broken_is_named(workplace, content):
+def flipped(content):
+    """One bit of a weight."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        weight = next(name for name in archive.namelist() if name.endswith("data/0"))
+        place = content.index(archive.read(weight))
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda _: b"no checkpoint", lambda old: old[:-100], flipped], ids=["0", "text", "cut", "bit"]
+)
+def test_an_unfinished_run_whose_checkpoint_is_broken_is_named(workplace, damage):
     assert workplace.fit()[0] == 0
     folder = workplace.folder / "runs" / "toy" / "version_0"
     (folder / "finished").unlink()
-    (folder / "checkpoints" / "last.ckpt").write_bytes(content)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(damage(last.read_bytes()))
     loaded = workplace.loaded()
     code, _, said = workplace.fit("--ckpt_path", "last")
     assert code == 2
     assert len(said) == 1
-    assert "cannot be read as a checkpoint of bbflow" in said[0]
+    assert "cannot be read as a checkpoint" in said[0]
     assert "move the run folder away" in said[0]
     assert workplace.loaded() == loaded
 

@@ -85,6 +85,32 @@ def test_the_fingerprint_does_not_change_when_the_tasks_are_used(tmp_path: Path)
     assert module.fingerprint == before
 
 
+@pytest.mark.parametrize("contract", [CONTRACT, None])
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", None], ids=["half", "empty", "missing"])
+def test_a_broken_cache_is_made_anew(tmp_path: Path, contract: str | None, damage) -> None:
+    module = ready(tmp_path, contract=contract)
+    file = module.folder / "train.parquet"
+    before = file.read_bytes()
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage(before))
+    with pytest.warns(UserWarning, match="broken; they are made anew"):
+        again = ready(tmp_path, contract=contract)
+    assert again.splits == module.splits
+    assert file.read_bytes() == before
+
+
+def test_a_changed_byte_of_uncontracted_examples_is_noticed(tmp_path: Path) -> None:
+    module = ready(tmp_path, contract=None)
+    file = module.folder / "train.parquet"
+    before = file.read_bytes()
+    file.write_bytes(before[:300] + bytes([before[300] ^ 1]) + before[301:])
+    with pytest.warns(UserWarning, match="made anew"):
+        ready(tmp_path, contract=None)
+    assert file.read_bytes() == before
+
+
 def test_an_edited_byte_is_noticed_and_a_bad_row_never_trains(tmp_path: Path) -> None:
     """Advise a contraindicated drug in the cached file: the receipt is stale, the contract runs again and refuses."""
     from bbflow.data.files import read_examples, write_examples

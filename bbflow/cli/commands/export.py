@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +34,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     if problems:
         raise InputError(*problems)
 
+    from bbflow.cli.checkpoint_file import read_checkpoint
     from bbflow.evaluation.commitment import write_commitment
     from bbflow.evaluation.model_card import Facts, model_card
     from bbflow.policies.export import is_adapter, restore, save_policy, settings_of
@@ -73,23 +73,6 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     if recipe.is_file():
         shutil.copyfile(recipe, folder / "recipe.yaml")
     print(f"{folder}: {form}, step {step}; logits differ from the checkpoint by at most {difference:.1e}")  # noqa: T201
-
-
-def read_checkpoint(path: Path, where: str) -> dict[str, Any]:
-    """Reads a checkpoint without executing anything in it.
-
-    Raises:
-        InputError: It cannot be read safely, or is no checkpoint of a model.
-    """
-    import torch
-
-    try:
-        kept = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(Problem(f"cannot be read as a checkpoint: {str(error).splitlines()[0]}", where)) from None
-    if not isinstance(kept, dict) or "state_dict" not in kept:
-        raise InputError(Problem("is no checkpoint of a run", where))
-    return kept
 
 
 def _promise(kept: Mapping[str, Any]) -> Commitment | None:
