@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 WORKERS ?= 2
 
-.PHONY: help setup grpo tiny test lint schemas bench clean
+.PHONY: help setup grpo tiny test nightly gpu lint audit schemas bench clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
 
@@ -37,10 +37,23 @@ tiny: setup      ## rebuild the bundled policy from random weights
 test: setup      ## the tests that need neither minutes nor a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile
 
+nightly: setup   ## the tests that take minutes: twenty runs killed at random, hundreds of thousands of fuzzed inputs, proofs at scale
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not gpu" -n $(WORKERS) --dist loadfile
+
+gpu: setup       ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
 lint: setup      ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tools get an environment of their own: what they need must not bend the versions that are audited.
+audit: setup     ## build/sbom.json (CycloneDX) of everything installed, and known vulnerabilities (asks a public database)
+	test -d build/audit || $(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet cyclonedx-bom pip-audit
+	build/audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
+	build/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" --skip-editable
 
 schemas: setup   ## write schemas/*.schema.json anew from the code
 	$(BIN)/python -m bbflow.cli.schemas

@@ -47,7 +47,7 @@ def test_version_is_said_once_and_the_same():
 def test_the_extras_and_targets_that_the_documentation_names():
     assert set(PROJECT["optional-dependencies"]) == {"hpo", "eval", "bench", "quantize", "dev"}
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("setup", "grpo", "test", "lint", "bench", "tiny"):
+    for target in ("setup", "grpo", "test", "nightly", "gpu", "lint", "audit", "bench", "tiny"):
         assert f"\n{target}:" in makefile
     ci = ROOT / ".ci" / "run"
     assert os.access(ci, os.X_OK)

@@ -2,9 +2,11 @@
 
 import csv
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -89,13 +91,20 @@ def place(folder: Path, module: str = "GRPO") -> Path:
     return folder
 
 
-def fit(folder: Path, *options: str) -> subprocess.CompletedProcess:
+def fit(folder: Path, *options: str, kill_after: float | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "bbflow.cli.main", "fit", "--config", "small.yaml", "--ckpt_path", "last", *options]
     environment = os.environ | {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         "BBFLOW_CACHE": str(folder / "cache"),
     }
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said = process.communicate(timeout=kill_after or 300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said = process.communicate()
+            assert kill_after, said
+    return subprocess.CompletedProcess(command, process.returncode, *said)
 
 
 def killer(hook: str, step: int, signal_name: str = "SIGKILL") -> str:
@@ -163,6 +172,23 @@ def test_the_last_good_checkpoint_survives_a_full_disk(whole, tmp_path):
     assert "from step 2 of" in done.stderr
     assert done.returncode == 0, done.stderr
     same(contents(folder), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(20))
+def test_a_run_killed_at_any_moment_ends_as_if_it_never_was(whole, tmp_path, number):
+    """Kills at a random moment of the whole command: imports, generation, contract, rollouts, checkpoints, report."""
+    folder = place(tmp_path / "run")
+    start = time.monotonic()
+    assert fit(place(tmp_path / "timed")).returncode == 0
+    moment = random.Random(f"kill {number}").uniform(0.05, 1.0) * (time.monotonic() - start)
+    killed = fit(folder, kill_after=moment)
+    assert killed.returncode in (-signal.SIGKILL, 0)
+    if not list(folder.rglob(FINISHED)):  # else it was done, and only leaving
+        done = fit(folder)
+        assert done.returncode == 0, done.stderr
+    same(contents(folder), whole)
+    assert not [f.name for f in folder.rglob("*") if f.name.endswith(".part")]
 
 
 def test_two_processes_make_one_run_and_one_folder(tmp_path):
