@@ -25,6 +25,7 @@ class FactRecall(WalkTask):
         choice: Share of questions with options; the rest is open.
         letter: Share of the questions with options that want the letter alone, which is an instruction as well.
         num_options: How many options.
+        chain: Share of the references that state the fact before they answer, where more than a letter may be said.
     """
 
     name: ClassVar[str] = "fact_recall"
@@ -35,8 +36,8 @@ class FactRecall(WalkTask):
         if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
     )  # fmt: skip
 
-    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4) -> None:
-        self.choice, self.letter, self.num_options = choice, letter, num_options
+    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4, chain: float = 0.0) -> None:
+        self.choice, self.letter, self.num_options, self.chain = choice, letter, num_options, chain
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws one edge question."""
@@ -47,7 +48,7 @@ class FactRecall(WalkTask):
         if edges is None:
             return None
         if rng.random() >= self.choice:
-            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk])
+            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk], chain=self._states(rng))
         wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
         if wrong is None:
             return None
@@ -55,5 +56,10 @@ class FactRecall(WalkTask):
         rng.shuffle(options)
         letter = rng.random() < self.letter
         names = ("domain", "instruction") if letter else ("domain",)
-        constraints = (LETTER,) if letter else ()
-        return Item(self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, level=2)
+        constraints, chain = ((LETTER,), False) if letter else ((), self._states(rng))
+        return Item(
+            self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, chain=chain, level=2
+        )  # fmt: skip
+
+    def _states(self, rng: random.Random) -> bool:
+        return self.chain > 0 and rng.random() < self.chain
