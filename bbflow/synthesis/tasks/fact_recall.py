@@ -25,7 +25,8 @@ class FactRecall(WalkTask):
         choice: Share of questions with options; the rest is open.
         letter: Share of the questions with options that want the letter alone, which is an instruction as well.
         num_options: How many options.
-        chain: Share of the references that state the fact before they answer, where more than a letter may be said.
+        chain: Share of the references to questions with options that state the fact before they answer; where a letter alone is wanted,
+            none does.
     """
 
     name: ClassVar[str] = "fact_recall"
@@ -48,7 +49,7 @@ class FactRecall(WalkTask):
         if edges is None:
             return None
         if rng.random() >= self.choice:
-            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk], chain=self._states(rng))
+            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk])
         wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
         if wrong is None:
             return None
@@ -56,10 +57,8 @@ class FactRecall(WalkTask):
         rng.shuffle(options)
         letter = rng.random() < self.letter
         names = ("domain", "instruction") if letter else ("domain",)
-        constraints, chain = ((LETTER,), False) if letter else ((), self._states(rng))
+        constraints = (LETTER,) if letter else ()
+        chain = self.chain > 0 and not letter and rng.random() < self.chain
         return Item(
             self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, chain=chain, level=2
         )  # fmt: skip
-
-    def _states(self, rng: random.Random) -> bool:
-        return self.chain > 0 and rng.random() < self.chain
