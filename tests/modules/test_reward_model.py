@@ -13,7 +13,7 @@ from bbflow.callbacks import GoldWatch
 from bbflow.capabilities import Capability
 from bbflow.cli.main import main
 from bbflow.data.preferences import PreferencePair, make_pairs
-from bbflow.errors import InputError
+from bbflow.errors import InputError, Refused
 from bbflow.evaluation.reward_model import PairScores, ShallowBaseline, evaluate_pairs, expected_calibration_error, fit_temperature
 from bbflow.modules import RewardModel
 from bbflow.optimization.optimizer import OptimizerSettings
@@ -202,6 +202,24 @@ def test_training_lowers_the_loss(tiny_qwen_dir, make_trainer) -> None:
     scores = module.score_pairs(pairs)
     assert scores.won().all()
     assert scores.scored.gated_N[0] > 0 > scores.scored.gated_N[4]
+
+
+@pytest.mark.parametrize("nonfinite", ["stop", "skip"])
+def test_a_gradient_that_is_not_finite(tiny_qwen_dir, make_trainer, tmp_path, nonfinite) -> None:
+    class Broken(RewardModel):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) * (float("nan") if self.global_step == 1 else 1.0)
+
+    settings = OptimizerSettings(learning_rate=3e-3, nonfinite=nonfinite)
+    module = Broken(PolicySettings(path=str(tiny_qwen_dir)), optimizer=settings, language_weight=0.0)
+    module.configure_model()
+    pairs = [pair(i, "Answer: amlodipine", "Answer: metformin") for i in range(12)]
+    loader = torch.utils.data.DataLoader(pairs, batch_size=4, collate_fn=module.collate)
+    with pytest.raises(Refused, match="step 1") if nonfinite == "stop" else pytest.warns(UserWarning, match="skipped"):
+        make_trainer(max_steps=3).fit(module, loader)
+    assert all(p.isfinite().all() for p in module.parameters())
+    (kept,) = (tmp_path / "run" / "faults").iterdir()
+    assert [json.loads(line)["pair_id"] for line in kept.read_text().splitlines()] == ["p4", "p5", "p6", "p7"]
 
 
 SMALL = ["--data.init_args.train_size=160", "--data.init_args.validation_size=20", "--data.init_args.test_size=60", "--trainer.max_steps=2",
