@@ -22,6 +22,7 @@ class Task(ABC):
         name: Goes into each record's `task`.
         capabilities: Capabilities that its examples can name.
         fields: Optional fields of the record that an example fills wherever it names a capability that may read them.
+        needs: What a graph must hold, told where it holds none of it.
         held_out: False for text that is only ever trained on.
         wordings: Template families that the task brings itself: kind of question to split to templates. Those that ship lie in
             `bbflow/synthesis/wordings/`.
@@ -30,6 +31,7 @@ class Task(ABC):
     name: ClassVar[str]
     capabilities: ClassVar[tuple[str, ...]]
     fields: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[str] = ""
     held_out: ClassVar[bool] = True
     wordings: Wordings = MappingProxyType({})
 

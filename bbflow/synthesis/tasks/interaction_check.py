@@ -22,6 +22,7 @@ class InteractionCheck(Task):
     """
 
     name: ClassVar[str] = "interaction_check"
+    needs = "interacts_with edges of drugs whose coverage of interactions is complete"
     capabilities: ClassVar[tuple[str, ...]] = ("safety", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
 

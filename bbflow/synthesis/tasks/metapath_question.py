@@ -42,6 +42,7 @@ class MetapathQuestion(Task):
     """
 
     name: ClassVar[str] = "metapath"
+    needs: ClassVar[str] = "a metapath with `num_options` answers near each other, each the only right one of some question of its split"
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
     open_book: ClassVar[bool] = False
