@@ -95,7 +95,7 @@ class Summary:
 
 @dataclass
 class _Stream:
-    """The rows kept of one task and split: block and row of each, in order. `task` is what the family calls itself, `name` what the recipe does."""
+    """The rows kept of one task and split: block and row of each, in order; the recipe calls the task `name`, its records `task`."""
 
     split: Split
     name: str

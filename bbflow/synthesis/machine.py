@@ -110,7 +110,7 @@ class Machine:
         self, graph: KnowledgeGraph, slot: Slot, known: Mapping[str, tuple[str, ...]], safe: list[str], rng: random.Random
     ) -> tuple[str, ...]:
         disease = known["disease"][0]
-        used = {node for nodes in known.values() for node in nodes}
+        used = tuple(dict.fromkeys(node for nodes in known.values() for node in nodes))  # no set: its order is another in each process
         if slot.way == "safe":
             pool = safe
         elif slot.way == "red_flags":

@@ -47,5 +47,5 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "5\n", "metapaths: 3\n", "metapaths: []\n"])
 def test_a_file_without_metapaths(tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match="mine.yaml.*lists no 'metapaths'"):
+    with pytest.raises(InputError, match=r"mine\.yaml.*lists no 'metapaths'"):
         load_metapaths(tmp_path / "mine.yaml")
