@@ -15,6 +15,30 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
 from bbflow.synthesis.generate import Generated
 
+_OF_CROISSANT = (
+    *("citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty", "fileSet", "format", "includes"),
+    *("isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated", "replace"),
+    *("samplingRate", "separator", "source", "subField", "transform"),
+)
+CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{term: f"cr:{term}" for term in _OF_CROISSANT},
+}
+"""The JSON-LD context that Croissant 1.0 prescribes: without it these keys would be words of schema.org, which has none of them."""
+_COLUMN = {
+    "str": ("sc:Text", False), "Split": ("sc:Text", False), "int": ("sc:Integer", False), "bool": ("sc:Boolean", False),
+    "list[str]": ("sc:Text", True), "list[str] | None": ("sc:Text", True),
+}  # fmt: skip
+"""Type of a record's field to its type in Croissant and whether it repeats; records within records are left to their Parquet schema."""
 DISCLAIMER = "Synthetic questions about a knowledge graph. Not verified by clinicians, not medical advice, not for use in patient care."
 
 
@@ -92,36 +116,32 @@ def croissant(files: Mapping[Split, Sequence[Path]], graph: KnowledgeGraph, task
                     "@id": f"{split}-shards",
                     "containedIn": ids,
                     "encodingFormat": parquet,
-                    "includes": f"{split}-*.parquet",
+                    "includes": f"*{split}-*.parquet",  # readers match it against longer paths, too
                 }
             )
             sources[split] = {"fileSet": {"@id": f"{split}-shards"}}
-    columns = [name for name, annotation in Example.__annotations__.items() if annotation == "str"]
+    columns = [(name, *_COLUMN[kind]) for name, kind in Example.__annotations__.items() if kind in _COLUMN]
     records = [
         {
             "@type": "cr:RecordSet", "@id": split, "name": split,
             "field": [
                 {
-                    "@type": "cr:Field", "@id": f"{split}/{name}", "name": name, "dataType": "sc:Text",
+                    "@type": "cr:Field", "@id": f"{split}/{name}", "name": name, "dataType": kind, **({"repeated": True} if many else {}),
                     "source": {**source, "extract": {"column": name}},
                 }
-                for name in columns
+                for name, kind, many in columns
             ],
         }
         for split, source in sources.items()
     ]  # fmt: skip
-    context = {
-        "@vocab": "https://schema.org/",
-        "sc": "https://schema.org/",
-        "cr": "http://mlcommons.org/croissant/",
-        "rai": "http://mlcommons.org/croissant/RAI/",
-    }
     return {
-        "@context": {**context, "conformsTo": "http://purl.org/dc/terms/conformsTo"},
+        "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": f"bbflow-{graph.name}",
         "version": graph.version,
+        "creator": {"@type": "sc:Organization", "name": f"bbflow {bbflow.__version__}"},
+        "citeAs": str(graph.about.get("citation") or f"{graph.name} {graph.version}, sha256 {graph.sha256}"),
         "description": f"{graph.about.get('about', '')} {DISCLAIMER}".strip(),
         "license": str(graph.about.get("licence", "see the graph's own licence")),
         "rai:dataCollection": "Generated from a knowledge graph by templates; every answer was proved from the graph by a solver.",
