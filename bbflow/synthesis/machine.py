@@ -93,6 +93,7 @@ class Machine:
         known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
         safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]
         name: str | None = self.start
+        flagged = red_flag(graph, disease, disease)
         while name is not None and len(steps) < _MOST_STEPS:
             state = self.states[name]
             for slot in state.slots:
@@ -101,7 +102,7 @@ class Machine:
                     return None
                 known[slot.name] = nodes
             steps.append(Step(name, tuple((slot.name, known[slot.name]) for slot in state.slots)))
-            flagged = any(red_flag(graph, disease, node) for nodes in known.values() for node in nodes)
+            flagged = flagged or any(red_flag(graph, disease, node) for slot in state.slots for node in known[slot.name])
             holds = {"": True, "red_flag": flagged, "treatable": bool(safe)}
             name = next((to for guard, to in state.branches if holds[guard]), None)
         return tuple(steps)

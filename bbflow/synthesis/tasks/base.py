@@ -9,10 +9,15 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Split
 from bbflow.synthesis.items import Item, Walk
 from bbflow.synthesis.solver import reach
 
 Wordings = Mapping[str, Mapping[str, list[str]]]
+
+
+class Elsewhere(Exception):
+    """A draw turns out to be for another split than the one that is wanted."""
 
 
 class Task(ABC):
@@ -52,6 +57,10 @@ class Task(ABC):
         """Draws items that are used together or not at all, such as a request and its benign twin; most tasks draw one."""
         item = self.propose(rng)
         return [] if item is None else [item]
+
+    def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
+        """Draws items for one split; a task that can tell before all is drawn that they would be for another raises `Elsewhere`."""
+        return self.propose_together(rng)
 
 
 class WalkTask(Task):
