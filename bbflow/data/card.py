@@ -63,9 +63,8 @@ def _card(made: Summary, graph: KnowledgeGraph, receipt: dict[str, Any] | None, 
     tasks = sorted({task for task, _ in made.counts})
     rows = [f"| {task} | {' | '.join(str(made.counts[task, split]) for split in SPLITS)} |" for task in tasks]
     dropped = [f"| {task} | {reason} | {count} |" for (task, reason), count in sorted(made.dropped.items())]
-    short = [
-        f"- {task}, {split}: {count} fewer than asked for; the graph offers no more" for (task, split), count in sorted(made.short.items())
-    ]
+    lacking = "fewer than asked for; no more came through the stages below"
+    short = [f"- {task}, {split}: {count} {lacking}" for (task, split), count in sorted(made.short.items())]
     sample = made.sample
     verdict = "uncontracted: no data contract was applied" if receipt is None else _verdict(receipt)
     return "\n".join(

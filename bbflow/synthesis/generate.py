@@ -80,6 +80,8 @@ def generate(
         The examples and what was dropped.
     """
     prepare(graph, tasks)
+    if curation is not None:
+        curation.prepare(graph)
     made = Generated({split: [] for split in SPLITS})
     streams: dict[Split, dict[str, list[Example]]] = {split: {} for split in SPLITS}
     mix = mixed(tasks, mix, curation)

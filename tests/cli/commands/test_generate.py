@@ -96,3 +96,48 @@ def test_a_folder_that_cannot_be_written(folder: Path, capsys, how: list[str]) -
     said = capsys.readouterr().err
     assert "error: --out file/out: cannot be written: " in said
     assert "Traceback" not in said
+
+
+CURATION = """\
+    curation:
+      class_path: Curation
+      init_args:
+        near_duplicates: 0.9
+        benchmarks: [./benchmark.jsonl]
+        capabilities: {safety: 2.0}
+        stages:
+          - {class_path: Rewrite, init_args: {rewriter: {class_path: TemplateRewriter}, splits: [train, test]}}
+          - class_path: Rewrite
+            init_args: {rewriter: {class_path: LanguageModelRewriter, init_args: {path: tiny, tries: 1, max_new_tokens: 8}}}
+          - {class_path: Answerability, init_args: {policy: tiny, tries: 1, max_new_tokens: 8, drop_unanswered: false}}
+"""
+
+
+@pytest.mark.parametrize("how", [[], ["--shard_rows", "8"]])
+def test_curation_of_a_recipe_runs_in_memory_and_in_shards(folder: Path, monkeypatch: pytest.MonkeyPatch, how: list[str]) -> None:
+    monkeypatch.setattr("bbflow.data.shards.BLOCK", 64)
+    (folder / "benchmark.jsonl").write_text('{"question": "Which nerve is injured in a fracture of the humeral shaft?"}\n')
+    (folder / "r.yaml").write_text(RECIPE + CURATION)
+    assert generate(*how) == 0
+    examples = read_examples(folder / "out")
+    assert len(examples) == 30
+    rewritten = [e for e in examples if e.provenance["template"].endswith("~TemplateRewriter")]
+    assert {e.split for e in rewritten} == {"train", "test"}
+    assert {e.level for e in examples if e.split == "train"} <= {1, 2}
+
+
+def test_mistakes_of_curation_are_told_together(folder: Path, capsys) -> None:
+    wrong = (
+        CURATION.replace("0.9", "1.9").replace("safety", "safty").replace("[train, test]", "[trian]").replace("policy: tiny, tries: 1", "policy: ./tny, tries: 0")
+    )  # fmt: skip
+    (folder / "r.yaml").write_text(RECIPE + wrong)
+    said = refused(capsys, folder)
+    for part in (
+        "near_duplicates must lie in (0, 1], not 1.9",
+        "data.init_args.curation.capabilities: no task exercises 'safty' (did you mean 'safety'?)",
+        "benchmark.jsonl: there is no such benchmark file",
+        "data.init_args.curation.stages[0].splits: 'trian' is no split (did you mean 'train'?)",
+        "data.init_args.curation.stages[2]: tries must be at least 1, not 0",
+        "tny' is neither a folder nor a Hub id",
+    ):
+        assert part in said
