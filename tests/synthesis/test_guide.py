@@ -47,3 +47,12 @@ def test_the_recipe_of_the_guide_generates(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert main(["generate", "--config", "recipes/mine.yaml", "--out", "out", "--num", "120"]) == 0
     assert {e.task for e in read_examples(tmp_path / "out")} == {"metapath", "open_book", "joint_case"}
+
+
+def test_the_task_of_the_guide_is_found_beside_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "own_task.py").write_text(re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1])
+    settings = "graph: {class_path: ClinicalPack}, contract: null, tasks: {which_class: {class_path: own_task.WhichClass}}"
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"data: {{class_path: KnowledgeGraphData, init_args: {{{settings}}}}}\n")
+    assert main(["generate", "--config", str(recipe), "--out", str(tmp_path / "out"), "--num", "60"]) == 0
+    assert {e.task for e in read_examples(tmp_path / "out")} == {"which_class"}
