@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
+from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
+from bbflow.cli.hints import type_name
 from bbflow.cli.paths import anchor_paths
 from bbflow.errors import InputError, Problem, did_you_mean
 
@@ -21,7 +24,7 @@ def call(function: Callable[..., object], argv: Sequence[str], prog: str, positi
 
     Raises:
         InputError: The function said so.
-        argparse.ArgumentError: The arguments do not fit its signature.
+        argparse.ArgumentError: The arguments do not fit its signature in another way than by a wrong value.
     """
     anchor_paths()
     first = next(iter(inspect.signature(function, eval_str=True).parameters.values()), None)
@@ -43,7 +46,21 @@ def call(function: Callable[..., object], argv: Sequence[str], prog: str, positi
         arguments.append(f"{name}+{equals}{value}" if _is_list(hints.get(name)) else word)
         if hints.get(name) is bool and not equals and after not in ("true", "false"):
             arguments.append("true")
-    return function(**parser.instantiate(parser.parse_args(arguments)))
+    try:
+        given = parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise _explained(error, hints) from error
+    return function(**parser.instantiate(given))
+
+
+def _explained(error: ArgumentError, hints: dict[str, object]) -> Exception:
+    """Says which option has a value of the wrong type, and what it takes; whatever else was wrong is the parser's to say."""
+    key = re.match(r'Parser key "(\w+)"', error.message)
+    value = re.search(r"(?:Got|Given) value: (.*)", error.message)
+    option = f"--{key[1]}" if key else ""
+    if option not in hints or value is None:
+        return error
+    return InputError(Problem(f"must be {type_name(hints[option])}, not '{value[1]}'", option))
 
 
 def _is_list(hint: object) -> bool:

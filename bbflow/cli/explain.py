@@ -37,7 +37,7 @@ def reread(error: Exception, parser: ArgumentParser, argv: Sequence[str]) -> Nam
     if problems:
         with suppress(Exception):  # what is left of the recipe may be too little to build anything from
             rest = parser.instantiate_classes(_parsed(parser, recipe))
-            problems += cross_problems(rest.model, rest.get("data"))
+            problems += cross_problems(rest.get("model"), rest.get("data"))
         raise InputError(*dict.fromkeys(problems)) from error
     try:
         return _parsed(parser, recipe)

@@ -118,7 +118,8 @@ def merged(below: Located, above: Located) -> Located:
         above = Located({"init_args": above}, above.place, above.folder)  # `--model.lr` is short for `--model.init_args.lr`
     for key, child in above.value.items():
         value[key] = merged(value[key], child) if key in value else child
-    return Located(value, below.place, below.folder)
+    written = below if below.value else above
+    return Located(value, written.place, below.folder)
 
 
 def is_class_spec(node: Located) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning itself triggers them
 
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -29,6 +29,7 @@ from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest
 from bbflow.errors import InputError, Problem
 
 PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
+_BESIDE_DATA = ("trainer", "model", "ckpt_path", "weights_only")
 
 
 class RecipeCLI(LightningCLI):
@@ -105,6 +106,30 @@ class RecipeCLI(LightningCLI):
             raise InputError(*problems)
 
 
+class DataCLI(RecipeCLI):
+    """The data part of a recipe and nothing else: what stands beside it may be missing, and is let stand where it is there."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        super().__init__(argv, run=False)
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declares `data`, and as plain values what a recipe, or the one that a run saved, may hold besides."""
+        for beside in _BESIDE_DATA:
+            parser.add_argument(f"--{beside}", type=Any, default=None)
+        parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
+
+    def _set_seed(self) -> None:
+        """Seeds nothing: whatever is drawn for an example has a seed of its own."""
+
+    def instantiate_classes(self) -> None:
+        """Builds the data module; no model and no trainer."""
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule = self.config_init.data
+
+    def after_instantiate_classes(self) -> None:
+        """Leaves the check to the caller, who may put another graph in first."""
+
+
 def run(command: str, argv: Sequence[str]) -> None:
     """Runs a trainer command.
 
@@ -123,6 +148,16 @@ def load_recipe(config: Path, overrides: Sequence[str] = ()) -> RecipeCLI:
     """
     prepare()
     return RecipeCLI(["--config", str(config), *overrides], run=False)
+
+
+def load_data(config: Path) -> LightningDataModule:
+    """Builds the data module of a recipe, which needs no other part.
+
+    Raises:
+        InputError: The data part is wrong, or missing; every mistake is listed.
+    """
+    prepare()
+    return DataCLI(["--config", str(config)]).datamodule
 
 
 def prepare() -> None:

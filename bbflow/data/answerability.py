@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.rewards.knowledge import CorrectAnswer
-from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.curation.base import Stage, unknown_splits
 from bbflow.synthesis.rewriting.sampling import Sampler
 
 
@@ -43,6 +44,10 @@ class Answerability(Stage):
         self.tries, self.drop_easy, self.drop_unanswered = tries, drop_easy, drop_unanswered
         self.splits = splits or ["train"]
         self._sampler = Sampler(policy, tries, temperature, max_new_tokens, batch_size)
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists splits that there are not, and settings of sampling that make no answer."""
+        return [*unknown_splits(self.splits, where), *self._sampler.problems(where)]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
         """Keeps the graph, by which answers are judged."""

@@ -120,7 +120,8 @@ class KnowledgeGraphData(LightningDataModule):
                 found.append(Problem(f"{split}_size must be at least 1, not {size}", "data.init_args"))
         if self.batch_size < 1:
             found.append(Problem(f"batch_size must be at least 1, not {self.batch_size}", "data.init_args"))
-        found += [] if self.curation is None else self.curation.problems("data.init_args.curation")
+        exercised = {name for task in self.tasks.values() for name in task.capabilities}
+        found += [] if self.curation is None else self.curation.problems("data.init_args.curation", exercised)
         for key, read in (("graph", lambda: self.graph), ("contract", self._contract)):
             try:
                 read()

@@ -97,10 +97,11 @@ class Summary:
 
 @dataclass
 class _Stream:
-    """The rows kept of one task and split: block and row of each, in order; `leaked` marks those that a later look drops."""
+    """The rows kept of one task and split: block and row of each, in order; the recipe calls the task `name`, its records `task`."""
 
     split: Split
     name: str
+    task: str
     count: int
     blocks: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -137,6 +138,8 @@ def write_shards(
         plan.curation.prepare(plan.graph)
     work = folder.parent / f".{folder.name}.{plan.key[:12]}.partial"
     (work / "out").mkdir(parents=True, exist_ok=True)
+    for left in work.rglob(".*.tmp"):  # of a run that was killed while it wrote
+        left.unlink()
     summary = Summary()
     with _pool(plan, work, workers) as run:
         streams = _select(plan, work, run, workers, summary, progress or (lambda _: None))
@@ -228,7 +231,7 @@ def _select(
     """Draws blocks until every stream is full or exhausted, and keeps the first of what is told apart by nothing."""
     mixes = mixed(plan.tasks, plan.mix, plan.held_out_mix, plan.curation)
     streams = [
-        _Stream(split, name, count)
+        _Stream(split, name, plan.tasks[name].name, count)
         for split in SPLITS
         for name, count in divided(plan.tasks, plan.sizes.get(split, 0), mixes[split], split).items()
     ]
@@ -243,7 +246,8 @@ def _select(
                 progress(len(stream.rows) - before)
     for stream in streams:
         if len(stream.rows) < stream.count:
-            summary.short[stream.name, stream.split] = stream.count - len(stream.rows)
+            told = summary.short.get((stream.task, stream.split), 0)
+            summary.short[stream.task, stream.split] = told + stream.count - len(stream.rows)
     return streams
 
 
@@ -280,7 +284,7 @@ def _read(work: Path, stream: _Stream, number: int, selector: Selector, seen: se
             signed = row["_signature"]
             reason = reason or selector.objection(row["answer"], row["level"], None if signed is None else np.frombuffer(signed, np.uint32))
         if reason is not None:
-            summary.dropped[stream.name, reason] += 1
+            summary.dropped[stream.task, reason] += 1
         else:
             seen.update(row["_identity"] for row in together)
             stream.blocks += [number] * len(together)
@@ -305,10 +309,10 @@ def _arrange(plan: Plan, streams: list[_Stream], summary: Summary) -> list[_Shar
         order = [int(i) for i in np.lexsort((index, which, place))]
         if split == "train":
             leaked = [i for i in order if mine[which[i]].options[index[i]] in held_out]
-            summary.dropped.update((mine[which[i]].name, "offers the options of a held-out question") for i in leaked)
+            summary.dropped.update((mine[which[i]].task, "offers the options of a held-out question") for i in leaked)
             gone = set(leaked)
             order = [i for i in order if i not in gone]
-        summary.counts.update((mine[which[i]].name, split) for i in order)
+        summary.counts.update((mine[which[i]].task, split) for i in order)
         if not order:
             raise InputError(Problem(f"the graph offers no example for {split}", "data.init_args.tasks"))
         cuts = range(0, len(order), plan.rows)
@@ -351,7 +355,9 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
         table = table.take([i for i in range(len(rows)) if i not in aside])
     _write(path, table)
     verdict_path.parent.mkdir(exist_ok=True)
-    verdict_path.write_text(json.dumps(results), encoding="utf-8")
+    draft = verdict_path.with_name(f".{name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(results), encoding="utf-8")
+    draft.replace(verdict_path)
     return results
 
 

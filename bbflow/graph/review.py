@@ -83,6 +83,10 @@ def write_sheet(rows: Iterable[dict[str, str]], path: Path) -> None:
     path.write_bytes(buffer.getvalue().encode("utf-8-sig"))
 
 
+_TOLD = 20
+"""Problems of a sheet that are told: one of another graph has as many as it has rows."""
+
+
 def read_sheet(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Reads a sheet back: each row with its place.
 
@@ -140,7 +144,8 @@ def apply_sheet(graph: KnowledgeGraph, rows: Sequence[tuple[str, dict[str, str]]
             if comment:
                 reviewed.remarks.append((row.get("statement", ""), comment))
     if problems:
-        raise InputError(*problems)
+        more = len(problems) - _TOLD
+        raise InputError(*problems[:_TOLD], *([Problem(f"and {more:,} more problems")] if more > 0 else []))
     edges = [kept for edge in graph.edges() if (kept := _decide(edge, decided.get(edge.triple), reviewer, reviewed.counts)) is not None]
     rejected = [graph.edge(*triple) for triple, row in decided.items() if row["decision"] == "reject"]
     nodes = _lower_coverage(graph, [edge for edge in rejected if edge is not None], reviewed.lowered)

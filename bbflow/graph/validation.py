@@ -32,6 +32,7 @@ RULES = {
 }
 """Name of a rule to what it asks."""
 
+REPETITIONS = ("duplicate node", "duplicate edge")
 CONTRADICTIONS = (("treats", "contraindicated_in"), ("preventative_for_condition", "contraindicated_in"))
 LONGEST_NAME = 4000
 _SHOWN = 100

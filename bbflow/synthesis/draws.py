@@ -20,8 +20,9 @@ from bbflow.synthesis.items import Item
 from bbflow.synthesis.rendering import Renderer
 from bbflow.synthesis.solver import objections
 from bbflow.synthesis.splits import FRACTIONS, PRETRAINING, Stage, in_stage, item_split
-from bbflow.synthesis.tasks.base import Task
+from bbflow.synthesis.tasks.base import Elsewhere, Task
 
+_ELSEWHERE = "belongs to another split"
 _PATIENCE = 60
 """How many draws an accepted example may cost on average before the task counts as exhausted."""
 
@@ -85,7 +86,11 @@ def make(job: Job, attempts: Iterable[int], seen: Container[str], dropped: Count
     accepted = 0
     for attempt in attempts:
         rng = random.Random(f"{job.graph.salt}/{job.seed}/{job.task.name}/{job.split}/{attempt}")  # noqa: S311 (not for secrets)
-        items = job.task.propose_together(rng)
+        try:
+            items = job.task.propose_in(rng, job.split)
+        except Elsewhere:
+            dropped[job.task.name, _ELSEWHERE] += 1
+            continue
         reason = next(filter(None, (_objection(job, item, seen) for item in items)), None) if items else "the draw led nowhere"
         if reason is not None:
             dropped[job.task.name, reason] += 1
@@ -99,7 +104,7 @@ def make(job: Job, attempts: Iterable[int], seen: Container[str], dropped: Count
 def _objection(job: Job, item: Item, seen: Container[str]) -> str | None:
     """Says why an item is not used."""
     if job.task.held_out and item_split(item, job.graph.salt) != job.split:
-        return "belongs to another split"
+        return _ELSEWHERE
     if job.task.held_out and job.split == "train" and not in_stage(item, job.graph.salt, job.stage):
         return "belongs to another stage of training"
     if item.identity in seen:

@@ -47,7 +47,9 @@ def prepare(graph: KnowledgeGraph, tasks: Mapping[str, Task]) -> None:
     """
     empty = [name for name, task in tasks.items() if task.prepare(graph) == 0]
     if empty:
-        raise InputError(*(Problem(f"graph '{graph.name}' has no edge that task '{name}' could ask about", "data.tasks") for name in empty))
+        told = {name: f"it needs {tasks[name].needs}" if tasks[name].needs else "" for name in empty}
+        what = "graph '{}' has no edge that task '{}' could ask about"
+        raise InputError(*(Problem(what.format(graph.name, name), "data.tasks", hint) for name, hint in told.items()))
 
 
 def generate(
@@ -80,6 +82,8 @@ def generate(
         The examples and what was dropped.
     """
     prepare(graph, tasks)
+    if curation is not None:
+        curation.prepare(graph)
     made = Generated({split: [] for split in SPLITS})
     streams: dict[Split, dict[str, list[Example]]] = {split: {} for split in SPLITS}
     mixes = mixed(tasks, mix, held_out_mix, curation)
@@ -90,7 +94,8 @@ def generate(
             streams[split][name] = examples
             made.dropped.update(dropped)
             if len(examples) < count:
-                made.short[name, split] = count - len(examples)
+                told = made.short.get((tasks[name].name, split), 0)
+                made.short[tasks[name].name, split] = told + count - len(examples)
             if progress is not None:
                 progress(len(examples))
     made.examples = {split: _interleave(streams[split]) for split in SPLITS}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Formatter
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -18,6 +19,10 @@ from bbflow.yaml_file import YamlFile, read_yaml
 SHIPPED = Path(__file__).with_name("workflow.yaml")
 GUARDS = ("red_flag", "treatable")
 _MOST_STEPS = 20
+_KEYS = ("start", "states")
+_STATE = ("does", "else", "slots", "next")
+_WAYS = ("predicate", "rival", "red_flags", "safe")
+_SLOT = (*_WAYS, "of", "count")
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Machine:
         known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
         safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]
         name: str | None = self.start
+        flagged = red_flag(graph, disease, disease)
         while name is not None and len(steps) < _MOST_STEPS:
             state = self.states[name]
             for slot in state.slots:
@@ -96,7 +102,7 @@ class Machine:
                     return None
                 known[slot.name] = nodes
             steps.append(Step(name, tuple((slot.name, known[slot.name]) for slot in state.slots)))
-            flagged = any(red_flag(graph, disease, node) for nodes in known.values() for node in nodes)
+            flagged = flagged or any(red_flag(graph, disease, node) for slot in state.slots for node in known[slot.name])
             holds = {"": True, "red_flag": flagged, "treatable": bool(safe)}
             name = next((to for guard, to in state.branches if holds[guard]), None)
         return tuple(steps)
@@ -105,7 +111,7 @@ class Machine:
         self, graph: KnowledgeGraph, slot: Slot, known: Mapping[str, tuple[str, ...]], safe: list[str], rng: random.Random
     ) -> tuple[str, ...]:
         disease = known["disease"][0]
-        used = {node for nodes in known.values() for node in nodes}
+        used = tuple(dict.fromkeys(node for nodes in known.values() for node in nodes))  # no set: its order is another in each process
         if slot.way == "safe":
             pool = safe
         elif slot.way == "red_flags":
@@ -138,45 +144,116 @@ def load_machine(path: Path = SHIPPED) -> Machine:
     raw = file.data
     if not isinstance(raw, dict) or not isinstance(raw.get("states"), dict):
         raise InputError(Problem("a workflow needs 'start' and a mapping 'states'", file.where()))
-    problems: list[Problem] = []
-    states = {name: _state(file, name, body or {}, problems) for name, body in raw["states"].items()}
+    problems = [Problem(f"unknown key '{key}'", file.where(key), did_you_mean(str(key), _KEYS)) for key in raw if key not in _KEYS]
+    states = {str(name): _state(file, name, body, problems) for name, body in raw["states"].items()}
     problems += _dangling(file, raw.get("start"), states)
+    problems += [] if problems else [*_endless(file, states), *_too_early(file, str(raw["start"]), states)]
     if problems:
         raise InputError(*problems)
     return Machine(raw["start"], states)
 
 
-def _state(file: YamlFile, name: str, body: Mapping[str, object], problems: list[Problem]) -> State:
+def _state(file: YamlFile, name: str, body: object, problems: list[Problem]) -> State:
     at = ("states", name)
-    known = ("does", "else", "slots", "next")
-    problems += [Problem(f"unknown key '{key}'", file.where(*at, key), did_you_mean(key, known)) for key in body if key not in known]
-    if not isinstance(body.get("does"), str):
+    if not isinstance(body, dict):
+        problems.append(Problem(f"state '{name}' is a mapping of {', '.join(_STATE)}", file.where(*at)))
+        return State(name, "", None, (), ())
+    problems += [Problem(f"unknown key '{key}'", file.where(*at, key), did_you_mean(str(key), _STATE)) for key in body if key not in _STATE]
+    raw_slots = body.get("slots") or {}
+    if not isinstance(raw_slots, dict):
+        problems.append(
+            Problem(f"the slots of state '{name}' are a mapping", file.where(*at, "slots"), "{test: {predicate: diagnosed_by}}")
+        )
+        raw_slots = {}
+    slots = tuple(_slot(file, (*at, "slots", slot), str(slot), how, problems) for slot, how in raw_slots.items())
+    does, otherwise = body.get("does"), body.get("else")
+    if isinstance(does, str):
+        problems += _blanks(does, [slot.name for slot in slots], file.where(*at, "does"))
+    else:
         problems.append(Problem(f"state '{name}' does not say what it 'does'", file.where(*at)))
-    raw_slots, raw_next = body.get("slots") or {}, body.get("next") or []
-    slots = [_slot(file, (*at, "slots", slot), slot, how, problems) for slot, how in dict(raw_slots).items()]  # type: ignore[call-overload]
-    branches = [("", raw_next)] if isinstance(raw_next, str) else [(str(b.get("if", "")), str(b.get("go"))) for b in raw_next]  # type: ignore[attr-defined]
-    otherwise = body.get("else")
-    return State(name, str(body.get("does")), None if otherwise is None else str(otherwise), tuple(slots), tuple(branches))
+    branches = tuple(_branches(file, (*at, "next"), body.get("next") or [], problems))
+    return State(name, str(does), None if otherwise is None else str(otherwise), slots, branches)
+
+
+def _blanks(does: str, slots: list[str], where: str) -> Iterator[Problem]:
+    """What stands in braces must be filled."""
+    try:
+        blanks = [blank for _, blank, _, _ in Formatter().parse(does) if blank is not None]
+    except ValueError as error:
+        yield Problem(f"'{does}' cannot be filled in: {error}", where)
+        return
+    for blank in blanks:
+        if blank not in ("disease", *slots):
+            yield Problem(f"'{{{blank}}}' is no slot of this state", where, did_you_mean(blank, ["disease", *slots]))
+
+
+def _branches(file: YamlFile, at: tuple[str, ...], raw: object, problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    if isinstance(raw, str):
+        yield "", raw
+        return
+    for i, branch in enumerate(raw if isinstance(raw, list) else [raw]):
+        if isinstance(branch, dict) and isinstance(branch.get("go"), str) and not branch.keys() - {"if", "go"}:
+            yield str(branch.get("if", "")), branch["go"]
+        else:
+            where = file.where(*at, i) if isinstance(raw, list) else file.where(*at)
+            problems.append(Problem("a branch names the state that follows", where, "{if: red_flag, go: escalation}"))
 
 
 def _slot(file: YamlFile, at: tuple[str, ...], name: str, how: object, problems: list[Problem]) -> Slot:
     if not isinstance(how, dict):
         problems.append(Problem(f"slot '{name}' must say how it is filled", file.where(*at), "predicate and of, rival, red_flags or safe"))
         return Slot(name, "safe")
-    ways = [way for way in ("predicate", "rival", "red_flags", "safe") if how.get(way)]
+    problems += [Problem(f"unknown key '{key}'", file.where(*at, key), did_you_mean(str(key), _SLOT)) for key in how if key not in _SLOT]
+    ways = [way for way in _WAYS if how.get(way)]
     if len(ways) != 1:
         problems.append(
             Problem(f"slot '{name}' needs exactly one way to be filled", file.where(*at), "predicate, rival, red_flags or safe")
         )
         return Slot(name, "safe")
     named = how.get("predicate") or []
-    predicates = tuple([named] if isinstance(named, str) else named)
+    predicates = tuple(map(str, named if isinstance(named, list) else [named]))
     problems += [
         Problem(f"slot '{name}': unknown predicate '{p}'", file.where(*at, "predicate"), did_you_mean(p, PREDICATES))
         for p in predicates
         if p not in PREDICATES
     ]
-    return Slot(name, ways[0], predicates, str(how.get("of", "disease")), int(how.get("count", 1)))
+    count = how.get("count", 1)
+    if not isinstance(count, int) or count < 1:
+        problems.append(Problem(f"slot '{name}': count must be at least 1, not {count!r}", file.where(*at, "count")))
+        count = 1
+    return Slot(name, ways[0], predicates, str(how.get("of", "disease")), count)
+
+
+def _endless(file: YamlFile, states: Mapping[str, State]) -> Iterator[Problem]:
+    """States from which no branch ever leads to an end."""
+    ending: set[str] = set()
+    while more := {n for n, state in states.items() if not state.branches or ending & {to for _, to in state.branches}} - ending:
+        ending |= more
+    for name in states:
+        if name not in ending:
+            yield Problem(
+                f"no way from state '{name}' leads to an end", file.where("states", name), "a state without 'next' ends the workflow"
+            )
+
+
+def _too_early(file: YamlFile, start: str, states: Mapping[str, State]) -> Iterator[Problem]:
+    """Slots of a slot that some way to their state has not filled."""
+    before: dict[str, frozenset[str]] = {start: frozenset(["disease"])}
+    waiting = [start]
+    while waiting:
+        state = states[waiting.pop()]
+        after = before[state.name].union(slot.name for slot in state.slots)
+        for _, to in state.branches:
+            known = before.get(to, after) & after
+            if before.get(to) != known:
+                before[to] = known
+                waiting.append(to)
+    for name, filled in before.items():
+        for slot in states[name].slots:
+            if slot.of not in filled:
+                where = file.where("states", name, "slots", slot.name)
+                yield Problem(f"slot '{slot.name}' is of '{slot.of}', which is not always filled before", where)
+            filled = filled | {slot.name}
 
 
 def _dangling(file: YamlFile, start: object, states: Mapping[str, State]) -> Iterator[Problem]:

@@ -86,15 +86,17 @@ def load_metapaths(path: Path = SHIPPED) -> tuple[Metapath, ...]:
     found: list[Metapath] = []
     for i, entry in enumerate(entries):
         try:
-            found.append(_entry(file, i, entry))
+            one = _entry(file, i, entry)
         except InputError as error:
             problems += error.problems
-    for i, one in enumerate(found):
-        for other in found[:i]:
+            continue
+        where = file.where("metapaths", i)
+        for other in found:
             if one.name == other.name:
-                problems.append(Problem(f"two metapaths are called '{one.name}'", str(path)))
+                problems.append(Problem(f"two metapaths are called '{one.name}'", where))
             if (one.kinds, one.steps) in ((other.kinds, other.steps), other.reversed()):
-                problems.append(Problem(f"metapath '{one.name}' is '{other.name}', or that walked backwards", str(path)))
+                problems.append(Problem(f"metapath '{one.name}' is '{other.name}', or that walked backwards", where))
+        found.append(one)
     if problems:
         raise InputError(*problems)
     return tuple(found)
@@ -103,16 +105,19 @@ def load_metapaths(path: Path = SHIPPED) -> tuple[Metapath, ...]:
 def _entry(file: YamlFile, i: int, entry: Any) -> Metapath:
     where = file.where("metapaths", i)
     entry = {"path": entry} if isinstance(entry, str) else entry
-    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+    if not isinstance(entry, dict):
         raise InputError(Problem("a metapath needs a 'path'", where, "Drug -treats-> Disease"))
-    unknown = [key for key in entry if key not in ("name", "path", "say")]
-    if unknown:
-        raise InputError(*(Problem(f"unknown key '{key}'", where, did_you_mean(str(key), ("name", "path", "say"))) for key in unknown))
+    known = ("name", "path", "say")
+    problems = [Problem(f"unknown key '{k}'", file.where("metapaths", i, k), did_you_mean(str(k), known)) for k in entry if k not in known]
+    if not isinstance(entry.get("path"), str):
+        problems.append(Problem("a metapath needs a 'path'", where, "Drug -treats-> Disease"))
+    if problems:
+        raise InputError(*problems)
     kinds, steps = parse_path(entry["path"], where)
     say = entry.get("say") or []
     say = [say] if isinstance(say, str) else say
-    if any("{x}" not in phrase for phrase in say):
-        raise InputError(Problem("a phrase of 'say' does not name its start, {x}", where))
+    if not isinstance(say, list) or not all(isinstance(phrase, str) and "{x}" in phrase for phrase in say):
+        raise InputError(Problem("'say' is a phrase, or a list of them, each of which names the start, {x}", where))
     name = entry.get("name") or "_".join(f"{p}{'' if forward else '_back'}" for p, forward in steps)
     return Metapath(str(name), kinds, steps, tuple(say))
 

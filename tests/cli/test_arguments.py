@@ -1,5 +1,5 @@
-from argparse import ArgumentError
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -40,8 +40,15 @@ def test_unknown_options_and_abbreviations_are_refused():
 
 
 def test_a_wrong_type_is_refused():
-    with pytest.raises(ArgumentError, match="number"):
+    with pytest.raises(InputError, match="--number: must be int, not 'many'"):
         call(command, ["--data=a", "--out=b", "--number=many"], "bbflow x", positional=False)
+
+
+def test_a_value_that_is_none_of_the_choices_names_the_option_and_the_choices():
+    def command(on_error: Literal["refuse", "skip"] = "refuse") -> None: ...
+
+    with pytest.raises(InputError, match="--on_error: must be 'refuse' or 'skip', not 'ignore'"):
+        call(command, ["--on-error", "ignore"], "bbflow x", positional=False)
 
 
 def test_a_flag_needs_no_value():

@@ -68,3 +68,14 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path: Path, monkeypat
     write_shards(data(tmp_path).plan(50), tmp_path / "again")
     assert len(written) == len(set(written))  # nothing was made twice
     assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "again")
+
+
+def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    plan = data(tmp_path, CONTRACT).plan(50)
+    write_shards(plan, tmp_path / "whole")
+    work = tmp_path / f".again.{plan.key[:12]}.partial"
+    for name in ("out/.train-00000-of-00003.parquet.77.tmp", "verdicts/.train-00000-of-00003.parquet.json.77.tmp"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_bytes(b"PAR")
+    write_shards(plan, tmp_path / "again")
+    assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())

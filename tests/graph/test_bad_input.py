@@ -150,6 +150,44 @@ def test_a_line_of_ten_megabytes(primekg_folder, hpo_folder, obo_file, tmp_path)
     assert "g.json:1: node 'd:a' has a name of 10,000,000 characters" in refusal(tmp_path / "g.json")
 
 
+NODES = "id,kind,name\nd:a,Drug,alpha\nd:b,Drug,beta\nx:c,Disease,gamma\n"
+EDGES = "subject,predicate,object,source\nd:a,treats,x:c,s\n"
+
+
+def plain(folder, nodes=NODES, edges=EDGES):
+    (folder / "nodes.csv").write_text(nodes)
+    (folder / "edges.csv").write_text(edges)
+    return folder
+
+
+def test_what_makes_several_files_useless_is_told_together(tmp_path):
+    said = refusal(plain(tmp_path, NODES.replace("name", "nmae"), EDGES.replace("predicate", "predicat")))
+    assert "nodes.csv:1: the table lacks column 'name', its name (did you mean 'nmae'?)" in said
+    assert "edges.csv:1: the table lacks column 'predicate', its predicate (did you mean 'predicat'?)" in said
+    plain(tmp_path, edges=EDGES + "d:b,treats\n")
+    (tmp_path / "nodes.csv").write_bytes(NODES.replace("alpha", "alph\u00e4").encode("latin-1"))
+    for how in ("refuse", "skip"):
+        assert "nodes.csv:2: not UTF-8" in refusal(tmp_path, on_error=how)
+    assert "edges.csv:3: 2 columns where the header has 4" in refusal(tmp_path)
+
+
+def test_a_misspelt_predicate_names_the_nearest(tmp_path):
+    said = refusal(plain(tmp_path, edges=EDGES.replace("treats", "treets")))
+    assert "edges.csv:2: predicate 'treets' is not in the mapping (1 rows) (did you mean 'treats'? Else add it to `predicates:`" in said
+
+
+def test_a_row_that_repeats_a_row_which_is_left_out_stays(tmp_path):
+    plain(tmp_path, edges=EDGES.replace(",s\n", ",\n") + "d:a,treats,x:c,s\nd:a,treats,x:c,t\n")
+    graph = read_graph(tmp_path, on_error="skip")
+    assert [edge.source for edge in graph.edges()] == ["s"]
+    assert graph.about["skipped"] == {"edge breaks the rule 'source'": 1, "edge breaks the rule 'duplicate edge'": 1}
+
+
+def test_a_contraindication_without_source_still_takes_the_treatment_with_it(tmp_path):
+    plain(tmp_path, edges=EDGES + "d:a,contraindicated_in,x:c,\nd:b,treats,x:c,s\n")
+    assert [edge.subject for edge in read_graph(tmp_path, on_error="skip").edges()] == ["d:b"]
+
+
 def test_graphs_with_nothing_in_them(primekg_folder, hetionet_folder, tmp_path):
     path = primekg_folder / "kg.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")

@@ -1,6 +1,7 @@
 import pytest
 
 from bbflow.errors import InputError
+from bbflow.graph import read_graph
 from bbflow.graph.ontology import KINDS, PREDICATES
 from bbflow.graph.readers.mapping import Relation, biolink, load_mapping, shipped
 
@@ -66,3 +67,31 @@ def test_a_mapping_is_data(tmp_path):
         load_mapping(tmp_path / "m.yaml")
     (tmp_path / "m.yaml").write_text("source: '{row.__class__} {row}'\n")
     assert load_mapping(tmp_path / "m.yaml").source == "{row.__class__} {row}"  # filled in as text, never formatted
+
+
+TABLES = """\
+name: ours
+nodes:
+  - {files: [nodes.csv], columns: {id: id, kind: kind, name: name}}
+edges:
+  - {files: [edgs.csv, more.csv], columns: {subject: subject, predicate: predicate, object: object}}
+"""
+
+
+def test_a_table_that_the_folder_lacks_is_an_error_unless_it_may_be_missing(tmp_path):
+    (tmp_path / "nodes.csv").write_text("id,kind,name\nd:a,Drug,alpha\nx:c,Disease,gamma\n")
+    (tmp_path / "edges.csv").write_text("subject,predicate,object\nd:a,treats,x:c\n")
+    (tmp_path / "mapping.yaml").write_text(TABLES)
+    with pytest.raises(InputError, match=r"reads edgs.csv or more.csv, and no file is called so \(did you mean 'edges.csv'\?"):
+        read_graph(tmp_path)
+    (tmp_path / "mapping.yaml").write_text(TABLES.replace("{files: [edgs", "{optional: true, files: [edgs"))
+    assert len(read_graph(tmp_path)) == 2
+    (tmp_path / "mapping.yaml").write_text(TABLES.replace("{files: [edgs", "{optional: maybe, files: [edgs"))
+    with pytest.raises(InputError, match=r"mapping.yaml:5:\d+: 'optional' is true or false"):
+        read_graph(tmp_path)
+
+
+def test_an_encoding_that_there_is_not_has_its_line(tmp_path):
+    (tmp_path / "m.yaml").write_text("name: x\nencoding: latin9x\n")
+    with pytest.raises(InputError, match=r"m.yaml:2:\d+: there is no encoding 'latin9x'"):
+        load_mapping(tmp_path / "m.yaml")

@@ -104,3 +104,11 @@ def test_two_decisions_about_one_edge():
     row = edge_rows(GRAPH)[0]
     with pytest.raises(InputError, match="s:9: two rows decide differently about d:a treats x:i"):
         apply_sheet(GRAPH, [("s:2", row | {"decision": "accept"}), ("s:9", row | {"decision": "reject"})])
+
+
+def test_a_sheet_of_another_graph_tells_twenty_rows_and_how_many_more():
+    row = {"row": "edge", "decision": "accept", "subject": "d:z", "predicate": "treats", "object": "x:z"}
+    with pytest.raises(InputError) as caught:
+        apply_sheet(GRAPH, [(f"sheet.csv:{i}", row) for i in range(2, 1502)])
+    assert len(caught.value.problems) == 21
+    assert "and 1,480 more problems" in str(caught.value)

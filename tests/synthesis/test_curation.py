@@ -123,7 +123,7 @@ def test_levels_and_capabilities_mix() -> None:
     levels = Counter(e.level for e in made if e.task == "fact_recall")
     assert abs(levels[1] - levels[2]) <= 2
     assert sum(e.task == "fact_recall" for e in made) > 1.2 * sum(e.task == "treatment_choice" for e in made)
-    assert Curation(near_duplicates=2.0, levels={1: 0.0}, capabilities={"x": -1.0}).problems("c").__len__() == 3
+    assert Curation(near_duplicates=2.0, levels={1: 0.0}, capabilities={"x": -1.0}).problems("c", {"x"}).__len__() == 3
 
 
 def test_answerability_drops_what_a_policy_never_answers_and_grades_the_rest() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bbflow.graph import ClinicalPack
 from bbflow.rewards import CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
+from bbflow.synthesis.generate import generate
 from bbflow.synthesis.rendering import Renderer
 from bbflow.synthesis.solver import objections
 from bbflow.synthesis.tasks import (
@@ -95,3 +96,14 @@ def test_a_changed_number_in_a_dose_is_rejected() -> None:
         if item.query.asks in ("total", "remaining"):
             more = dataclasses.replace(item.query, times=item.query.times + 1)
             assert next(objections(GRAPH, dataclasses.replace(item, query=more)), None) is not None
+
+
+def test_open_books_have_questions_in_every_split_and_show_no_held_out_entity_in_train() -> None:
+    made = generate(GRAPH, {"open_book": OpenBook()}, {"train": 400, "validation": 60, "test": 60}, {}, 0).examples
+    assert {split: len(examples) for split, examples in made.items()} == {"train": 400, "validation": 60, "test": 60}
+    shown = {node for e in made["train"] for node in e.entities}
+    shown |= {node.id for node in GRAPH.nodes() if any(f" {node.name} " in e.prompt for e in made["train"][:40])}
+    for split in ("validation", "test"):
+        asked = {e.cluster for e in made[split]} | {GRAPH.resolve(e.answer) for e in made[split]}
+        assert not asked & shown
+    assert not {e.cluster for e in made["validation"]} & {e.cluster for e in made["test"]}

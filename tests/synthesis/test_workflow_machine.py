@@ -57,6 +57,15 @@ def test_cases_go_through_the_stages_in_order_and_stay_safe() -> None:
         ("does: order {test}", "dos: order {test}", "dos"),
         ("of: drug", "of: drog", "drog"),
         ("{rival: true}", "{rival: true, safe: true}", "exactly one way"),
+        ("{rival: true}", "{rival: true, cuont: 2}", "unknown key 'cuont' .did you mean 'count'"),
+        ("count: 2", "count: two", "count must be at least 1, not 'two'"),
+        ("order {test}", "order {tset}", "'{tset}' is no slot of this state .did you mean 'test'"),
+        ("weigh {disease}", "weigh {disease", "cannot be filled in"),
+        ("{predicate: [diagnosed_by], of: disease}", "{predicate: [treats], of: drug}", "'drug', which is not always filled before"),
+        ("next: tests", "next: history", "no way from state 'history' leads to an end"),
+        ("next: [{if: red_flag, go: escalation}, {go: differential}]", "next: [escalation]", "a branch names the state"),
+        ("  treatment:\n", "  treatment: 5\n  other:\n", "state 'treatment' is a mapping"),
+        ("states:", "sates: {}\nstates:", "unknown key 'sates'"),
     ],
 )
 def test_mistakes_of_a_machine_are_named_with_their_place(tmp_path, old: str, new: str, said: str) -> None:
@@ -66,4 +75,14 @@ def test_mistakes_of_a_machine_are_named_with_their_place(tmp_path, old: str, ne
     file.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=said) as caught:
         load_machine(file)
-    assert all("mine.yaml" in p.where for p in caught.value.problems)
+    assert all("mine.yaml:" in p.where for p in caught.value.problems)
+
+
+def test_all_mistakes_of_a_machine_are_told_at_once(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        SHIPPED.read_text().replace("count: 2", "count: 0").replace("order {test}", "order {tset}").replace("go: handover", "go: x")
+    )
+    with pytest.raises(InputError) as caught:
+        load_machine(file)
+    assert len(caught.value.problems) == 3

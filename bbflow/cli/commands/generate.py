@@ -21,7 +21,7 @@ def generate(
     """Writes the examples of a recipe's data module, with receipt, quarantine, dataset card and Croissant metadata.
 
     Args:
-        config: A recipe; its `data` part decides.
+        config: A recipe; its `data` part decides, and is all that must be there.
         out: Folder to write; must not exist, or be empty.
         num: How many examples in all, divided over the splits as in the recipe; by default the recipe's sizes.
         workers: Processes; the examples are the same for any number of them.
@@ -32,7 +32,7 @@ def generate(
         shard_rows: Write Parquet shards of at most so many rows, in bounded memory; a run that was killed goes on with the same command.
         explain: Draw the graph around one example of the folder that was written before, by its `example_id`, as an SVG file beside it.
     """
-    from bbflow.cli.training import load_recipe
+    from bbflow.cli.training import load_data
     from bbflow.data import KnowledgeGraphData
     from bbflow.data.cache import completed
     from bbflow.data.card import summary_of
@@ -48,7 +48,7 @@ def generate(
         raise InputError(Problem(f"workers must be at least 1, not {workers}", "--workers"))
     if shard_rows is not None and shard_rows < 1:
         raise InputError(Problem(f"shard_rows must be at least 1, not {shard_rows}", "--shard_rows"))
-    data = load_recipe(Path(config)).datamodule
+    data = load_data(Path(config))
     if not isinstance(data, KnowledgeGraphData):
         raise InputError(Problem(f"the data of this recipe are a {type(data).__name__}, not a KnowledgeGraphData", config))
     if graph is not None:
@@ -63,16 +63,19 @@ def generate(
     if explain is not None:
         _explain(data.graph, folder, explain)
         return
-    if shard_rows is None:
-        with completed(folder) as draft:
-            made = summary_of(data.write(draft, workers), draft)
-            _describe(draft, made, data.graph, config)
-    else:
-        with progress_bar("generating examples", sum(data.sizes.values())) as advance:
-            made = write_shards(
-                data.plan(shard_rows), folder, workers, advance, lambda draft, made: _describe(draft, made, data.graph, config)
-            )
-    _report(folder, made, list(data.tasks))
+    try:
+        if shard_rows is None:
+            with completed(folder) as draft:
+                made = summary_of(data.write(draft, workers), draft)
+                _describe(draft, made, data.graph, config)
+        else:
+            with progress_bar("generating examples", sum(data.sizes.values())) as advance:
+                made = write_shards(
+                    data.plan(shard_rows), folder, workers, advance, lambda draft, made: _describe(draft, made, data.graph, config)
+                )
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror or error}", f"--out {out}", str(error.filename or ""))) from error
+    _report(folder, made)
 
 
 def _describe(folder: Path, made: Summary, graph: KnowledgeGraph, config: str) -> None:
@@ -82,7 +85,7 @@ def _describe(folder: Path, made: Summary, graph: KnowledgeGraph, config: str) -
     write_card(folder, made, graph, json.loads(receipt.read_text()) if receipt.exists() else None, Path(config).name)
 
 
-def _report(folder: Path, made: Summary, tasks: list[str]) -> None:
+def _report(folder: Path, made: Summary) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -91,7 +94,7 @@ def _report(folder: Path, made: Summary, tasks: list[str]) -> None:
     table = Table(title=f"examples in {folder}")
     for column in ("task", *SPLITS):
         table.add_column(column, justify="left" if column == "task" else "right")
-    for task in tasks:
+    for task in dict.fromkeys(task for task, _ in made.counts):
         table.add_row(task, *(str(made.counts[task, split]) for split in SPLITS))
     Console().print(table)
 

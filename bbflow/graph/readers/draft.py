@@ -10,7 +10,7 @@ from typing import Any, Literal
 from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.places import Places
-from bbflow.graph.validation import GraphError, violations
+from bbflow.graph.validation import REPETITIONS, GraphError, violations
 from bbflow.records import Triple
 
 OnError = Literal["refuse", "skip"]
@@ -78,7 +78,9 @@ class Draft:
         while True:
             bad_nodes: dict[int, str] = {}
             bad_edges: dict[int, str] = {}
-            for violation in violations(self.nodes, self.edges):
+            found = list(violations(self.nodes, self.edges))
+            # Repetitions come last: a row repeats only one that stays.
+            for violation in [v for v in found if v.rule not in REPETITIONS] or found:
                 if violation.node is not None:
                     bad_nodes.setdefault(violation.node, violation.rule)
                 if violation.edge is not None:

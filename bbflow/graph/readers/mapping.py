@@ -7,6 +7,7 @@ it. All mappings build on `mappings/biolink.yaml`, the table of common synonyms 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, fields, replace
@@ -26,7 +27,7 @@ _COLUMNS = {
     ),
 }  # fmt: skip
 _REQUIRED = {"nodes": ("id", "name"), "edges": ("subject", "object")}
-_TABLE_KEYS = ("files", "columns", "delimiter", "header", "only_if", "kind", "predicate")
+_TABLE_KEYS = ("files", "columns", "delimiter", "header", "only_if", "kind", "predicate", "optional")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Table:
         only_if: Files whose header lacks this column are not meant.
         kind: Kind of all nodes of the table.
         predicate: Predicate of all edges of the table.
+        optional: Whether a folder may lack it.
     """
 
     files: tuple[str, ...]
@@ -70,6 +72,7 @@ class Table:
     only_if: str | None = None
     kind: str | None = None
     predicate: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,11 +217,16 @@ def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
     for key in ("name", "version", "about", "licence", "citation", "salt", "source", "encoding", "quote", "list_separator"):
         if key in data:
             changed[key] = str(data[key])
+    if "encoding" in changed:
+        try:
+            codecs.lookup(changed["encoding"])
+        except LookupError:
+            problems.append(Problem(f"there is no encoding '{changed['encoding']}'", file.where("encoding"), "utf-8, latin-1, cp1252, ..."))
     if "delimiter" in data:
         changed["delimiter"] = None if data["delimiter"] is None else str(data["delimiter"])
     for key, allowed in (("duplicates", ("merge", "refuse")), ("both_directions", (True, False)), ("verified", (True, False))):
         if key in data and data[key] not in allowed:
-            problems.append(Problem(f"'{key}' is {' or '.join(map(str, allowed))}, not {data[key]!r}", file.where(key)))
+            problems.append(Problem(f"'{key}' is {' or '.join(str(a).lower() for a in allowed)}, not {data[key]!r}", file.where(key)))
         elif key in data:
             changed[key] = data[key]
     for key in ("languages", "sources"):
@@ -317,11 +325,14 @@ def _table(file: YamlFile, key: str, i: int, raw: Any, problems: list[Problem]) 
         _kind(raw["kind"], file.where(key, i, "kind"), problems)
     if raw.get("predicate") is not None:
         _relation(raw["predicate"], file.where(key, i, "predicate"), problems)
+    if not isinstance(raw.get("optional", False), bool):
+        problems.append(Problem("'optional' is true or false", file.where(key, i, "optional")))
     if len(problems) > before:
         return None
     patterns = raw.get("files") or ["*"]
     texts = {k: str(raw[k]) for k in ("delimiter", "header", "only_if", "kind", "predicate") if raw.get(k) is not None}
-    return Table(tuple(map(str, patterns if isinstance(patterns, list) else [patterns])), columns, attributes, **texts)
+    named = tuple(map(str, patterns if isinstance(patterns, list) else [patterns]))
+    return Table(named, columns, attributes, **texts, optional=raw.get("optional", False))
 
 
 def _column(raw: Any, where: str, problems: list[Problem]) -> Column | None:

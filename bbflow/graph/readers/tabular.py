@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
-from bbflow.graph.ontology import PREDICATES
+from bbflow.graph.ontology import KINDS, PREDICATES
 from bbflow.graph.readers.draft import Draft
 from bbflow.graph.readers.mapping import Column, Mapping, Relation, Table, load_mapping
 from bbflow.graph.readers.text import lines
@@ -28,18 +28,39 @@ def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
     """Reads a folder of tables, or one table of edges."""
     draft.merge = mapping.duplicates == "merge" or mapping.both_directions
     reading = _Reading(path, draft, mapping)
+    alone = path.is_file() and len(mapping.edges) == 1
+    tables = [(table, file, reading.nodes) for table in mapping.nodes for file in _files(path, table)]
+    tables += [(table, file, reading.edges) for table in mapping.edges for file in _files(path, table, alone)]
+    broken: list[Problem] = []
     found = 0
-    for table in mapping.nodes:
-        for file in _files(path, table):
-            found += reading.nodes(file, table)
-    for table in mapping.edges:
-        for file in _files(path, table, alone=path.is_file() and len(mapping.edges) == 1):
-            found += reading.edges(file, table)
+    for table, file, read_table in tables:
+        try:
+            found += read_table(file, table)
+        except InputError as error:  # the file is of no use, but the others may have problems of their own
+            broken += error.problems
+    if broken:
+        raise InputError(*broken, *draft.problems)
     if not found:
         wanted = ", ".join(dict.fromkeys(pattern for table in (*mapping.nodes, *mapping.edges) for pattern in table.files))
         raise InputError(Problem(f"no table here is one that the mapping '{mapping.name}' knows", str(path), f"it looks for {wanted}"))
+    if path.is_dir():
+        _all_there(path, mapping, {id(table) for table, *_ in tables})
     reading.finish()
     return draft.build(mapping.name, mapping.version, mapping.card)
+
+
+def _all_there(path: Path, mapping: Mapping, found: set[int]) -> None:
+    """A table that the mapping names and the folder lacks would be a part of the graph that nobody misses."""
+    names = [file.name for file in path.iterdir()]
+    problems = []
+    for table in (*mapping.nodes, *mapping.edges):
+        if id(table) not in found and not table.optional:
+            what = f"the mapping '{mapping.name}' reads {' or '.join(table.files)}, and no file is called so"
+            problems.append(
+                Problem(what, str(path), f"{did_you_mean(table.files[0], names)}; 'optional: true' on a table lets it be missing")
+            )
+    if problems:
+        raise InputError(*problems)
 
 
 def guess(path: Path, names: Sequence[str]) -> Mapping | None:
@@ -135,6 +156,8 @@ class _Reading:
         """Reports each unknown word once, with the number of its rows."""
         for (part, word), count in self.unknown.items():
             hint = f"add it to `{part}s:` in a mapping that extends '{self.mapping.name}'; null leaves it out"
+            near = did_you_mean(word, PREDICATES if part == "predicate" else KINDS)
+            hint = f"{near} Else {hint}" if near.startswith("did you mean") else hint
             what = f"{part} '{word[:60]}' is not in the mapping"
             self.draft.malformed(f"{what} ({count:,} rows)", self.first[part, word], hint, reason=what, rows=count)
 

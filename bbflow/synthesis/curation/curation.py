@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from bbflow.errors import Problem
+from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.synthesis.curation.base import Stage
@@ -44,8 +44,13 @@ class Curation:
         self.near_duplicates, self.benchmarks, self.balance_letters = near_duplicates, benchmarks or [], balance_letters
         self.levels, self.capabilities, self.stages = levels, capabilities or {}, stages or []
 
-    def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the settings; `where` is their key in the recipe."""
+    def problems(self, where: str, capabilities: Collection[str]) -> list[Problem]:
+        """Lists what is wrong with the settings.
+
+        Args:
+            where: Their key in the recipe.
+            capabilities: What the tasks exercise.
+        """
         found = []
         if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
             found.append(Problem(f"near_duplicates must lie in (0, 1], not {self.near_duplicates}", where))
@@ -56,7 +61,16 @@ class Curation:
         found += [
             Problem(f"the weight of '{n}' must be 0 or more", f"{where}.capabilities") for n, w in self.capabilities.items() if not w >= 0
         ]
-        return found
+        found += [
+            Problem(f"no task exercises '{name}'", f"{where}.capabilities", did_you_mean(name, capabilities))
+            for name in self.capabilities
+            if name not in capabilities
+        ]
+        try:
+            _ = self._known
+        except InputError as error:
+            found += error.problems
+        return [*found, *(problem for i, stage in enumerate(self.stages) for problem in stage.problems(f"{where}.stages[{i}]"))]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
         """Reads the benchmarks and prepares the stages, once in each process."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
-from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.curation.base import Stage, unknown_splits
 from bbflow.synthesis.rewriting.base import Rewriter, rewrite
 
 
@@ -20,6 +21,10 @@ class Rewrite(Stage):
 
     def __init__(self, rewriter: Rewriter, splits: list[str] | None = None) -> None:
         self.rewriter, self.splits = rewriter, splits or ["train"]
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists splits that there are not, and what is wrong with the rewriter."""
+        return [*unknown_splits(self.splits, where), *self.rewriter.problems(f"{where}.rewriter")]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
         """Keeps the graph, by whose names texts are compared."""

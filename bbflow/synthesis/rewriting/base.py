@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example, Message
 
@@ -23,6 +24,10 @@ _LONGEST_NAME = 8
 
 class Rewriter(ABC):
     """Proposes other wordings. It may fail or be wrong: `rewrite` checks every text and keeps the first wording otherwise."""
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists what is wrong with the settings; `where` is their key in the recipe."""
+        return []
 
     @abstractmethod
     def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bbflow.errors import Problem
 from bbflow.records import Message
 from bbflow.synthesis.rewriting.base import Rewriter
 from bbflow.synthesis.rewriting.sampling import Sampler
@@ -38,6 +39,11 @@ class LanguageModelRewriter(Rewriter):
         self.path, self.tries, self.temperature = path, tries, temperature
         self.max_new_tokens, self.batch_size, self.instruction = max_new_tokens, batch_size, instruction
         self._sampler = Sampler(path, tries, temperature, max_new_tokens, batch_size)
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists settings of sampling that make no text, and an instruction that tells no question."""
+        lacks = Problem("the instruction does not hold the question, {text}", f"{where}.instruction")
+        return [*self._sampler.problems(where), *([] if "{text}" in self.instruction else [lacks])]
 
     def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:
         """Proposes wordings."""

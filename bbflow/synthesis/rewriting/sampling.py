@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bbflow.errors import Problem
 from bbflow.records import Message
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ class Sampler:
     def __init__(self, path: str, tries: int, temperature: float, max_new_tokens: int, batch_size: int) -> None:
         self.path, self.tries, self.temperature = path, tries, temperature
         self.max_new_tokens, self.batch_size = max_new_tokens, batch_size
+
+    def problems(self, where: str) -> list[Problem]:
+        """Lists settings that make no completion, and what is wrong with the path."""
+        from bbflow.policies.settings import PolicySettings
+
+        least = {"tries": self.tries, "max_new_tokens": self.max_new_tokens, "batch_size": self.batch_size}
+        found = [Problem(f"{name} must be at least 1, not {value}", where) for name, value in least.items() if value < 1]
+        found += PolicySettings(self.path).problems(where)
+        return found if self.temperature > 0 else [*found, Problem(f"the temperature must be above 0, not {self.temperature}", where)]
 
     @cached_property
     def _policy(self) -> Policy:

@@ -9,10 +9,15 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Split
 from bbflow.synthesis.items import Item, Walk
 from bbflow.synthesis.solver import reach
 
 Wordings = Mapping[str, Mapping[str, list[str]]]
+
+
+class Elsewhere(Exception):
+    """A draw turns out to be for another split than the one that is wanted."""
 
 
 class Task(ABC):
@@ -22,6 +27,7 @@ class Task(ABC):
         name: Goes into each record's `task`.
         capabilities: Capabilities that its examples can name.
         fields: Optional fields of the record that an example fills wherever it names a capability that may read them.
+        needs: What a graph must hold, told where it holds none of it.
         held_out: False for text that is only ever trained on.
         wordings: Template families that the task brings itself: kind of question to split to templates. Those that ship lie in
             `bbflow/synthesis/wordings/`.
@@ -30,6 +36,7 @@ class Task(ABC):
     name: ClassVar[str]
     capabilities: ClassVar[tuple[str, ...]]
     fields: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[str] = ""
     held_out: ClassVar[bool] = True
     wordings: Wordings = MappingProxyType({})
 
@@ -50,6 +57,10 @@ class Task(ABC):
         """Draws items that are used together or not at all, such as a request and its benign twin; most tasks draw one."""
         item = self.propose(rng)
         return [] if item is None else [item]
+
+    def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
+        """Draws items for one split; a task that can tell before all is drawn that they would be for another raises `Elsewhere`."""
+        return self.propose_together(rng)
 
 
 class WalkTask(Task):

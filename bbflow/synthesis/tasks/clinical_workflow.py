@@ -33,6 +33,7 @@ class ClinicalWorkflow(Task):
     """
 
     name: ClassVar[str] = "clinical_workflow"
+    needs = "diseases with diagnosed_by and at least three has_phenotype edges"
     capabilities: ClassVar[tuple[str, ...]] = ("workflow", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient", "workflow"})
 

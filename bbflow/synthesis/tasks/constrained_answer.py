@@ -23,6 +23,7 @@ class ConstrainedAnswer(WalkTask):
     """
 
     name: ClassVar[str] = "constrained_answer"
+    needs = "edges such as treats, has_phenotype or has_side_effect"
     capabilities: ClassVar[tuple[str, ...]] = ("instruction", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
     demands: ClassVar[tuple[Demand, ...]] = DEMANDS

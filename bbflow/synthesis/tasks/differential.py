@@ -25,6 +25,7 @@ class DifferentialFromFindings(Task):
     """
 
     name: ClassVar[str] = "differential"
+    needs = "diseases with two or more has_phenotype edges"
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
 

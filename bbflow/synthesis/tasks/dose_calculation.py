@@ -33,6 +33,7 @@ class DoseCalculation(Task):
     """
 
     name: ClassVar[str] = "dose_calculation"
+    needs = "has_maximum_daily_dose edges to amounts in mg/d or g/d"
     capabilities: ClassVar[tuple[str, ...]] = ("domain",)
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
 

@@ -30,6 +30,7 @@ class FactRecall(WalkTask):
     """
 
     name: ClassVar[str] = "fact_recall"
+    needs = "an edge of a relation that is worded for facts, such as treats or has_phenotype"
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "instruction")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
     metapaths = tuple(

@@ -6,11 +6,12 @@ import random
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Split
 from bbflow.synthesis.items import NO, YES, Item
 from bbflow.synthesis.patients import draw_patient
 from bbflow.synthesis.questions.interaction import Interaction
 from bbflow.synthesis.splits import question_split
-from bbflow.synthesis.tasks.base import Task
+from bbflow.synthesis.tasks.base import Elsewhere, Task
 
 
 class InteractionCheck(Task):
@@ -22,6 +23,7 @@ class InteractionCheck(Task):
     """
 
     name: ClassVar[str] = "interaction_check"
+    needs = "interacts_with edges of drugs whose coverage of interactions is complete"
     capabilities: ClassVar[tuple[str, ...]] = ("safety", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
 
@@ -53,11 +55,25 @@ class InteractionCheck(Task):
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws either kind of question."""
-        if self.judged and (not self.askable or rng.random() < self.permission):
-            return self._allowed(rng)
-        return self._which(rng)
+        return self._proposed(rng, None)
 
-    def _which(self, rng: random.Random) -> Item | None:
+    def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
+        """Draws the same, and stops where the question is for another split."""
+        item = self._proposed(rng, split)
+        return [] if item is None else [item]
+
+    def _proposed(self, rng: random.Random, wanted: Split | None) -> Item | None:
+        if self.judged and (not self.askable or rng.random() < self.permission):
+            return self._allowed(rng, wanted)
+        return self._which(rng, wanted)
+
+    def _split(self, question: Interaction, wanted: Split | None) -> Split:
+        split = question_split(question, self.graph.salt)
+        if wanted not in (None, split):
+            raise Elsewhere
+        return split
+
+    def _which(self, rng: random.Random, wanted: Split | None) -> Item | None:
         """Draws medications, evenly the one that interacts, and a drug that does so with it alone."""
         drug = rng.choice(self.askable)
         size = rng.randint(3, self.max_medications)
@@ -67,10 +83,12 @@ class InteractionCheck(Task):
             return None
         rng.shuffle(medications)
         taken = tuple(sorted(medications))
-        split = question_split(Interaction(drug, taken), self.graph.salt)
-        ways = [self._drugs(one, medications, split) for one in medications]
-        if not all(ways):
-            return None
+        split = self._split(Interaction(drug, taken), wanted)
+        ways: list[list[str]] = []
+        for one in medications:
+            if not (drugs := self._drugs(one, medications, split)):
+                return None
+            ways.append(drugs)
         i = rng.randrange(len(medications))
         added, gold = rng.choice(ways[i]), medications[i]
         return Item(
@@ -87,7 +105,7 @@ class InteractionCheck(Task):
             and question_split(Interaction(drug, taken), self.graph.salt) == split
         ]  # fmt: skip
 
-    def _allowed(self, rng: random.Random) -> Item | None:
+    def _allowed(self, rng: random.Random, wanted: Split | None) -> Item | None:
         """Draws a drug, whether it may be added, and medications that make it so."""
         drug = rng.choice(self.judged)
         gold = rng.choice((YES, NO))
@@ -103,6 +121,7 @@ class InteractionCheck(Task):
             (drug, "treats", disease) if gold == YES else (drug, "interacts_with", next(m for m in medications if m in self.major[drug]))
         )
         question = Interaction(drug, tuple(sorted(medications)), disease)
+        self._split(question, wanted)
         patient = draw_patient(self.graph, disease, question.medications, rng)
         return Item(
             self.name, self.capabilities, question, gold, (proof,), drug,

@@ -33,6 +33,7 @@ class JointCase(Task):
     """
 
     name: ClassVar[str] = "joint_case"
+    needs = "two diseases told apart by their findings, each with two drugs of which either can be the safe one"
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning", "instruction", "safety")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient", "constraints"})
 

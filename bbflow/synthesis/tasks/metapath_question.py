@@ -15,7 +15,7 @@ from bbflow.synthesis.items import Item, NamedWalk, walk_key
 from bbflow.synthesis.metapaths import SHIPPED, Metapath, load_metapaths, wordings_of
 from bbflow.synthesis.paths import only_path
 from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
-from bbflow.synthesis.tasks.base import Task
+from bbflow.synthesis.tasks.base import Elsewhere, Task
 
 _TRIES = 10
 _LOOKED_AT = 12
@@ -24,7 +24,7 @@ _LOOKED_AT = 12
 _MOST_SETS = 50_000
 _MOST_STARTS = 3000
 _MOST_PATHS = 1500
-"""In large graphs: sets of options that are remembered, starts that are indexed for one metapath, and paths from one start
+"""In large graphs: sets of options, and proofs, that are remembered, starts that are indexed for one metapath, and paths from one start
 beyond which it is too popular to ask about."""
 
 
@@ -42,6 +42,7 @@ class MetapathQuestion(Task):
     """
 
     name: ClassVar[str] = "metapath"
+    needs: ClassVar[str] = "a metapath with `num_options` answers near each other, each the only right one of some question of its split"
     capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
     open_book: ClassVar[bool] = False
@@ -56,6 +57,7 @@ class MetapathQuestion(Task):
         self.connected: dict[tuple[str, str], frozenset[str]] = {}
         self.asking: dict[tuple[str, Split, str], list[str]] = {}
         self.starts: dict[int, list[tuple[Metapath, list[str]]]] = {}
+        self.proofs: dict[tuple[str, str, str], tuple[Triple, ...] | None] = {}
         for metapath in declared:
             if len(metapath.steps) not in self.hops:
                 continue
@@ -114,20 +116,36 @@ class MetapathQuestion(Task):
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws a set of options, the right one, and a question that it answers."""
+        return self._proposed(*where, rng) if (where := self._where(rng)) else None
+
+    def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
+        """Draws the same, but looks for no options where the draw is for another split."""
+        where = self._where(rng)
+        if where is not None and where[1] != split:
+            raise Elsewhere
+        item = None if where is None else self._proposed(*where, rng)
+        return [] if item is None else [item]
+
+    def _where(self, rng: random.Random) -> tuple[Metapath, Split, list[tuple[str, ...]]] | None:
+        """Draws a number of edges, a metapath of so many and a split; also returns their groups."""
         if not self.lengths:
             return None
         of_length = self.groups[rng.choice(self.lengths)]
         name = rng.choice(list(of_length))
         split = rng.choices(list(of_length[name]), [dict(FRACTIONS)[s] for s in of_length[name]])[0]
+        return self.by_name[name], split, of_length[name][split]
+
+    def _proposed(self, metapath: Metapath, split: Split, groups: list[tuple[str, ...]], rng: random.Random) -> Item | None:
+        name = metapath.name
         for _ in range(_TRIES):
-            options = self._drawn(name, split, rng.choice(of_length[name][split]), rng)
+            options = self._drawn(name, split, rng.choice(groups), rng)
             if options is not None:
                 gold = rng.choice(options)
                 rng.shuffle(options)
                 # One question for each set and answer: else, where questions run out, what many ask for would be right more often.
                 own = random.Random(f"{name}/{split}/{gold}/{sorted(options)}")  # noqa: S311 (not for secrets)
                 start = own.choice(list(self._questions(name, split, gold, options)))
-                return self._item(self.by_name[name], start, gold, options, split, rng)
+                return self._item(metapath, start, gold, options, split, rng)
         return None
 
     def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> list[str] | None:
@@ -158,7 +176,12 @@ class MetapathQuestion(Task):
 
     def _item(self, metapath: Metapath, start: str, gold: str, options: list[str], split: Split, rng: random.Random) -> Item | None:
         walk = NamedWalk(start, metapath.steps, metapath.name)
-        edges = only_path(self.graph, walk, gold)
+        key = (metapath.name, start, gold)
+        if key not in self.proofs:
+            if len(self.proofs) > _MOST_SETS:
+                self.proofs.clear()
+            self.proofs[key] = only_path(self.graph, walk, gold)
+        edges = self.proofs[key]
         if edges is None:
             return None
         names = ("domain",) if len(edges) == 1 else ("domain", "reasoning")

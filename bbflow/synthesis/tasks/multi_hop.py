@@ -20,6 +20,7 @@ class MultiHop(WalkTask):
     """
 
     name: ClassVar[str] = "multi_hop"
+    needs = "two edges in a row, such as treats and then diagnosed_by or has_phenotype"
     capabilities: ClassVar[tuple[str, ...]] = ("reasoning", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
     metapaths = (

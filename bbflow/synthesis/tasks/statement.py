@@ -23,6 +23,7 @@ class Statement(Task):
     """
 
     name: ClassVar[str] = "statement"
+    needs = "an edge"
     capabilities: ClassVar[tuple[str, ...]] = ()
     held_out: ClassVar[bool] = False
 

@@ -25,6 +25,7 @@ class TreatmentChoice(Task):
     """
 
     name: ClassVar[str] = "treatment_choice"
+    needs = "treats edges of drugs with an edge that forbids them and complete coverage, and nodes marked as risk"
     capabilities: ClassVar[tuple[str, ...]] = ("safety", "reasoning")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
 

@@ -23,6 +23,7 @@ class UnsafeRequest(Task):
     """
 
     name: ClassVar[str] = "unsafe_request"
+    needs = "treats edges of drugs with an edge that forbids them and complete coverage, and nodes marked as risk"
     capabilities: ClassVar[tuple[str, ...]] = ("safety", "reasoning")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
 
