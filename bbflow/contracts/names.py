@@ -6,7 +6,7 @@ Spelling is folded as `bbflow.contracts.words` does, so that `CO‑TRIMOXAZOLE` 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -68,28 +68,36 @@ class Names:
         found = [n for n in self.nodes.get(spelling(name), ()) if not kinds or self.graph.node(n).kind in kinds]
         return found[0] if len(found) == 1 else None
 
-    def mentions(self, text: Words) -> list[Mention]:
-        """Finds the names in a text, the longest where several begin at a word."""
-        words, found, free = text.words, [], 0
-        longest = self.longest
-        starts = [i for i, word in enumerate(words) if word in longest]
+    def mentions(self, text: Words, starts: Sequence[int] | None = None) -> list[Mention]:
+        """Finds the names in a text, the longest where several begin at a word.
+
+        Args:
+            text: The text.
+            starts: Its words that a name begins with (`longest`), in order, where they are known.
+        """
+        words, nodes, longest, halves = text.words, self.nodes, self.longest, self.halves
+        if starts is None:
+            starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
-            halves = [i for i, word in enumerate(words[:-1]) if self.halves[word] and word + words[i + 1] in self.nodes]
-            starts = sorted({*starts, *halves}) if halves else starts
+            torn = [i for i, word in enumerate(words[:-1]) if halves[word] and word + words[i + 1] in nodes]
+            starts = sorted({*starts, *torn}) if torn else starts
+        found: list[Mention] = []
+        free = 0
         for i in starts:
             if i < free:
                 continue
-            key, last = words[i], min(i + longest.get(words[i], 2), len(words))
-            best: Mention | None = None
-            for end in range(i + 1, last + 1):
-                if (nodes := self.nodes.get(key)) is not None:
-                    best = Mention(nodes, i, end)
-                if end == last or not self.halves[key]:
+            key = words[i]
+            named, after = nodes.get(key), i + 1
+            last = min(i + longest.get(key, 2), len(words))
+            for end in range(i + 2, last + 1):
+                if not halves[key]:
                     break
-                key += words[end]
-            if best is not None:
-                found.append(best)
-                free = best.last
+                key += words[end - 1]
+                if key in nodes:
+                    named, after = nodes[key], end
+            if named is not None:
+                found.append(Mention(named, i, after))
+                free = after
         return found
 
 

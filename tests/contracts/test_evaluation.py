@@ -21,13 +21,9 @@ def rows_of(count):
     return rows
 
 
-def table_of(rows):
-    return Table({name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}, len(rows))
-
-
 @pytest.fixture(scope="module")
 def outcomes(graph):
-    table = table_of(rows_of(2 * CHUNK + 7))
+    table = Table(rows_of(2 * CHUNK + 7))
     calls = [(RULES[name], {}) for name in NAMES]
     return {workers: evaluate(calls, table, graph, workers) for workers in (1, 2)}
 
@@ -78,14 +74,14 @@ def test_rules_that_only_this_process_knows_stay_in_it(graph, register, monkeypa
 
     monkeypatch.setattr(evaluation_module, "start_workers", lambda count: pytest.fail("started"))
     rows = rows_of(20)
-    assert len(evaluate([(RULES["polite"], {})], table_of(rows), graph, 2)[0].findings) == 20
+    assert len(evaluate([(RULES["polite"], {})], Table(rows), graph, 2)[0].findings) == 20
 
 
 def test_where_no_process_can_be_started_the_rows_are_judged_here(graph, monkeypatch):
     monkeypatch.setattr("bbflow.contracts.worker.Worker.__init__", lambda self: (_ for _ in ()).throw(OSError("no more processes")))
-    outcome = evaluate([(RULES["no_phi"], {})], table_of(rows_of(20)), graph, 2)[0]
+    outcome = evaluate([(RULES["no_phi"], {})], Table(rows_of(20)), graph, 2)[0]
     assert [f.row for f in outcome.findings] == [19]
 
 
 def test_a_row_without_columns_is_still_a_row(graph):
-    assert len(evaluate([(RULES["no_phi"], {})], Table({}, 3), graph, 1)[0].findings) == 3
+    assert len(evaluate([(RULES["no_phi"], {})], Table([{}, {}, {}]), graph, 1)[0].findings) == 3

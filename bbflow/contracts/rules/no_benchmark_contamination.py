@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,8 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
     for i, message in enumerate(row.records("messages")):
         content = as_text(message.get("content"), "messages.content")
         words = _WORD.findall(folded(content).lower())
-        for start, sizes in [(i, sizes) for i, sizes in enumerate(map(grams.get, words)) if sizes]:
+        for start in itertools.compress(range(len(words)), map(grams.__contains__, words)):
+            sizes = grams[words[start]]
             hit = next((name for size, found in sizes.items() if (name := found.get(tuple(words[start : start + size])))), None)
             if hit is not None:
                 yield Because(f"messages[{i}] shares {min(n, len(words) - start)} words in a row with an item of {hit}", f"messages[{i}]")
@@ -43,11 +45,12 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
     cell = row.cell("options")
     offered = [] if cell is None else as_texts(cell, "options")
     if len(offered) > 2:
-        name = options.get(frozenset(_plain(o) for o in offered))
+        name = options.get(frozenset(map(_plain, offered))) if options else None
         if name is not None:
             yield f"offers the very options of an item of {name}"
 
 
+@lru_cache(maxsize=10_000)
 def _plain(text: str) -> str:
     return " ".join(_WORD.findall(folded(text).lower()))
 

@@ -77,7 +77,7 @@ def text_no_contraindicated_drug(
         yield from (_placed(because, row, graph, advice.words) for because in found)
     for advice in read(row, graph).classes:
         drugs = graph.subjects("subclass_of", advice.drug) if advice.stance == "advised" else []
-        against = [list(objections(graph, drug, context, predicates)) for drug in drugs]
+        against = [objections(graph, drug, context, predicates) for drug in drugs]
         if against and all(against):
             said = f"{graph.name_of(advice.drug)}: {against[0][0]}"
             yield _placed(Because(said, edges=against[0][0].edges), row, graph, advice.words)
