@@ -50,7 +50,7 @@ class Advice(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A text read: its words, those that are units of mass, the mentions of nodes, what is said of each drug, and of each class of drugs."""
+    """A text read: its words, those that are units of mass, the mentions of nodes, what is said of each drug and of each class of drugs."""
 
     text: Words
     units: list[int]
@@ -106,14 +106,27 @@ def read_text(text: str | Words, graph: KnowledgeGraph) -> Reading:
         graph: The graph whose drugs are looked for.
     """
     words = Words(text) if isinstance(text, str) else text
-    marked = [(i, mark) for i, mark in enumerate(map(_marks(graph).__getitem__, words.words)) if mark]
-    units = [i for i, mark in marked if mark & _UNIT]
-    mentions = names_of(graph).mentions(words, [i for i, mark in marked if mark & _NAME])
-    kinds = [(m, *_meant(graph, m.nodes)) for m in mentions]
-    drugs = [(m, node) for m, kind, node in kinds if kind == "Drug"]
-    classes = [(m, node) for m, kind, node in kinds if kind == "DrugClass"]
-    telling = [i for i, mark in marked if mark & _TELLING] if drugs or classes else []
-    pronouns = [i for i, mark in marked if mark & _PRONOUN] if drugs or classes else []
+    names = names_of(graph)
+    units, begins, telling, pronouns = list[int](), list[int](), list[int](), list[int]()
+    for i, mark in enumerate(map(_marks(graph).__getitem__, words.words)):
+        if mark:  # as at every third word
+            if mark & _NAME:
+                begins.append(i)
+            if mark & _TELLING:
+                telling.append(i)
+            if mark & _UNIT:
+                units.append(i)
+            if mark & _PRONOUN:
+                pronouns.append(i)
+    mentions = names.mentions(words, begins)
+    drugs, classes = list[tuple[Mention, str]](), list[tuple[Mention, str]]()
+    meant = _meanings(graph)
+    for mention in mentions:
+        kind, node = meant[mention.nodes]
+        if kind == "Drug":
+            drugs.append((mention, node))
+        elif kind == "DrugClass":
+            classes.append((mention, node))
     of_classes = []
     if classes:
         stances = _stances(words, [m for m, _ in classes], [], telling, pronouns)
@@ -142,13 +155,23 @@ def _of_drugs(
     return advice
 
 
-@remembered
-def _meant(graph: KnowledgeGraph, nodes: tuple[str, ...]) -> tuple[str, str]:
-    """Returns `Drug` or `DrugClass` and the one node of that kind that a name means; ("", "") where there is none."""
-    drugs = [node for node in nodes if graph.node(node).kind == "Drug"]
-    if len(drugs) == 1:
-        return "Drug", drugs[0]
-    return ("DrugClass", nodes[0]) if len(nodes) == 1 and graph.node(nodes[0]).kind == "DrugClass" else ("", "")
+class _Meanings(dict[tuple[str, ...], tuple[str, str]]):
+    """Nodes that have one name to `Drug` or `DrugClass` and the one of them that is meant; to ("", "") where it is neither."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self.kinds = {node.id: node.kind for node in graph.nodes()}
+
+    def __missing__(self, nodes: tuple[str, ...]) -> tuple[str, str]:
+        drugs = [node for node in nodes if self.kinds[node] == "Drug"]
+        if len(drugs) == 1:
+            meant = "Drug", drugs[0]
+        else:
+            meant = ("DrugClass", nodes[0]) if len(nodes) == 1 and self.kinds[nodes[0]] == "DrugClass" else ("", "")
+        self[nodes] = meant
+        return meant
+
+
+_meanings = remembered(_Meanings)
 
 
 def _stances(text: Words, drugs: list[Mention], others: list[int], telling: list[int], pronouns: list[int]) -> list[Stance | None]:
@@ -219,7 +242,7 @@ def _stances(text: Words, drugs: list[Mention], others: list[int], telling: list
                 if effect == "back-" or cue.words[-1] in PARTICLES:
                     # Looks back at drugs of this clause that nothing was said of; after `but` or a full stop, by a pronoun, further.
                     first = clause
-                    if clause == at and any(w in PRONOUNS for w in words[max(0, i - 3) : i]):
+                    if clause == at and not PRONOUNS.isdisjoint(words[max(0, i - 3) : i]):
                         first = last_clause
                         if last_clause < at:
                             found[at - 1] = "against"

@@ -61,15 +61,15 @@ def front_dose(text: Words, units: Sequence[int], drug: int, floor: int, taken: 
     Returns:
         The first word of the amount, and its unit.
     """
-    if not reaches(units, max(floor, drug - _BEFORE), drug):
+    low = max(floor, drug - _BEFORE)
+    if not reaches(units, low, drug):
         return None
-    words = text.words
-    start = next((s for s in range(drug, max(floor, drug - _BEFORE), -1) if s in text.stops), max(floor, drug - _BEFORE))
-    unit = next((i for i in range(drug - 1, start - 1, -1) if words[i] in UNITS), None)
-    if unit is None or not all(w in _LINKS or w in _PIECES for w in words[unit + 1 : drug]):
+    words, sentence = text.words, text.sentence(drug)[0]
+    start, unit = max(low, sentence), units[bisect_left(units, drug) - 1]
+    if unit < start or not all(w in _LINKS or w in _PIECES for w in words[unit + 1 : drug]):
         return None
     amount, at = _amount(words, start, _unit(words, unit)[0])
-    alone = not floor or any(s in text.stops for s in range(floor, drug + 1))
+    alone = not floor or sentence >= floor
     own = alone or taken or "of" in words[unit:drug] or words[at - 1] in _JOINS
     return (at, unit) if amount is not None and own else None
 
@@ -97,16 +97,18 @@ def daily_dose(
     >>> daily_dose(Words("two 10 mg tablets in the morning and one 10 mg tablet at night"), 0, 13)[0]
     30.0
     """
-    if units is not None and front is None and not reaches(units, first, min(end, first + _REACH + 1)):
-        return None, (0, 0)
     words = text.words
-    until = _stop(text, first + 1, min(end, first + _REACH) + 1) or min(end, first + _REACH + 1)
-    found = [i for i in range(first, until) if words[i] in UNITS]
+    units = [i for i, word in enumerate(words) if word in UNITS] if units is None else units
+    until = min(end, first + _REACH + 1)
+    if front is None and not reaches(units, first, until):
+        return None, (0, 0)
+    until = min(until, text.bounds[bisect_left(text.bounds, first + 1)]) if first < len(words) else until
+    found = list(units[bisect_left(units, first) : bisect_left(units, until)])
     count = 1.0
     if front is not None:
         found.insert(0, front[1])
     elif drug is not None:
-        start = next((s for s in range(drug, max(0, drug - _BEFORE), -1) if s in text.stops), max(0, drug - _BEFORE))
+        start = max(0, drug - _BEFORE, text.sentence(drug)[0])
         pieces = next((i for i in range(drug - 1, start, -1) if words[i] in _PIECES), None)
         if pieces is not None:
             count = _amount(words, start, pieces)[0] or 1.0
@@ -129,7 +131,7 @@ def _dose(text: Words, unit: int, first: int, end: int, count: float) -> tuple[f
     elif at >= 2 and words[at - 1] == "of" and words[at - 2] in _PIECES:
         count = _amount(words, max(0, at - 4), at - 2)[0] or count  # two tablets of 10 mg
     after = _until_stop(text, unit + 1, min(len(words), unit + 11))
-    following = next((i for i, w in enumerate(after) if w in UNITS), len(after))
+    following = len(after) if UNITS.keys().isdisjoint(after) else next(i for i, w in enumerate(after) if w in UNITS)
     times = per_day(after[:following])
     if times is None and unit > first:
         times = per_day(words[first:at])

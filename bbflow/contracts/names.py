@@ -9,8 +9,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
+from bbflow.contracts.remember import remembered
 from bbflow.contracts.words import Words, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
@@ -102,17 +102,11 @@ class Names:
 
 
 _REMEMBERED = 100_000
-_KNOWN: WeakKeyDictionary[KnowledgeGraph, Names] = WeakKeyDictionary()
 
 
+@remembered
 def names_of(graph: KnowledgeGraph) -> Names:
     """Returns the names of a graph, indexed once."""
-    if graph not in _KNOWN:
-        _KNOWN[graph] = _index(graph)
-    return _KNOWN[graph]
-
-
-def _index(graph: KnowledgeGraph) -> Names:
     nodes: dict[str, tuple[str, ...]] = {}
     longest: dict[str, int] = {}
     for node in graph.nodes():

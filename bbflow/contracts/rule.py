@@ -90,7 +90,7 @@ def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: st
                     if when is not None and not when(row):
                         continue
                     for reason in check(row, graph, **kwargs):
-                        findings.append(row.finding(reason))  # noqa: PERF401 (what was found before a malformed cell stays)
+                        findings.append(row.finding(reason))  # what was found before a malformed cell stays
                 except Malformed as problem:
                     findings.append(row.finding(str(problem)))
                 evaluated += 1

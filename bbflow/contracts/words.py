@@ -91,7 +91,7 @@ _Piece = tuple[tuple[str, ...], _Ends | None]
 
 
 class _Pieces(dict[str, _Piece]):
-    """A run without spaces to its words; then None, or semicolons' places among them and whether it ends a sentence: "always", "perhaps"."""
+    """A run without spaces to its words; then None, or where semicolons stand and whether it ends a sentence: "always", "perhaps", ""."""
 
     def __missing__(self, run: str) -> _Piece:
         words, stops = [], []
@@ -120,54 +120,49 @@ class Words:
         text: The text.
         words: Lower-case words and numbers.
         stops: Indices of words that a new sentence or line begins with.
+        bounds: The words that sentences begin with, in order, and the number of words.
         broken: Whether words may be broken by hyphens or at the end of a line.
     """
 
-    __slots__ = ("_bounds", "_spans", "broken", "stops", "text", "words")
+    __slots__ = ("_spans", "bounds", "broken", "stops", "text", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._spans: list[tuple[int, int]] | None = None
-        self._bounds: list[int] | None = None
         self.words: list[str] = []
-        self.stops: set[int] = {0}
+        stops = [0]
         plain = _plain(text)
         self.broken = "-" in plain or "\n" in plain
         open_end = broken_line = False  # a full stop, or an end of line, that ends a sentence unless the next run goes on with it
         for line in plain.split("\n"):
             runs = line.split()
             if runs and broken_line and runs[0][0] not in "-*•":
-                self.stops.add(len(self.words))
-            open_end = self._read(runs, open_end)
+                stops.append(len(self.words))
+            open_end = self._read(runs, open_end, stops)
             broken_line = True if runs else broken_line
         if open_end or plain[len(plain.rstrip()) :].count("\n"):
-            self.stops.add(len(self.words))
+            stops.append(len(self.words))
+        self.stops = set(stops)
+        self.bounds = sorted(self.stops | {len(self.words)}) if self.words else [0]
 
-    def _read(self, runs: list[str], open_end: bool) -> bool:
-        words, stops = self.words, self.stops
+    def _read(self, runs: list[str], open_end: bool, stops: list[int]) -> bool:
+        words = self.words
         for run in runs:
             if open_end:
                 if not "a" <= run[0] <= "z":
-                    stops.add(len(words))
+                    stops.append(len(words))
                 open_end = False
             found, ends = _PIECES[run]
             if ends is None:
                 words += found
                 continue
             inner, end = ends
-            stops.update([len(words) + place for place in inner])
+            stops += [len(words) + place for place in inner]
             words += found
             if end == "always":
-                stops.add(len(words))
+                stops.append(len(words))
             open_end = end == "perhaps"
         return open_end
-
-    @property
-    def bounds(self) -> list[int]:
-        """The words that sentences begin with, in order, and the number of words."""
-        if self._bounds is None:
-            self._bounds = sorted({*(s for s in self.stops if s < len(self.words)), len(self.words)})
-        return self._bounds
 
     def sentence(self, word: int) -> tuple[int, int]:
         """Returns the first word of the sentence that a word stands in, and the one after its last."""
