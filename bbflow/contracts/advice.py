@@ -40,7 +40,15 @@ Stance = Literal["advised", "against", "spoken of", "unclear"]
 
 
 class Advice(NamedTuple):
-    """A drug in a text: node id, stance, its words, and the milligrams a day that the text gives (None: no dose), with their words."""
+    """A drug or a family of drugs in a text.
+
+    Attributes:
+        drug: Node id of the drug; of the class or the allergy that a family is known by; `UNKNOWN`.
+        stance: What the text says of it.
+        words: Its words.
+        daily_mg: The milligrams a day that the text gives; None where it gives no dose.
+        dose_words: The words of the dose.
+    """
 
     drug: str
     stance: Stance
@@ -127,6 +135,8 @@ def read_text(text: str | Words, graph: KnowledgeGraph) -> Reading:
             drugs.append((mention, node))
         elif kind == "DrugClass":
             classes.append((mention, node))
+        elif (family := names.family(words, mention)) is not None:
+            classes.append((mention, family))
     of_classes = []
     if classes:
         stances = _stances(words, [m for m, _ in classes], [], telling, pronouns)

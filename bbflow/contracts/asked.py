@@ -68,7 +68,10 @@ def _note(text: Words, mention: Mention, graph: KnowledgeGraph, context: Context
     before = text.words[max(0, mention.first - 3) : mention.first]
     nodes = {kind: [n for n in mention.nodes if graph.node(n).kind in kind] for kind in (_CONDITIONS, ("Allergy",), ("Drug", "DrugClass"))}
     conditions, allergies, drugs = nodes.values()
-    if len(allergies) == 1:
+    family = names_of(graph).family(text, mention)
+    if family and ("allergic" in before or "allergy" in before):
+        context.allergies.append(family)
+    elif len(allergies) == 1:
         context.allergies += allergies
     elif len(conditions) == 1:
         context.conditions += conditions

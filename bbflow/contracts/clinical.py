@@ -13,6 +13,7 @@ from typing import Any
 from bbflow.contracts.names import names_of
 from bbflow.contracts.remember import remembered
 from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation, Triple
 
@@ -82,6 +83,8 @@ def _context_of(row: Row, graph: KnowledgeGraph) -> Context:
     for key, kinds in _KINDS.items():
         for name in as_texts(patient.get(key), f"patient.{key}"):
             node = names.resolve(name, kinds)
+            if node is None and key == "allergies":
+                node = names.families.get(spelling(name)) or None
             if node is None:
                 context.unknown.append(f"'{name}' of patient.{key} is no {' or '.join(kinds)} of the graph")
             else:

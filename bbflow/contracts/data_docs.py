@@ -12,6 +12,7 @@ from typing import Any
 
 from bbflow.contracts.contract import Contract
 from bbflow.contracts.evaluation import Table
+from bbflow.contracts.phi import mask
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
@@ -39,6 +40,7 @@ def write_data_docs(
     result = validated(contract.rules, Table(rows), ids, graph)
     for each in result.results:
         each.result = {k: v for k, v in each.result.items() if k != "details"}  # may quote the data
+        each.result["unexpected_index_list"] = list(map(mask, each.result.get("unexpected_index_list", ())))
     result.meta.setdefault("run_id", {"run_name": contract.id, "run_time": ""})
     page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
     path = Path(folder) / "data_docs.html"

@@ -124,6 +124,7 @@ class RuleExpectation(BatchExpectation):
         lent = _LENT[self.graph]
         ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
+        result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
         return {"success": not found["findings"] and not found["error"], "result": result}
 
 

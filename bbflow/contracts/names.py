@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bbflow.contracts.families import families
 from bbflow.contracts.remember import remembered
 from bbflow.contracts.words import Words, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -44,6 +45,8 @@ class Names:
         nodes: Spelling to the nodes that have it.
         longest: First word of a name to how many words names that begin so have at most.
         halves: Word to whether a name begins with it and goes on.
+        families: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none; a
+            mention of one has no nodes.
         resolved: What was looked up lately.
     """
 
@@ -51,6 +54,7 @@ class Names:
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
     halves: _Halves
+    families: dict[str, str]
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
     def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
@@ -67,6 +71,10 @@ class Names:
             return name if not kinds or self.graph.node(name).kind in kinds else None
         found = [n for n in self.nodes.get(spelling(name), ()) if not kinds or self.graph.node(n).kind in kinds]
         return found[0] if len(found) == 1 else None
+
+    def family(self, text: Words, mention: Mention) -> str | None:
+        """Returns the node of the family of drugs that a mention without nodes names; None where it names none."""
+        return None if mention.nodes else self.families.get("".join(text.words[mention.first : mention.last]))
 
     def mentions(self, text: Words, starts: Sequence[int] | None = None) -> list[Mention]:
         """Finds the names in a text, the longest where several begin at a word.
@@ -112,15 +120,24 @@ def names_of(graph: KnowledgeGraph) -> Names:
     for node in graph.nodes():
         plurals = [f"{name}s" for name in (node.name, *node.synonyms)] if node.kind == "DrugClass" else []
         for name in (node.name, *node.synonyms, *plurals):
-            words, key = Words(name).words, spelling(name)
+            key = spelling(name)
             if len(key) < 2 or node.id in nodes.get(key, ()):
                 continue
             nodes[key] = (*nodes.get(key, ()), node.id)
-            if node.kind == "Quantity":
-                continue  # doses in a text are read as numbers
-            longest[words[0]] = max(longest.get(words[0], 0), len(words))
-            longest.setdefault(key, 1)  # written as one word
-            for i in range(1, len(words)):  # the first words written as one
-                joined = "".join(words[: i + 1])
-                longest[joined] = max(longest.get(joined, 0), len(words) - i)
-    return Names(graph, nodes, longest, _Halves(nodes))
+            if node.kind != "Quantity":  # doses in a text are read as numbers
+                _note_length(longest, name)
+    others = {spelling(form): (form, node) for name, node in families(graph).items() for form in (name, f"{name}s")}
+    others = {key: found for key, found in others.items() if key not in nodes}
+    for key, (name, _) in others.items():
+        nodes[key] = ()
+        _note_length(longest, name)
+    return Names(graph, nodes, longest, _Halves(nodes), {key: node for key, (_, node) in others.items()})
+
+
+def _note_length(longest: dict[str, int], name: str) -> None:
+    words, key = Words(name).words, spelling(name)
+    longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    longest.setdefault(key, 1)  # written as one word
+    for i in range(1, len(words)):  # the first words written as one
+        joined = "".join(words[: i + 1])
+        longest[joined] = max(longest.get(joined, 0), len(words) - i)
