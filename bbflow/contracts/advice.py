@@ -313,7 +313,11 @@ def _after_comma(text: Words, since: int, drug: int, first: bool) -> bool:
         return False
     if first and (since == drug or words[drug - 1] in _LISTS or words[since] in _LISTS):
         return False
-    return "," in text.text[text.span(drug - 1, drug)[1] : text.span(drug, drug + 1)[0]]
+    return _comma_before(text, drug)
+
+
+def _comma_before(text: Words, word: int) -> bool:
+    return "," in text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]]
 
 
 _LISTS = frozenset("and or nor as like including especially g e drugs medicines medications agents any all".split())  # noqa: SIM905
@@ -339,8 +343,8 @@ def _cue(text: Words, i: int) -> Cue | None:
                 return cue
         if single is not None:
             return single
-    # "take" is an order where a sentence begins with it, and a history elsewhere.
-    if words[i] == "take" and (i in text.stops or words[i - 1] in ("please", "not", "never", "t")):
+    # "take" is an order where a sentence or what follows a comma begins with it, and a history elsewhere.
+    if words[i] == "take" and (i in text.stops or words[i - 1] in ("please", "not", "never", "t") or _comma_before(text, i)):
         return _TAKE
     return None
 
