@@ -2,11 +2,13 @@
 
 import datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 from contract_samples import make_row, quality, recommend
 
 from bbflow.contracts import evaluation as evaluation_module
-from bbflow.contracts import load_contract, row_rule, validate
+from bbflow.contracts import expectations, load_contract, row_rule, validate
 from bbflow.contracts.evaluation import CHUNK, Table, evaluate
 from bbflow.contracts.rule import RULES
 from bbflow.contracts.worker import Worker
@@ -85,3 +87,19 @@ def test_where_no_process_can_be_started_the_rows_are_judged_here(graph, monkeyp
 
 def test_a_row_without_columns_is_still_a_row(graph):
     assert len(evaluate([(RULES["no_phi"], {})], Table([{}, {}, {}]), graph, 1)[0].findings) == 3
+
+
+def test_rows_read_the_same_whatever_they_come_as():
+    rows = [{"a": 1, "b": ["x"]}, {"a": float("nan"), "b": None}]
+    for data in (rows, pd.DataFrame(rows), pd.DataFrame([{**row, "b": row["b"] and np.array(row["b"], dtype=object)} for row in rows])):
+        assert Table(data).cells(0, 9) == [{"a": 1, "b": ["x"]}, {"a": None, "b": None}]
+    assert Table([{"a": 1}, {"b": 2}]).cells(0, 2) == [{"a": 1, "b": None}, {"a": None, "b": 2}]
+
+
+def test_great_expectations_looks_at_the_rows_that_it_was_lent(write_contract, graph, monkeypatch):
+    contract = load_contract(write_contract(quality("no_phi", severity="info")))
+    batch = expectations._batch
+    monkeypatch.setattr(expectations, "_batch", lambda ids: batch(ids[:-1]))
+    verdict = validate(contract, rows_of(20), graph, workers=1)
+    assert verdict.refused
+    assert verdict.results[0].error
