@@ -303,7 +303,9 @@ def _data_facts(data: Any, examples: list[Example]) -> dict[str, Any]:
         "splits": {split: len(rows) for split, rows in data.splits.items()},
         "tasks": dict(sorted(Counter(e.task for e in examples).items())),
     }
-    if receipt := getattr(data, "receipt", None):
+    receipt = getattr(data, "receipt", None)
+    facts["contract"] = receipt["verdict"]["contract"] if receipt else "uncontracted"
+    if receipt:
         facts["receipt"] = receipt
     return facts
 

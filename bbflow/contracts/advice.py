@@ -9,7 +9,8 @@ otherwise it is unclear what is said of it, which no rule may take for harmless.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Mapping
 from typing import Literal, NamedTuple
 
 from bbflow.contracts.cues import (
@@ -30,6 +31,7 @@ from bbflow.contracts.cues import (
 )  # fmt: skip
 from bbflow.contracts.doses import UNITS, daily_dose, front_dose
 from bbflow.contracts.names import Mention, names_of
+from bbflow.contracts.remember import remembered
 from bbflow.contracts.row import Row
 from bbflow.contracts.words import Words
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -38,7 +40,15 @@ Stance = Literal["advised", "against", "spoken of", "unclear"]
 
 
 class Advice(NamedTuple):
-    """A drug in a text: node id, stance, its words, and the milligrams a day that the text gives (None: no dose), with their words."""
+    """A drug or a family of drugs in a text.
+
+    Attributes:
+        drug: Node id of the drug; of the class or the allergy that a family is known by; `UNKNOWN`.
+        stance: What the text says of it.
+        words: Its words.
+        daily_mg: The milligrams a day that the text gives; None where it gives no dose.
+        dose_words: The words of the dose.
+    """
 
     drug: str
     stance: Stance
@@ -48,9 +58,10 @@ class Advice(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A text read: its words, the mentions of nodes, what is said of each drug, and of each class of drugs (without doses)."""
+    """A text read: its words, those that are units of mass, the mentions of nodes, what is said of each drug and of each class of drugs."""
 
     text: Words
+    units: list[int]
     mentions: list[Mention]
     advice: list[Advice]
     classes: list[Advice]
@@ -62,77 +73,152 @@ def read(row: Row, graph: KnowledgeGraph, column: str = "response") -> Reading:
     Raises:
         Malformed: The cell is no text.
     """
-    return row.memo(("reading", column, id(graph)), lambda: read_text(row.text(column), graph))
+    return row.memo(_read, graph, column)
 
 
-def read_text(text: str, graph: KnowledgeGraph) -> Reading:
+def _read(row: Row, graph: KnowledgeGraph, column: str) -> Reading:
+    return read_text(row.words(column), graph)
+
+
+_NAME, _UNIT, _TELLING, _PRONOUN = 1, 2, 4, 8
+
+
+class _Marks(dict[str, int]):
+    """A word to what it may be in a text: the first of a name, a unit, a cue's first, a pronoun; 0 for none of these, as most are."""
+
+    def __init__(self, firsts: Container[str]) -> None:
+        self.firsts = firsts
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[word] = mark = (
+            _NAME * (word in self.firsts) | _UNIT * (word in UNITS) | _TELLING * (word in TELLING) | _PRONOUN * (word in PRONOUNS)
+        )
+        return mark
+
+
+_REMEMBERED = 100_000
+
+
+@remembered
+def _marks(graph: KnowledgeGraph) -> _Marks:
+    return _Marks(names_of(graph).longest)
+
+
+def read_text(text: str | Words, graph: KnowledgeGraph) -> Reading:
     """Reads a text.
 
     Args:
-        text: English prose.
+        text: English prose, whole or cut into words.
         graph: The graph whose drugs are looked for.
     """
-    words = Words(text)
-    mentions = names_of(graph).mentions(words)
-    drugs = [(m, drug) for m in mentions if (drug := _drug(m, graph)) is not None]
-    classes = _classes(words, mentions, graph)
-    if not drugs:
-        return Reading(words, mentions, [], classes)
-    others = sorted({m.first for m in mentions} - {m.first for m, _ in drugs})
-    stances = _stances(words, [m for m, _ in drugs], others)
-    units = [i for i, word in enumerate(words.words) if word in UNITS]
+    words = Words(text) if isinstance(text, str) else text
+    names = names_of(graph)
+    units, begins, telling, pronouns = list[int](), list[int](), list[int](), list[int]()
+    for i, mark in enumerate(map(_marks(graph).__getitem__, words.words)):
+        if mark:  # as at every third word
+            if mark & _NAME:
+                begins.append(i)
+            if mark & _TELLING:
+                telling.append(i)
+            if mark & _UNIT:
+                units.append(i)
+            if mark & _PRONOUN:
+                pronouns.append(i)
+    mentions = names.mentions(words, begins)
+    drugs, classes = list[tuple[Mention, str]](), list[tuple[Mention, str]]()
+    meant = _meanings(graph)
+    for mention in mentions:
+        kind, node = meant[mention.nodes]
+        if kind == "Drug":
+            drugs.append((mention, node))
+        elif kind == "DrugClass":
+            classes.append((mention, node))
+        elif (family := names.family(words, mention)) is not None:
+            classes.append((mention, family))
+    of_classes = []
+    if classes:
+        stances = _stances(words, [m for m, _ in classes], [], telling, pronouns)
+        of_classes = [Advice(node, s or "unclear", (m.first, m.last), None, (0, 0)) for (m, node), s in zip(classes, stances, strict=True)]
+    of_drugs = _of_drugs(words, drugs, mentions, units, telling, pronouns) if drugs else []
+    return Reading(words, units, mentions, of_drugs, of_classes)
+
+
+def _of_drugs(
+    words: Words, drugs: list[tuple[Mention, str]], mentions: list[Mention], units: list[int], telling: list[int], pronouns: list[int]
+) -> list[Advice]:
+    named = {m.first for m, _ in drugs}
+    others = [m.first for m in mentions if m.first not in named]
+    stances = _stances(words, [m for m, _ in drugs], others, telling, pronouns)
     fronts: list[tuple[int, int] | None] = []
     for i, (mention, _) in enumerate(drugs):
         fronts.append(front_dose(words, units, mention.first, drugs[i - 1][0].last if i else 0, bool(i and fronts[i - 1])))
-    ends = [front[0] if front else mention.first for (mention, _), front in zip(drugs, fronts, strict=True)]
+    ends = [*(front[0] if front else mention.first for (mention, _), front in zip(drugs, fronts, strict=True)), len(words.words)]
     advice = []
     for i, (mention, drug) in enumerate(drugs):
-        daily, place = daily_dose(words, mention.last, [*ends, len(words.words)][i + 1], mention.first, fronts[i], units)
+        daily, place = daily_dose(words, mention.last, ends[i + 1], mention.first, fronts[i], units)
         stance = stances[i]
         if stance is None:
             stance = "advised" if daily is not None or _is_bare(words, mentions, mention) else _unsaid(words, mention)
         advice.append(Advice(drug, stance, (mention.first, mention.last), daily, place))
-    return Reading(words, mentions, advice, classes)
+    return advice
 
 
-def _classes(words: Words, mentions: list[Mention], graph: KnowledgeGraph) -> list[Advice]:
-    found = [(m, node) for m in mentions for node in m.nodes if len(m.nodes) == 1 and graph.node(node).kind == "DrugClass"]
-    if not found:
-        return []
-    stances = _stances(words, [m for m, _ in found], [])
-    return [Advice(node, stance or "unclear", (m.first, m.last), None, (0, 0)) for (m, node), stance in zip(found, stances, strict=True)]
+class _Meanings(dict[tuple[str, ...], tuple[str, str]]):
+    """Nodes that have one name to `Drug` or `DrugClass` and the one of them that is meant; to ("", "") where it is neither."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self.kinds = {node.id: node.kind for node in graph.nodes()}
+
+    def __missing__(self, nodes: tuple[str, ...]) -> tuple[str, str]:
+        drugs = [node for node in nodes if self.kinds[node] == "Drug"]
+        if len(drugs) == 1:
+            meant = "Drug", drugs[0]
+        else:
+            meant = ("DrugClass", nodes[0]) if len(nodes) == 1 and self.kinds[nodes[0]] == "DrugClass" else ("", "")
+        self[nodes] = meant
+        return meant
 
 
-def _drug(mention: Mention, graph: KnowledgeGraph) -> str | None:
-    drugs = [node for node in mention.nodes if graph.node(node).kind == "Drug"]
-    return drugs[0] if len(drugs) == 1 else None
+_meanings = remembered(_Meanings)
 
 
-def _stances(text: Words, drugs: list[Mention], others: list[int]) -> list[Stance | None]:
-    """Walks over the words once; None where no cue reaches a drug. `others` are the words at which anything but a drug is named."""
+def _stances(text: Words, drugs: list[Mention], others: list[int], telling: list[int], pronouns: list[int]) -> list[Stance | None]:
+    """Walks over the words once; None where no cue reaches a drug.
+
+    Args:
+        text: The text.
+        drugs: Where drugs, or classes of drugs, are named.
+        others: The words at which anything else is named.
+        telling: The words that a cue may begin with.
+        pronouns: The words that are pronouns.
+    """
     words, found = text.words, [None] * len(drugs)  # type: list[str], list[Stance | None]
     begins = {m.first: k for k, m in enumerate(drugs)}
+    telling = sorted({*telling, *begins})
     clause, at = 0, 0  # first drug of this clause, and the one that comes next
     free = 0
-    walked = True
-    for start, end, matters in _sentences(text, drugs):
+    before = -1
+    for sentence in _sentences(text, drugs, pronouns):
         # Only a pronoun reaches over the end of a sentence: what stands in one without a drug and without a pronoun changes nothing.
-        last_clause, clause, walked = (clause if walked else at), at, matters  # `last_clause`: first drug of the clause before
-        if not matters:
-            continue
+        last_clause, clause = (clause if sentence == before + 1 else at), at  # `last_clause`: first drug of the clause before
+        before, start, end = sentence, text.bounds[sentence], text.bounds[sentence + 1]
         state: Stance | None = None
         left_out = False  # the sentence's subject is that a drug is not given
         negated_at = -9  # word of the last negating particle that no drug followed yet
         since = start  # word after the cue that the state comes from, or after the last drug that it reached
         swaps = fresh = False  # after `switch from`, `to` names the new drug; no drug and no cue followed a negation yet
-        for i in [i for i in range(start, end) if words[i] in TELLING or i in begins]:
+        for i in telling[bisect_left(telling, start) : bisect_left(telling, end)]:
             if i < free:
                 continue
             if i in begins:
                 at = begins[i]
-                far = i - since > REACH or any(since <= other < i for other in others)
-                anew = state == "against" and _after_comma(text, since, i, first=at == clause or found[at - 1] != "against")
-                state = None if anew or (state == "spoken of" and far) else state
+                if state == "against":
+                    anew = _after_comma(text, since, i, first=at == clause or found[at - 1] != "against")
+                else:
+                    anew = state == "spoken of" and (i - since > REACH or any(since <= other < i for other in others))
+                state = None if anew else state
                 found[at] = state
                 free, at, negated_at, fresh = drugs[at].last, at + 1, -9, False
                 since = free
@@ -166,7 +252,7 @@ def _stances(text: Words, drugs: list[Mention], others: list[int]) -> list[Stanc
                 if effect == "back-" or cue.words[-1] in PARTICLES:
                     # Looks back at drugs of this clause that nothing was said of; after `but` or a full stop, by a pronoun, further.
                     first = clause
-                    if clause == at and any(w in PRONOUNS for w in words[max(0, i - 3) : i]):
+                    if clause == at and not PRONOUNS.isdisjoint(words[max(0, i - 3) : i]):
                         first = last_clause
                         if last_clause < at:
                             found[at - 1] = "against"
@@ -191,20 +277,23 @@ def _stances(text: Words, drugs: list[Mention], others: list[int]) -> list[Stanc
     return found
 
 
-def _sentences(text: Words, drugs: list[Mention]) -> Iterator[tuple[int, int, bool]]:
-    """Yields the first word of each sentence, the one after its last, and whether anything in it can bear on a drug."""
-    words = text.words
-    pronouns = [i for i, word in enumerate(words) if word in PRONOUNS]
-    bounds = sorted({*(s for s in text.stops if s < len(words)), len(words)})
-    drug = pronoun = 0  # the first ones that this sentence may hold
-    for start, end in itertools.pairwise(bounds):
-        while drug < len(drugs) and drugs[drug].last <= start:
-            drug += 1
+def _sentences(text: Words, drugs: list[Mention], pronouns: list[int]) -> list[int]:
+    """Returns the numbers of the sentences in which anything can bear on a drug: those with a drug, and later ones with a pronoun."""
+    bounds, first = text.bounds, drugs[0].first
+    found = set()
+    for drug in drugs:
+        number = bisect_right(bounds, drug.first) - 1
+        while bounds[number] < drug.last:  # a name may go on over the end of a line
+            found.add(number)
+            number += 1
+    for pronoun in pronouns[bisect_left(pronouns, first - 3) :]:
+        number = bisect_right(bounds, pronoun) - 1
         # A look back takes in three words, and may so reach a pronoun at the end of the sentence before.
-        while pronoun < len(pronouns) and pronouns[pronoun] < start - 3:
-            pronoun += 1
-        here = drug < len(drugs) and drugs[drug].first < end
-        yield start, end, here or (start > drugs[0].first and pronoun < len(pronouns) and pronouns[pronoun] < end)
+        while number < len(bounds) - 1 and bounds[number] <= pronoun + 3:
+            if bounds[number] > first:
+                found.add(number)
+            number += 1
+    return sorted(found)
 
 
 def _doubled(words: list[str], first: int, end: int, begins: Mapping[int, int]) -> int:
@@ -224,7 +313,11 @@ def _after_comma(text: Words, since: int, drug: int, first: bool) -> bool:
         return False
     if first and (since == drug or words[drug - 1] in _LISTS or words[since] in _LISTS):
         return False
-    return "," in text.text[text.span(drug - 1, drug)[1] : text.span(drug, drug + 1)[0]]
+    return _comma_before(text, drug)
+
+
+def _comma_before(text: Words, word: int) -> bool:
+    return "," in text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]]
 
 
 _LISTS = frozenset("and or nor as like including especially g e drugs medicines medications agents any all".split())  # noqa: SIM905
@@ -232,8 +325,7 @@ _LISTS = frozenset("and or nor as like including especially g e drugs medicines 
 
 def _unsaid(text: Words, mention: Mention) -> Stance:
     """Says of a drug that no cue reaches whether its sentence states a fact."""
-    start = max(s for s in text.stops if s <= mention.first)
-    end = min((s for s in text.stops if s > mention.first), default=len(text.words))
+    start, end = text.sentence(mention.first)
     words = text.words[start:end]
     stated = not FACTS.isdisjoint(words) or any(a in ("is", "are") and b in ("a", "an", "one") for a, b in itertools.pairwise(words))
     return "spoken of" if stated else "unclear"
@@ -251,8 +343,8 @@ def _cue(text: Words, i: int) -> Cue | None:
                 return cue
         if single is not None:
             return single
-    # "take" is an order where a sentence begins with it, and a history elsewhere.
-    if words[i] == "take" and (i in text.stops or words[i - 1] in ("please", "not", "never", "t")):
+    # "take" is an order where a sentence or what follows a comma begins with it, and a history elsewhere.
+    if words[i] == "take" and (i in text.stops or words[i - 1] in ("please", "not", "never", "t") or _comma_before(text, i)):
         return _TAKE
     return None
 
@@ -262,7 +354,6 @@ _TAKE = Cue(("take",), [], "+", negates=False)
 
 def _is_bare(text: Words, mentions: list[Mention], mention: Mention) -> bool:
     """Tells whether a sentence holds nothing but names of drugs, as a short answer does."""
-    start = max(s for s in text.stops if s <= mention.first)
-    end = min((s for s in text.stops if s > mention.first), default=len(text.words))
+    start, end = text.sentence(mention.first)
     named = {i for m in mentions for i in range(m.first, m.last)}
     return all(i in named or text.words[i] in FILLER or text.words[i][0].isdigit() for i in range(start, end))

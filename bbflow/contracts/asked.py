@@ -34,7 +34,7 @@ _CONDITIONS = ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunct
 
 def asks_for_a_person(row: Row) -> bool:
     """Tells whether a row without a patient asks what a person should be given."""
-    return row.memo("asks for a person", lambda: _asks(row))
+    return row.memo(_asks)
 
 
 def _asks(row: Row) -> bool:
@@ -47,7 +47,7 @@ def _asks(row: Row) -> bool:
 
 def asked_context(row: Row, graph: KnowledgeGraph) -> Context:
     """Reads conditions, allergies and medications from the user's messages, once for all rules."""
-    return row.memo(("asked", id(graph)), lambda: _asked_context(row, graph))
+    return row.memo(_asked_context, graph)
 
 
 def _asked_context(row: Row, graph: KnowledgeGraph) -> Context:
@@ -57,7 +57,7 @@ def _asked_context(row: Row, graph: KnowledgeGraph) -> Context:
             continue
         text = Words(as_text(message.get("content"), "messages.content"))
         for mention in names_of(graph).mentions(text):
-            start = max(max(s for s in text.stops if s <= mention.first), mention.first - 4)
+            start = max(text.sentence(mention.first)[0], mention.first - 4)
             if denied(text, mention.first) or not _RELATIVES.isdisjoint(text.words[start : mention.first]):
                 continue
             _note(text, mention, graph, context)
@@ -68,7 +68,10 @@ def _note(text: Words, mention: Mention, graph: KnowledgeGraph, context: Context
     before = text.words[max(0, mention.first - 3) : mention.first]
     nodes = {kind: [n for n in mention.nodes if graph.node(n).kind in kind] for kind in (_CONDITIONS, ("Allergy",), ("Drug", "DrugClass"))}
     conditions, allergies, drugs = nodes.values()
-    if len(allergies) == 1:
+    family = names_of(graph).family(text, mention)
+    if family and ("allergic" in before or "allergy" in before):
+        context.allergies.append(family)
+    elif len(allergies) == 1:
         context.allergies += allergies
     elif len(conditions) == 1:
         context.conditions += conditions

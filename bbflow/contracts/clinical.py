@@ -5,6 +5,7 @@ A name that the graph does not know is never passed over: it comes back as a rea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from bbflow.contracts.names import names_of
 from bbflow.contracts.remember import remembered
 from bbflow.contracts.row import Because, Malformed, Row, as_text, as_texts
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation, Triple
 
@@ -46,7 +48,7 @@ def recommends(row: Row) -> bool:
 
 def recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, Recommendation]], list[str]]:
     """Returns the recommended drugs, each as node id and its recommendation, and a reason for each that is unknown."""
-    return row.memo(("recommended", id(graph)), lambda: _recommended_drugs(row, graph))
+    return row.memo(_recommended_drugs, graph)
 
 
 def _recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, Recommendation]], list[str]]:
@@ -69,7 +71,7 @@ def context_of(row: Row, graph: KnowledgeGraph) -> Context:
     Raises:
         Malformed: There is no patient to check the drug against, or a list of the patient's is null.
     """
-    return row.memo(("context", id(graph)), lambda: _context_of(row, graph))
+    return row.memo(_context_of, graph)
 
 
 def _context_of(row: Row, graph: KnowledgeGraph) -> Context:
@@ -81,6 +83,8 @@ def _context_of(row: Row, graph: KnowledgeGraph) -> Context:
     for key, kinds in _KINDS.items():
         for name in as_texts(patient.get(key), f"patient.{key}"):
             node = names.resolve(name, kinds)
+            if node is None and key == "allergies":
+                node = names.families.get(spelling(name)) or None
             if node is None:
                 context.unknown.append(f"'{name}' of patient.{key} is no {' or '.join(kinds)} of the graph")
             else:
@@ -157,13 +161,19 @@ def _tiers(graph: KnowledgeGraph) -> dict[str, float]:
     return found
 
 
-def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str]) -> Iterator[Because]:
+def objections(graph: KnowledgeGraph, drug: str, context: Context, predicates: Sequence[str]) -> tuple[Because, ...]:
     """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
-    stages = (n for c in context.conditions for n in _as_bad_as(graph, c))
-    for condition in dict.fromkeys((*context.conditions, *context.allergies, *stages)):
-        yield from _forbidden_by(graph, drug, condition, tuple(predicates))
-    for allergy in context.allergies:
-        yield from _allergic(graph, drug, allergy)
+    return _objections(graph, drug, tuple(context.conditions), tuple(context.allergies), tuple(predicates))
+
+
+@remembered
+def _objections(
+    graph: KnowledgeGraph, drug: str, conditions: tuple[str, ...], allergies: tuple[str, ...], predicates: tuple[str, ...]
+) -> tuple[Because, ...]:
+    stages = [node for condition in conditions for node in _as_bad_as(graph, condition)]
+    found = [_forbidden_by(graph, drug, node, predicates) for node in dict.fromkeys((*conditions, *allergies, *stages))]
+    found += [_allergic(graph, drug, allergy) for allergy in allergies]
+    return tuple(itertools.chain.from_iterable(found))
 
 
 @remembered

@@ -99,8 +99,10 @@ class Contract:
 
     @property
     def physical(self) -> dict[str, str]:
-        """Column to what the data call it, where `physicalName` says so."""
-        return {column["name"]: column["physicalName"] for column in self.columns if column.get("physicalName")}
+        """Column, dotted for one inside an object, to what the data call it, where `physicalName` says so."""
+        inner = ((f"{c['name']}.{p['name']}", p) for c in self.columns if c["logicalType"] == "object" for p in c.get("properties", ()))
+        named = (*((c["name"], c) for c in self.columns), *inner)
+        return {name: column["physicalName"] for name, column in named if column.get("physicalName")}
 
 
 def load_contract(path: str | Path) -> Contract:

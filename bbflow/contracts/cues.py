@@ -62,7 +62,10 @@ interacts with | is a poor | is out | was ruled out | is risky
 _NEUTRAL = "use of"
 _BUT = "but | however | yet | unfortunately"
 _END = "because | since | although | though | whereas | while | despite | unless | therefore | so | which | who"
-DOUBLE = {"contraindicated", "unsafe", "dangerous", "harmful", "excluded", "ruled", "avoided", "forbidden", "prohibited", "wrong"}
+DOUBLE = {
+    "contraindicated", "unsafe", "dangerous", "harmful", "excluded", "ruled", "avoided", "forbidden", "prohibited", "wrong", "withheld",
+    "stopped", "discontinued", "held", "omitted", "denied",
+}  # fmt: skip
 """After `not` these say that nothing speaks against the drug, which is no advice either."""
 
 SWAPS = {"switch", "change", "changed", "replace", "swap", "exchange"}

@@ -6,23 +6,26 @@ They show neither reasons nor severities well, and style sheets come from the ne
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from bbflow.contracts.contract import Contract
+from bbflow.contracts.evaluation import Table
+from bbflow.contracts.phi import mask
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def write_data_docs(folder: str | Path, contract: Contract, frame: pd.DataFrame, graph: KnowledgeGraph) -> Path:
+def write_data_docs(
+    folder: str | Path, contract: Contract, rows: Sequence[Mapping[str, Any]], ids: tuple[str, ...], graph: KnowledgeGraph
+) -> Path:
     """Validates by Great Expectations and renders its page.
 
     Args:
         folder: Where to write `data_docs.html`.
         contract: The contract.
-        frame: One example a row, indexed by `example_id`.
+        rows: The data.
+        ids: The `example_id` of each row, as the verdict has them.
         graph: The graph.
 
     Returns:
@@ -34,9 +37,10 @@ def write_data_docs(folder: str | Path, contract: Contract, frame: pd.DataFrame,
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    result = validated(contract.rules, frame, graph)
+    result = validated(contract.rules, Table(rows), ids, graph)
     for each in result.results:
         each.result = {k: v for k, v in each.result.items() if k != "details"}  # may quote the data
+        each.result["unexpected_index_list"] = list(map(mask, each.result.get("unexpected_index_list", ())))
     result.meta.setdefault("run_id", {"run_name": contract.id, "run_time": ""})
     page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
     path = Path(folder) / "data_docs.html"

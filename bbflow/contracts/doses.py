@@ -6,8 +6,10 @@ English only. A dose without a frequency counts once; of several doses the large
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
+from string import ascii_lowercase
 
 from bbflow.contracts.words import Words
 
@@ -29,6 +31,10 @@ _LATIN = {"qd": 1, "od": 1, "bid": 2, "bd": 2, "tid": 3, "tds": 3, "qid": 4, "qd
 _DAYTIMES = frozenset("morning mornings noon midday afternoon evening evenings night nights bedtime breakfast lunch dinner supper".split())  # noqa: SIM905
 _PIECES = frozenset("tablet tablets tab tabs pill pills capsule capsules caps ampoule ampoules vial vials puff puffs".split())  # noqa: SIM905
 _LINKS, _JOINS = frozenset(("of", "the", "drug", "oral")), frozenset(("and", "or", "with", "plus"))
+_OFTEN = (["times"], ["x"], ["doses"])
+_HOW_OFTEN = frozenset(("every", "each", "once", "twice", "thrice", "per", *_LATIN, *ascii_lowercase))
+"""Words that a frequency may begin with; letters, since `b.i.d.` is three words."""
+
 _REACH = 12
 """A dose stands at most so many words behind its drug."""
 
@@ -38,7 +44,8 @@ _BEFORE = 5
 
 def reaches(units: Sequence[int], first: int, end: int) -> bool:
     """Tells whether a unit stands between two words."""
-    return any(first <= unit < end for unit in units)
+    at = bisect_left(units, first)
+    return at < len(units) and units[at] < end
 
 
 def front_dose(text: Words, units: Sequence[int], drug: int, floor: int, taken: bool) -> tuple[int, int] | None:
@@ -54,15 +61,15 @@ def front_dose(text: Words, units: Sequence[int], drug: int, floor: int, taken: 
     Returns:
         The first word of the amount, and its unit.
     """
-    if not reaches(units, max(floor, drug - _BEFORE), drug):
+    low = max(floor, drug - _BEFORE)
+    if not reaches(units, low, drug):
         return None
-    words = text.words
-    start = next((s for s in range(drug, max(floor, drug - _BEFORE), -1) if s in text.stops), max(floor, drug - _BEFORE))
-    unit = next((i for i in range(drug - 1, start - 1, -1) if words[i] in UNITS), None)
-    if unit is None or not all(w in _LINKS or w in _PIECES for w in words[unit + 1 : drug]):
+    words, sentence = text.words, text.sentence(drug)[0]
+    start, unit = max(low, sentence), units[bisect_left(units, drug) - 1]
+    if unit < start or not all(w in _LINKS or w in _PIECES for w in words[unit + 1 : drug]):
         return None
     amount, at = _amount(words, start, _unit(words, unit)[0])
-    alone = not floor or any(s in text.stops for s in range(floor, drug + 1))
+    alone = not floor or sentence >= floor
     own = alone or taken or "of" in words[unit:drug] or words[at - 1] in _JOINS
     return (at, unit) if amount is not None and own else None
 
@@ -90,16 +97,18 @@ def daily_dose(
     >>> daily_dose(Words("two 10 mg tablets in the morning and one 10 mg tablet at night"), 0, 13)[0]
     30.0
     """
-    if units is not None and front is None and not reaches(units, first, min(end, first + _REACH + 1)):
-        return None, (0, 0)
     words = text.words
-    until = next((s for s in range(first + 1, min(end, first + _REACH) + 1) if s in text.stops), min(end, first + _REACH + 1))
-    found = [i for i in range(first, until) if words[i] in UNITS]
+    units = [i for i, word in enumerate(words) if word in UNITS] if units is None else units
+    until = min(end, first + _REACH + 1)
+    if front is None and not reaches(units, first, until):
+        return None, (0, 0)
+    until = min(until, text.bounds[bisect_left(text.bounds, first + 1)]) if first < len(words) else until
+    found = list(units[bisect_left(units, first) : bisect_left(units, until)])
     count = 1.0
     if front is not None:
         found.insert(0, front[1])
     elif drug is not None:
-        start = next((s for s in range(drug, max(0, drug - _BEFORE), -1) if s in text.stops), max(0, drug - _BEFORE))
+        start = max(0, drug - _BEFORE, text.sentence(drug)[0])
         pieces = next((i for i in range(drug - 1, start, -1) if words[i] in _PIECES), None)
         if pieces is not None:
             count = _amount(words, start, pieces)[0] or 1.0
@@ -122,14 +131,14 @@ def _dose(text: Words, unit: int, first: int, end: int, count: float) -> tuple[f
     elif at >= 2 and words[at - 1] == "of" and words[at - 2] in _PIECES:
         count = _amount(words, max(0, at - 4), at - 2)[0] or count  # two tablets of 10 mg
     after = _until_stop(text, unit + 1, min(len(words), unit + 11))
-    following = next((i for i, w in enumerate(after) if w in UNITS), len(after))
+    following = len(after) if UNITS.keys().isdisjoint(after) else next(i for i, w in enumerate(after) if w in UNITS)
     times = per_day(after[:following])
     if times is None and unit > first:
         times = per_day(words[first:at])
     # A line may break between a dose and its frequency.
     if times is None and len(after) < 10 and unit + 1 + len(after) < end:
         times = per_day(words[unit + 1 + len(after) : unit + 5 + len(after)], at_once=True)
-    clocked = any(w in _DAYTIMES for w in after[:following])
+    clocked = not _DAYTIMES.isdisjoint(after[:following])
     return amount * milligrams * count * (times or 1.0), (at, unit + 1), clocked
 
 
@@ -142,8 +151,16 @@ def _unit(words: Sequence[str], unit: int) -> tuple[int, float]:
 
 
 def _until_stop(text: Words, first: int, last: int) -> list[str]:
-    stop = next((i for i in range(first, last) if i in text.stops), last)
-    return text.words[first:stop]
+    return text.words[first : _stop(text, first, last) or last]
+
+
+def _stop(text: Words, first: int, last: int) -> int:
+    """Returns the first word from one to before another that a sentence begins with; 0 where there is none."""
+    stops = text.stops
+    for i in range(first, last):
+        if i in stops:
+            return i
+    return 0
 
 
 def _amount(words: Sequence[str], first: int, unit: int) -> tuple[float | None, int]:
@@ -155,9 +172,10 @@ def _amount(words: Sequence[str], first: int, unit: int) -> tuple[float | None, 
     if value is not None:
         if at - 2 >= first and words[at - 1] == "e" and number(words[at - 2]) is not None:
             return float(f"{number(words[at - 2]):g}e{value:g}"), at - 2  # 1e3
-        grouped = at - 1 >= first and re.fullmatch(r"\d{3}", words[at]) and re.fullmatch(r"\d{1,3}", words[at - 1])
+        thousand = words[at - 1] if at - 1 >= first else ""
+        grouped = thousand.isdecimal() and len(thousand) <= 3 and words[at].isdecimal() and len(words[at]) == 3
         if grouped and not (unit + 1 < len(words) and words[unit + 1] in _PIECES):
-            return float(words[at - 1] + words[at]), at - 1  # 1 000
+            return float(thousand + words[at]), at - 1  # 1 000
         return value, at
     total, part, begin = 0.0, 0.0, unit
     for i in range(at, first - 1, -1):
@@ -185,6 +203,8 @@ def per_day(after: Sequence[str], at_once: bool = False) -> float | None:
     (6.0, 2.0)
     """
     for i, word in enumerate(after[:1] if at_once else after):
+        if word not in _HOW_OFTEN and after[i + 1 : i + 2] not in _OFTEN:
+            continue
         following = after[i + 1 : i + 4]
         if word in ("every", "q", "each") and following:
             if following[0] in ("hour", "h"):
@@ -195,7 +215,7 @@ def per_day(after: Sequence[str], at_once: bool = False) -> float | None:
             unit = next((w for w in following[1:] if number(w) is None and w not in ("to", "or")), "")
             if hours and unit in ("hours", "hour", "h", "hrs", "hourly", "", "minutes", "min"):
                 return (24.0 if unit not in ("minutes", "min") else 1440.0) / hours
-        if following[:1] in (["times"], ["x"], ["doses"]) and (number(word) or _SPOKEN.get(word)):
+        if following[:1] in _OFTEN and (number(word) or _SPOKEN.get(word)):
             return float(number(word) or _SPOKEN[word])
         if word == "x" and following and number(following[0]):
             return float(number(following[0]) or 1)

@@ -8,17 +8,24 @@ run in the process that asks, meanwhile. A process that ends too early is an err
 from __future__ import annotations
 
 import gc
+import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
-from bbflow.contracts.row import Finding, Row, plain
+from bbflow.contracts.row import ATOMS, Finding, Row, plain
 from bbflow.contracts.rule import Outcome, Rule
 from bbflow.contracts.worker import Worker, start_workers
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Call = tuple[Rule, Mapping[str, Any]]
 """A rule and its arguments."""
@@ -31,21 +38,52 @@ _MANY = 20_000
 
 
 class Table:
-    """Columns of equal length, read as rows.
+    """Data read as rows, whatever they came as; a mapping that lacks a name of another one has null there.
 
     Args:
-        columns: Name to values.
-        rows: How many there are.
+        data: Examples, mappings, or a DataFrame.
+
+    Attributes:
+        names: The columns.
+        rows: How many rows there are.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]], rows: int) -> None:
-        self.names, self.values, self.rows = list(columns), list(columns.values()), rows
+    def __init__(self, data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame) -> None:
+        self.rows = len(data)
+        if isinstance(data, Sequence):
+            records: Any = data
+            examples = bool(data) and isinstance(data[0], Example)
+            self.names = [f.name for f in fields(Example)] if examples else list(dict.fromkeys(itertools.chain.from_iterable(records)))
+            self._values: Callable[[Any], tuple[Any, ...]] | None = attrgetter(*self.names) if examples else None
+            self._data: Any = data
+        else:
+            self.names, self._values, self._data = list(data.columns), tuple, _Transposed(data)
+
+    def column(self, name: str) -> list[Any]:
+        """Returns the cells of a column as they are; null where there is none."""
+        return [row.get(name) for row in self.raw(0, self.rows)]
 
     def cells(self, start: int, end: int) -> list[dict[str, Any]]:
         """Returns some rows as plain data."""
-        end = min(end, self.rows)
-        parts = [[plain(value) for value in column[start:end]] for column in self.values]
-        return [dict(zip(self.names, row, strict=True)) for row in zip(*parts, strict=True)] or [{} for _ in range(start, end)]
+        return [{name: v if type(v) in ATOMS else plain(v) for name, v in row.items()} for row in self.raw(start, end)]
+
+    def raw(self, start: int, end: int) -> list[Mapping[str, Any]]:
+        """Returns some rows with their cells as they are."""
+        names, values = self.names, self._values
+        if values is not None:
+            return [dict(zip(names, values(row), strict=True)) for row in self._data[start:end]]
+        return [row if len(row) == len(names) else {name: row.get(name) for name in names} for row in self._data[start:end]]
+
+
+class _Transposed:
+    """The rows of a DataFrame as tuples; a column becomes a list once, so that pandas changes no value."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.columns = [frame.iloc[:, i].tolist() for i in range(frame.shape[1])]
+        self.rows = len(frame)
+
+    def __getitem__(self, part: slice) -> list[tuple[Any, ...]]:
+        return list(zip(*(column[part] for column in self.columns), strict=True)) or [()] * len(range(self.rows)[part])
 
 
 def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None = None) -> list[Outcome | str]:
@@ -110,8 +148,7 @@ def _workers(rows: int) -> int:
 def _together(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph: KnowledgeGraph) -> dict[int, Outcome | str]:
     if not calls:
         return {}
-    rows = [Row(i, dict(zip(table.names, cells, strict=True))) for i, cells in enumerate(zip(*table.values, strict=True))]
-    rows = rows or [Row(i, {}) for i in range(table.rows)]
+    rows = [Row(i, row) for i, row in enumerate(table.raw(0, table.rows))]
     return {i: run_rule(call, rows, graph) for i, call in zip(numbers, calls, strict=True)}
 
 

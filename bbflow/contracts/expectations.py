@@ -1,6 +1,7 @@
 """Rules as Great Expectations expectations: `no_phi` becomes `expect_no_phi`, and a contract a suite of them.
 
-One metric goes through the rows of the batch, once for all rules; a second reads out what one rule found. A rule's findings travel in
+Great Expectations is given a batch of ids alone: it would pickle a whole table, twice, to hash it. One metric goes through the rows that
+belong to them, once for all rules; a second reads out what one rule found. A rule's findings travel in
 the result's `details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
 checked for being complete; whatever is missing or crashed becomes an error, which refuses the data.
 
@@ -13,7 +14,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bbflow.contracts.columns import COLUMNS_RULE
 from bbflow.contracts.contract import QualityRule
@@ -35,9 +36,6 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _RULES: dict[str, Rule] = {}
 
 
@@ -47,12 +45,13 @@ class _Lent:
 
     graph: KnowledgeGraph
     rules: Sequence[QualityRule]
-    ids: Sequence[str]
+    table: Table
+    ids: tuple[str, ...]
     workers: int | None
 
 
 _LENT: dict[str, _Lent] = {}
-"""Graphs in use by their hash, with the rules: the arguments of an expectation are JSON, so a graph goes by its hash."""
+"""Graphs in use by their hash, with rules and rows: the arguments of an expectation are JSON, so a graph goes by its hash."""
 
 
 def _settings(rule: QualityRule) -> str:
@@ -75,8 +74,9 @@ class OutcomesMetric(TableMetricProvider):
     ) -> dict[str, Any]:
         frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
         lent = _LENT[metric_value_kwargs["graph"]]
-        table = Table({name: frame[name].tolist() for name in frame.columns}, len(frame))
-        found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], table, lent.graph, lent.workers)
+        if tuple(frame.index) != lent.ids:
+            raise ValueError("the batch is not the table that was lent")
+        found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], lent.table, lent.graph, lent.workers)
         return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(lent.rules, found, strict=True)}}
 
 
@@ -124,6 +124,7 @@ class RuleExpectation(BatchExpectation):
         lent = _LENT[self.graph]
         ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
+        result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
         return {"success": not found["findings"] and not found["error"], "result": result}
 
 
@@ -154,12 +155,15 @@ def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.Expectat
     return gx.ExpectationSuite("contract", expectations=expectations)
 
 
-def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph, workers: int | None = None) -> dict[str, Outcome | str]:
+def run(
+    rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None
+) -> dict[str, Outcome | str]:
     """Runs rules over a table.
 
     Args:
         rules: What to run; ids are unique.
-        frame: One example a row; its index is the `example_id`.
+        table: One example a row.
+        ids: The `example_id` of each row.
         graph: The graph that rules look things up in.
         workers: Processes to share the rows among; None for as many as pay.
 
@@ -168,18 +172,18 @@ def run(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph
     """
     errors: dict[str, Outcome | str]
     try:
-        results = validated(rules, frame, graph, workers).results
+        results = validated(rules, table, ids, graph, workers).results
     except Exception as error:
         errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
         return errors
-    return read_results(rules, results, len(frame))
+    return read_results(rules, results, table.rows)
 
 
-def validated(rules: Sequence[QualityRule], frame: pd.DataFrame, graph: KnowledgeGraph, workers: int | None = None) -> Any:
-    """Returns Great Expectations' own result of running rules over a table."""
-    _LENT[graph.sha256] = _Lent(graph, rules, frame.index, workers)
+def validated(rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None) -> Any:
+    """Returns Great Expectations' own result of running rules over a table; the arguments are those of `run`."""
+    _LENT[graph.sha256] = _Lent(graph, rules, table, ids, workers)
     try:
-        return _batch(frame).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
+        return _batch(ids).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
     finally:
         _LENT.pop(graph.sha256, None)
 
@@ -212,7 +216,10 @@ def _outcome(result: Any, rows: int) -> Outcome | str:
     return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, reason, *where in details["findings"]])
 
 
-def _batch(frame: pd.DataFrame) -> Any:
+def _batch(ids: tuple[str, ...]) -> Any:
+    import pandas as pd
+
+    frame = pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object))
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")

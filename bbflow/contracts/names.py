@@ -6,11 +6,12 @@ Spelling is folded as `bbflow.contracts.words` does, so that `CO‑TRIMOXAZOLE` 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
+from bbflow.contracts.families import families
+from bbflow.contracts.remember import remembered
 from bbflow.contracts.words import Words, spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
@@ -44,6 +45,8 @@ class Names:
         nodes: Spelling to the nodes that have it.
         longest: First word of a name to how many words names that begin so have at most.
         halves: Word to whether a name begins with it and goes on.
+        families: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none; a
+            mention of one has no nodes.
         resolved: What was looked up lately.
     """
 
@@ -51,6 +54,7 @@ class Names:
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
     halves: _Halves
+    families: dict[str, str]
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
     def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
@@ -68,57 +72,72 @@ class Names:
         found = [n for n in self.nodes.get(spelling(name), ()) if not kinds or self.graph.node(n).kind in kinds]
         return found[0] if len(found) == 1 else None
 
-    def mentions(self, text: Words) -> list[Mention]:
-        """Finds the names in a text, the longest where several begin at a word."""
-        words, found, free = text.words, [], 0
-        longest = self.longest
-        starts = [i for i, word in enumerate(words) if word in longest]
+    def family(self, text: Words, mention: Mention) -> str | None:
+        """Returns the node of the family of drugs that a mention without nodes names; None where it names none."""
+        return None if mention.nodes else self.families.get("".join(text.words[mention.first : mention.last]))
+
+    def mentions(self, text: Words, starts: Sequence[int] | None = None) -> list[Mention]:
+        """Finds the names in a text, the longest where several begin at a word.
+
+        Args:
+            text: The text.
+            starts: Its words that a name begins with (`longest`), in order, where they are known.
+        """
+        words, nodes, longest, halves = text.words, self.nodes, self.longest, self.halves
+        if starts is None:
+            starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
-            halves = [i for i, word in enumerate(words[:-1]) if self.halves[word] and word + words[i + 1] in self.nodes]
-            starts = sorted({*starts, *halves}) if halves else starts
+            torn = [i for i, word in enumerate(words[:-1]) if halves[word] and word + words[i + 1] in nodes]
+            starts = sorted({*starts, *torn}) if torn else starts
+        found: list[Mention] = []
+        free = 0
         for i in starts:
             if i < free:
                 continue
-            key, last = words[i], min(i + longest.get(words[i], 2), len(words))
-            best: Mention | None = None
-            for end in range(i + 1, last + 1):
-                if (nodes := self.nodes.get(key)) is not None:
-                    best = Mention(nodes, i, end)
-                if end == last or not self.halves[key]:
+            key = words[i]
+            named, after = nodes.get(key), i + 1
+            last = min(i + longest.get(key, 2), len(words))
+            for end in range(i + 2, last + 1):
+                if not halves[key]:
                     break
-                key += words[end]
-            if best is not None:
-                found.append(best)
-                free = best.last
+                key += words[end - 1]
+                if key in nodes:
+                    named, after = nodes[key], end
+            if named is not None:
+                found.append(Mention(named, i, after))
+                free = after
         return found
 
 
 _REMEMBERED = 100_000
-_KNOWN: WeakKeyDictionary[KnowledgeGraph, Names] = WeakKeyDictionary()
 
 
+@remembered
 def names_of(graph: KnowledgeGraph) -> Names:
     """Returns the names of a graph, indexed once."""
-    if graph not in _KNOWN:
-        _KNOWN[graph] = _index(graph)
-    return _KNOWN[graph]
-
-
-def _index(graph: KnowledgeGraph) -> Names:
     nodes: dict[str, tuple[str, ...]] = {}
     longest: dict[str, int] = {}
     for node in graph.nodes():
         plurals = [f"{name}s" for name in (node.name, *node.synonyms)] if node.kind == "DrugClass" else []
         for name in (node.name, *node.synonyms, *plurals):
-            words, key = Words(name).words, spelling(name)
+            key = spelling(name)
             if len(key) < 2 or node.id in nodes.get(key, ()):
                 continue
             nodes[key] = (*nodes.get(key, ()), node.id)
-            if node.kind == "Quantity":
-                continue  # doses in a text are read as numbers
-            longest[words[0]] = max(longest.get(words[0], 0), len(words))
-            longest.setdefault(key, 1)  # written as one word
-            for i in range(1, len(words)):  # the first words written as one
-                joined = "".join(words[: i + 1])
-                longest[joined] = max(longest.get(joined, 0), len(words) - i)
-    return Names(graph, nodes, longest, _Halves(nodes))
+            if node.kind != "Quantity":  # doses in a text are read as numbers
+                _note_length(longest, name)
+    others = {spelling(form): (form, node) for name, node in families(graph).items() for form in (name, f"{name}s")}
+    others = {key: found for key, found in others.items() if key not in nodes}
+    for key, (name, _) in others.items():
+        nodes[key] = ()
+        _note_length(longest, name)
+    return Names(graph, nodes, longest, _Halves(nodes), {key: node for key, (_, node) in others.items()})
+
+
+def _note_length(longest: dict[str, int], name: str) -> None:
+    words, key = Words(name).words, spelling(name)
+    longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    longest.setdefault(key, 1)  # written as one word
+    for i in range(1, len(words)):  # the first words written as one
+        joined = "".join(words[: i + 1])
+        longest[joined] = max(longest.get(joined, 0), len(words) - i)

@@ -37,27 +37,29 @@ _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAME}
 """What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
 
-_DIGITS = re.compile(r"\d[\d\s()./-]{2,}\d")
+_DIGITS = re.compile(r"[0-9][0-9\s()./-]{2,}[0-9]")  # far faster than \d, and as good in ASCII
+_ANY_DIGITS = re.compile(r"\d[\d\s()./-]{2,}\d")
 _SEVEN_DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6}")
 _FOUR_IN_A_ROW = re.compile(r"\d[\d-]{3}")
+_RECORD = ("mrn", " id", " number", " no")
 _BIRTH = ("born", "birth", "dob", "d.o.b")
-_TITLES = ("Mr", "Ms", "Mis", "Dr", "Doctor", "Prof", "MR", "MS", "MISS", "DR", "PROF")
+_TITLED = re.compile("Mr|Ms|Mis|Dr|Doctor|Prof|MR|MS|MISS|DR|PROF")
 
 
 def _candidates(text: str) -> dict[str, re.Pattern[str]]:
     """Returns the patterns that may match: cheap questions first, since hardly any text holds what is looked for."""
     found = {}
-    if _DIGITS.search(text):
+    if (_DIGITS if text.isascii() else _ANY_DIGITS).search(text):
         if _SEVEN_DIGITS.search(text):
             found = {kind: _NUMBERED[kind] for kind in ("a social security number", "a phone number")}
-        if _FOUR_IN_A_ROW.search(text):
-            found["a record number"] = _NUMBERED["a record number"]
         lower = text.lower()
+        if _FOUR_IN_A_ROW.search(text) and any(word in lower for word in _RECORD):
+            found["a record number"] = _NUMBERED["a record number"]
         if any(word in lower for word in _BIRTH):
             found["a birth date"] = _NUMBERED["a birth date"]
     if "@" in text:  # without one the pattern would walk every word in vain
         found["an e-mail address"] = _MAIL
-    if any(title in text for title in _TITLES):
+    if _TITLED.search(text):
         found["a name with a title"] = _NAME
     return found
 

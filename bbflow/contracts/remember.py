@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
@@ -17,17 +17,20 @@ _MOST = 100_000
 def remembered(function: Callable[..., T]) -> Callable[..., T]:
     """Remembers what a function of a graph and of hashable arguments returned; what it returns must not be changed."""
     answers: WeakKeyDictionary[KnowledgeGraph, dict[Hashable, T]] = WeakKeyDictionary()
+    last: list[Any] = [lambda: None, {}]  # the graph that was asked last, weakly, and its answers: nearly always the same one
 
     @wraps(function)
     def ask(graph: KnowledgeGraph, *arguments: Any) -> T:
-        known = answers.get(graph)
-        if known is None:
-            known = answers[graph] = {}
+        asked, known = last
+        if asked() is not graph:
+            known = answers.setdefault(graph, {})
+            last[:] = ref(graph), known
         try:
-            return known[arguments]
+            answer: T = known[arguments]
         except KeyError:
             if len(known) >= _MOST:
                 known.clear()
-            return known.setdefault(arguments, function(graph, *arguments))
+            answer = known[arguments] = function(graph, *arguments)
+        return answer
 
     return ask

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bbflow.contracts.words import Words
 from bbflow.records import Triple
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class Row:
 
     def __init__(self, position: int, cells: Mapping[str, Any], plain_already: bool = False) -> None:
         self.position, self._cells = position, cells
-        self._plain: dict[str, Any] = dict(cells) if plain_already else {}
+        self._plain: dict[str, Any] = cells if plain_already else {}  # type: ignore[assignment]
         self._known: dict[Hashable, Any] = {}
 
     @property
@@ -85,24 +86,41 @@ class Row:
             return Finding(self.position, str(reason), reason.column, reason.span, reason.edges)
         return Finding(self.position, reason)
 
-    def memo(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Returns what several rules need of this row, worked out once; what raises is worked out again."""
-        if key not in self._known:
-            self._known[key] = make()
-        made: T = self._known[key]
+    def memo(self, make: Callable[..., T], *arguments: Hashable) -> T:
+        """Returns what a function says of this row, worked out once for all rules; what raises is worked out again.
+
+        Args:
+            make: Takes the row and the arguments.
+            arguments: What else it depends on.
+        """
+        key = (make, *arguments)
+        try:
+            made: T = self._known[key]
+        except KeyError:
+            made = self._known[key] = make(self, *arguments)
         return made
 
     def cell(self, column: str) -> Any:
         """Returns a cell as plain Python data; None where it is null."""
-        if column not in self._plain:
+        try:
+            return self._plain[column]
+        except KeyError:
             if column not in self._cells:
-                raise Malformed(f"there is no '{column}'")
-            self._plain[column] = plain(self._cells[column])
-        return self._plain[column]
+                raise Malformed(f"there is no '{column}'") from None
+            self._plain[column] = value = plain(self._cells[column])
+            return value
 
     def text(self, column: str) -> str:
         """Returns a text cell."""
-        return as_text(self.cell(column), column)
+        value = self.cell(column)
+        return value if type(value) is str else as_text(value, column)
+
+    def words(self, column: str) -> Words:
+        """Returns a text cell cut into words, once for all rules."""
+        return self.memo(Row._words, column)
+
+    def _words(self, column: str) -> Words:
+        return Words(self.text(column))
 
     def texts(self, column: str) -> list[str]:
         """Returns a cell that is a list of texts."""
@@ -112,7 +130,7 @@ class Row:
         """Returns a cell that is a list of objects."""
         values = as_list(self.cell(column), column)
         for value in values:
-            if not isinstance(value, Mapping):
+            if type(value) is not dict and not isinstance(value, Mapping):
                 raise Malformed(f"'{column}' holds {_kind(value)}, not an object")
         return values
 
@@ -127,7 +145,7 @@ class Row:
 
     def prompt(self) -> str:
         """Returns the texts of all messages, one a line."""
-        return self.memo("prompt", self._prompt)
+        return self.memo(Row._prompt)
 
     def _prompt(self) -> str:
         messages = self.records("messages")
@@ -136,7 +154,8 @@ class Row:
         return "\n".join(as_text(m.get("content"), "messages.content") for m in messages)
 
 
-_ATOMS = frozenset((str, bool, int, type(None)))
+ATOMS = frozenset((str, bool, int, type(None)))
+"""What `plain` leaves as it is."""
 
 
 def plain(value: Any) -> Any:
@@ -147,12 +166,14 @@ def plain(value: Any) -> Any:
     {'drugs': ['a', 'b'], 'dose': None}
     """
     kind = type(value)
-    if kind in _ATOMS:
+    if kind in ATOMS:
         return value
     if kind is list:
-        return [v if type(v) in _ATOMS else plain(v) for v in value]
+        return [v if type(v) in ATOMS else plain(v) for v in value]
+    if kind is float:
+        return value if value == value else None
     if kind is dict:
-        return {k: v if type(v) in _ATOMS else plain(v) for k, v in value.items()}
+        return {k: v if type(v) in ATOMS else plain(v) for k, v in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -89,7 +89,8 @@ def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: st
                 try:
                     if when is not None and not when(row):
                         continue
-                    findings.extend(map(row.finding, check(row, graph, **kwargs)))
+                    for reason in check(row, graph, **kwargs):
+                        findings.append(row.finding(reason))  # what was found before a malformed cell stays
                 except Malformed as problem:
                     findings.append(row.finding(str(problem)))
                 evaluated += 1

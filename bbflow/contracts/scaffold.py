@@ -7,6 +7,13 @@ from typing import Any
 
 from bbflow.contracts.rule import RULES, Rule
 
+_LIST, _NAMES = "logicalType: array", "logicalType: array, items: {logicalType: string}"
+_SHAPES = {
+    "messages": _LIST, "recommended": _LIST, "edges": _LIST, "constraints": _LIST, "options": _NAMES, "entities": _NAMES,
+    "workflow": _NAMES, "capabilities": _NAMES, "patient.conditions": _NAMES, "patient.medications": _NAMES, "patient.allergies": _NAMES,
+    "patient.age": "logicalType: integer", "patient.egfr": "logicalType: number", "patient.pregnant": "logicalType: boolean",
+}  # fmt: skip
+"""Columns that rules know, to the shape that they are read as: a table of texts holds them as texts."""
 _CAREFUL = {"safety of recommendations", "safety of the text", "truth", "privacy"}
 _FEW = 20
 
@@ -24,7 +31,9 @@ def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: st
         physical: What the data call a column, to the name that stands in `rows`.
     """
     called = {name: given for given, name in (physical or {}).items()}
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    given = list(dict.fromkeys(name for row in rows for name in row))
+    inside = [name for name in given if name.startswith("patient.")]
+    columns = list(dict.fromkeys("patient" if name in inside else name for name in given))
     fed = [rule for rule in RULES.values() if set(rule.columns) <= set(columns) and rule.group not in ("graphs", "preference pairs")]
     ready = [rule for rule in fed if not rule.required]
     lines = [
@@ -43,7 +52,9 @@ def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: st
         "  - name: examples",
         "    logicalType: object",
         "    properties:",
-        *(f"      - {line}" for name in columns for line in _column(name, [row.get(name) for row in rows], called.get(name, name))),
+        *(f"      - {_column(name, rows, called)}" for name in columns if name != "patient" or not inside),
+        *(["      - name: patient", "        logicalType: object", "        properties:"] if inside else []),
+        *(f"          - {_column(name, rows, called)}" for name in inside),
         "    quality:",
         *(line for group in dict.fromkeys(r.group for r in ready) for line in _group(group, [r for r in ready if r.group == group])),
     ]
@@ -74,15 +85,21 @@ def _needs(rule: Rule, columns: list[str]) -> str:
     return " and ".join([*missing, *(f"the argument '{name}'" for name in rule.required)])
 
 
-def _column(name: str, values: list[Any], called: str) -> list[str]:
-    present = [value for value in values if value is not None]
+def _column(path: str, rows: Sequence[Mapping[str, Any]], called: Mapping[str, str]) -> str:
+    values = [row.get(path) for row in rows]
+    present, name = [value for value in values if value is not None], path.rpartition("patient.")[2]
+    physical = f", physicalName: {_quoted(called[path])}" if called.get(path, path) != path else ""
+    named = f"name: {name if name.isidentifier() else _quoted(name)}{physical}"
+    if path in _SHAPES:
+        return (
+            f"{{{named}, {_SHAPES[path]}{', required: true' if _SHAPES[path] in (_LIST, _NAMES) and len(present) == len(values) else ''}}}"
+        )
     kind = _kind(present)
-    required = ", required: true" if values and len(present) == len(values) else ""
+    required = ", required: true" if len(present) == len(values) else ""
     items = f", items: {{logicalType: {_kind([v for value in present for v in value if v is not None])}}}" if kind == "array" else ""
     counts = {value for value in present if isinstance(value, str)} if kind == "string" else set()
     few = f", examples: [{', '.join(_quoted(v) for v in sorted(counts))}]" if 1 < len(counts) <= 6 and len(present) >= _FEW else ""
-    physical = f", physicalName: {_quoted(called)}" if called != name else ""
-    return [f"{{name: {name if name.isidentifier() else _quoted(name)}{physical}, logicalType: {kind}{required}{items}{few}}}"]
+    return f"{{{named}, logicalType: {kind}{required}{items}{few}}}"
 
 
 def _kind(values: Sequence[Any]) -> str:

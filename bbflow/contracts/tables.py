@@ -92,7 +92,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], cont
     missing = [
         Problem(
             f"the data lack column '{physical}', which '{name}' is mapped to",
-            contract.where.get(name, "--columns"),
+            contract.where.get(name.partition(".")[0], "--columns"),
             did_you_mean(physical, present),
         )
         for name, physical in mapping.items()
@@ -114,9 +114,9 @@ def _mapped(i: int, row: Mapping[str, Any], mapping: Mapping[str, str], taken: s
             if not isinstance(made.get(column), dict):
                 made[column] = {}
             declared = {p["name"]: p for p in types.get(column, {}).get("properties", ())}
-            made[column][inner] = _read(plain(row.get(physical)), declared.get(inner, {}))
+            made[column][inner] = _read(plain(row.get(physical)), declared.get(inner, {}), flat=True)
         else:
-            made[name] = plain(row.get(physical))
+            made[name] = _read(plain(row.get(physical)), types.get(name, {}), flat=name == "recommended")
     for name, declared in types.items():
         if name in made:
             made[name] = _read(made[name], declared)
@@ -125,18 +125,18 @@ def _mapped(i: int, row: Mapping[str, Any], mapping: Mapping[str, str], taken: s
     recommended = made.get("recommended")
     if isinstance(recommended, list) and all(isinstance(drug, str) for drug in recommended):
         made["recommended"] = [{"drug": drug} for drug in recommended]
-    if isinstance(made.get("patient"), dict):
-        # A column that is there and empty says that there is nothing; one that is not there says nothing, and rules report it.
-        made["patient"] = {
-            k: [] if v is None and k in ("conditions", "medications", "allergies") else v for k, v in made["patient"].items()
-        }
     made.setdefault("example_id", f"row-{i + 1:06d}")
     return made
 
 
-def _read(value: Any, declared: Mapping[str, Any]) -> Any:
-    """Reads a text as what the contract declares; whatever is no text, or no such value, stays."""
+def _read(value: Any, declared: Mapping[str, Any], flat: bool = False) -> Any:
+    """Reads a text as what the contract declares; whatever is no text, or no such value, stays.
+
+    In a `flat` column an empty cell says that there is nothing, and is an empty list; a null amid JSON says nothing, and rules report it.
+    """
     kind = declared.get("logicalType")
+    if value is None and flat and kind == "array":
+        return []
     if not isinstance(value, str) or kind in (None, "string"):
         return value
     text = value.strip()
@@ -146,8 +146,9 @@ def _read(value: Any, declared: Mapping[str, Any]) -> Any:
         except ValueError:
             return value
     if kind == "array":
-        if declared.get("items", {}).get("logicalType") == "object" and declared.get("name") != "recommended":
-            return value
+        of_objects = declared.get("items", {}).get("logicalType") == "object" and declared.get("name") != "recommended"
+        if of_objects or declared.get("name") == "messages":
+            return value  # a prompt is no list
         separator = next((s for s in _SEPARATORS if s in text), ";")
         return [part.strip() for part in text.split(separator) if part.strip()]
     if kind == "boolean":

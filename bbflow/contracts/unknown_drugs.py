@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from bbflow.contracts.advice import Reading
 from bbflow.contracts.cues import CUES
@@ -42,40 +43,45 @@ def unknown_drugs(reading: Reading, graph: KnowledgeGraph, known: frozenset[str]
     """
     text, words = reading.text, reading.text.words
     suspects = _suspects(graph)
-    marked = [(i, mark) for i, word in enumerate(words) if (mark := suspects[word]) is not None]
-    if not marked:
+    found = (
+        [] if suspects.harmless.issuperset(words) else [(i, meant) for i, word in enumerate(words) if (meant := suspects[word]) is not None]
+    )
+    before = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]  # the word before a dose
+    if not found and not before:
         return
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
-    for i, meant in marked:
-        i = i - 2 if meant is _UNIT else i  # the word before a dose
-        word = words[i] if i >= 0 else ""
+    for i, meant in sorted([*found, *((i, None) for i in before)], key=itemgetter(0)):
+        word = words[i]
         if i in named or len(word) < 4 or word in known or word in CUES or not word[0].isalpha():
             continue
-        if meant is not _UNIT:
+        if meant is not None:
             yield word, meant, text.span(i, i + 1)
-        elif word not in _NO_DRUG and i + 1 not in text.stops and number(words[i + 1]) is not None:
+        elif i + 1 not in text.stops and number(words[i + 1]) is not None:
             yield word, "", text.span(i, i + 1)
 
 
-_UNIT = "a unit"
-
-
 class _Suspects(dict[str, str | None]):
-    """A word to the drug that it misspells, "" where only its stem says that it is one, `_UNIT`, or None where it is none of these."""
+    """A word to the drug that it misspells, "" where only its stem says that it is one, or None where it is neither.
+
+    Attributes:
+        harmless: The words that were found to be neither.
+    """
 
     def __init__(self, misspelt: _Misspelt) -> None:
         self.misspelt = misspelt
+        self.harmless: set[str] = set(UNITS)
 
     def __missing__(self, word: str) -> str | None:
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[word] = mark = self._judge(word)
-        return mark
+            self.harmless = set(UNITS)
+        self[word] = meant = self._judge(word)
+        if meant is None:
+            self.harmless.add(word)
+        return meant
 
     def _judge(self, word: str) -> str | None:
-        if word in UNITS:
-            return _UNIT
-        if len(word) < _LONG - 1:
+        if word in UNITS or len(word) < _LONG - 1:
             return None
         meant = "" if word in _NO_DRUG else self.misspelt.drug(word)
         return meant or ("" if any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS) else None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from bbflow.contracts.columns import COLUMNS_RULE
 from bbflow.contracts.contract import Contract, QualityRule
+from bbflow.contracts.evaluation import Table
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import Outcome
 from bbflow.contracts.verdict import Failure, RuleResult, Verdict
@@ -46,34 +46,17 @@ def validate(
     Raises:
         InputError: The data lack a column that the contract declares or one of its rules reads.
     """
-    frame = _frame(data)
-    if len(frame):
-        _check_columns(contract, list(frame.columns))
-    ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(_column(frame, "example_id")))
-    frame.index = list(ids)
+    table = Table(data)
+    if table.rows:
+        _check_columns(contract, table.names)
+    ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(table.column("example_id")))
     from bbflow.contracts.expectations import run
 
     rules = _rules(contract)
-    outcomes = run(rules, frame, graph, workers)
+    outcomes = run(rules, table, ids, graph, workers)
     results = tuple(_result(rule, outcomes.get(rule.id, "there is no result"), ids) for rule in rules)
     about = {"name": graph.name, "version": graph.version, "sha256": graph.sha256}
     return Verdict(contract, about, ids, results)
-
-
-def _frame(data: Any) -> pd.DataFrame:
-    """Makes a table of objects, so that pandas changes no value: no None to NaN, no int to float."""
-    import pandas as pd
-
-    if isinstance(data, pd.DataFrame):
-        return data.copy(deep=False)
-    if data and isinstance(data[0], Example):
-        return pd.DataFrame({f.name: pd.Series([getattr(e, f.name) for e in data], dtype=object) for f in fields(Example)})
-    columns = list(dict.fromkeys(name for row in data for name in row))
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in data], dtype=object) for name in columns})
-
-
-def _column(frame: pd.DataFrame, name: str) -> list[Any]:
-    return frame[name].tolist() if name in frame.columns else [None] * len(frame)
 
 
 def _check_columns(contract: Contract, present: list[Any]) -> None:

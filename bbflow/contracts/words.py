@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from functools import lru_cache
 
 _LOOKALIKES = str.maketrans(
@@ -23,6 +24,7 @@ _TOKEN = re.compile(r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)|;")
 _SPELLING = re.compile(r"\d+(?:[.,]\d+)*|[a-zμ]+|%")
 _LETTERS_STOP = re.compile(r"[A-Za-z]{3}[.!?]\Z")
 _REMEMBERED = 100_000
+_FEW = 2_000  # texts of the rows that are looked at together
 
 
 class _Folds(dict[str, str]):
@@ -41,8 +43,9 @@ class _Folds(dict[str, str]):
 _FOLDS = _Folds()
 
 
+@lru_cache(maxsize=_FEW)
 def folded(text: str) -> str:
-    """Folds everything but case.
+    """Folds everything but case; remembered for a while, since several rules look at one text.
 
     >>> folded("Wаrfarın")
     'Warfarin'
@@ -83,11 +86,12 @@ def spelling(name: str) -> str:
     return "".join(_SPELLING.findall(folded(name).casefold()))
 
 
-_Piece = tuple[tuple[str, ...], tuple[int, ...], str]
+_Ends = tuple[tuple[int, ...], str]
+_Piece = tuple[tuple[str, ...], _Ends | None]
 
 
 class _Pieces(dict[str, _Piece]):
-    """A run without spaces to its words, the places of semicolons among them, and whether it ends a sentence: "", "always", "perhaps"."""
+    """A run without spaces to its words; then None, or where semicolons stand and whether it ends a sentence: "always", "perhaps", ""."""
 
     def __missing__(self, run: str) -> _Piece:
         words, stops = [], []
@@ -99,7 +103,7 @@ class _Pieces(dict[str, _Piece]):
         end = "" if run[-1] not in ".!?" else "always" if _LETTERS_STOP.search(run) else "perhaps"
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[run] = made = tuple(words), tuple(stops), end
+        self[run] = made = tuple(words), ((tuple(stops), end) if stops or end else None)
         return made
 
 
@@ -116,45 +120,54 @@ class Words:
         text: The text.
         words: Lower-case words and numbers.
         stops: Indices of words that a new sentence or line begins with.
+        bounds: The words that sentences begin with, in order, and the number of words.
         broken: Whether words may be broken by hyphens or at the end of a line.
     """
 
-    __slots__ = ("_spans", "broken", "stops", "text", "words")
+    __slots__ = ("_spans", "bounds", "broken", "stops", "text", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._spans: list[tuple[int, int]] | None = None
         self.words: list[str] = []
-        self.stops: set[int] = {0}
+        stops = [0]
         plain = _plain(text)
         self.broken = "-" in plain or "\n" in plain
         open_end = broken_line = False  # a full stop, or an end of line, that ends a sentence unless the next run goes on with it
         for line in plain.split("\n"):
             runs = line.split()
             if runs and broken_line and runs[0][0] not in "-*•":
-                self.stops.add(len(self.words))
-            open_end = self._read(runs, open_end)
+                stops.append(len(self.words))
+            open_end = self._read(runs, open_end, stops)
             broken_line = True if runs else broken_line
         if open_end or plain[len(plain.rstrip()) :].count("\n"):
-            self.stops.add(len(self.words))
+            stops.append(len(self.words))
+        self.stops = set(stops)
+        self.bounds = sorted(self.stops | {len(self.words)}) if self.words else [0]
 
-    def _read(self, runs: list[str], open_end: bool) -> bool:
-        words, stops = self.words, self.stops
+    def _read(self, runs: list[str], open_end: bool, stops: list[int]) -> bool:
+        words = self.words
         for run in runs:
             if open_end:
                 if not "a" <= run[0] <= "z":
-                    stops.add(len(words))
+                    stops.append(len(words))
                 open_end = False
-            found, inner, end = _PIECES[run]
-            if inner:
-                stops.update(len(words) + place for place in inner)
+            found, ends = _PIECES[run]
+            if ends is None:
+                words += found
+                continue
+            inner, end = ends
+            stops += [len(words) + place for place in inner]
             words += found
-            if end:
-                if end == "always":
-                    stops.add(len(words))
-                else:
-                    open_end = True
+            if end == "always":
+                stops.append(len(words))
+            open_end = end == "perhaps"
         return open_end
+
+    def sentence(self, word: int) -> tuple[int, int]:
+        """Returns the first word of the sentence that a word stands in, and the one after its last."""
+        after = bisect_right(self.bounds, word)
+        return self.bounds[after - 1], self.bounds[after]
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Returns the characters of the words from `first` to `last` (exclusive) in the original text.

@@ -96,6 +96,7 @@ def test_writes_report_page_and_scores(fit, capsys):
     assert report["cost"]["trained_parameters"] == sum(p.numel() for p in module.parameters())
     assert report["cost"]["seconds"] == pytest.approx(report["cost"]["training_seconds"] + report["cost"]["evaluation_seconds"], abs=1e-5)
     assert report["data"]["splits"] == {"train": 8, "validation": 4, "test": 20}
+    assert report["data"]["contract"] == "uncontracted"  # these data were checked by none
     assert report["provenance"]["module"] == "SFT"
     scores = pd.read_parquet(folder / "report" / "scores.parquet")
     assert len(scores) == 40

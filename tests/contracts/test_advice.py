@@ -25,6 +25,8 @@ def stances(text, graph):
         ("Give warfarin even though it is contraindicated.", {"warfarin"}),
         ("I would recommend warfarin, but it is contraindicated.", set()),
         ("Use of warfarin is dangerous.", set()),
+        ("Avoid salt, take warfarin.", {"warfarin"}),
+        ("The patients who take warfarin bleed more.", set()),
         ("The patient takes warfarin 5 mg daily.", set()),
         ("Switch from warfarin to amlodipine.", {"amlodipine"}),
         ("Replace warfarin with amlodipine.", {"amlodipine"}),
@@ -92,3 +94,9 @@ def test_a_drug_in_an_unknown_spelling_is_a_finding(graph):
     run = RULES["text_drugs_known"].run
     assert [f.reason for f in run([Row(0, make_row(response="Start zofenopril."))], graph).findings]
     assert not run([Row(0, make_row(response="Start amlodipine in April."))], graph).findings
+
+
+def test_a_drug_that_must_not_be_withheld_is_not_taken_for_harmless(graph):
+    for said in ("withheld", "stopped", "discontinued"):
+        assert stances(f"Warfarin should not be {said}.", graph) == {"warfarin": "unclear"}
+        assert stances(f"Warfarin should be {said}.", graph) == {"warfarin": "against"}

@@ -4,6 +4,7 @@ import pytest
 from contract_samples import make_row
 
 from bbflow.contracts import RULES, Row
+from bbflow.graph import ClinicalPack
 
 ASTHMA = "A 40-year-old man with asthma has migraine. What should he take?"
 
@@ -70,3 +71,28 @@ def test_a_class_of_drugs_counts_where_all_its_drugs_are_forbidden(graph):
     assert reasons(graph, ask, "Give him penicillins.", patient=allergic)[0] != []
     assert reasons(graph, ask, "Avoid penicillins; give amlodipine.", patient=allergic)[0] == []
     assert reasons(graph, ask, "Penicillins kill bacteria.", patient=allergic)[0] == []
+
+
+def test_a_family_by_another_name_is_understood_or_found():
+    """Against the pack that ships, which has no class by these names."""
+    pack = ClinicalPack().load()
+    patient = {"age": 40, "sex": "male", "pregnant": None, "conditions": [], "medications": [], "allergies": ["NSAIDs"], "egfr": None}
+    drug, pair, known = "text_no_contraindicated_drug", "text_no_interacting_pair", "text_drugs_known"
+    ask = "What should he take?"
+    (reason,), _ = reasons(pack, ask, "Give him an NSAID.", patient=patient)
+    assert reason == "nsaid: aspirin contraindicated_in NSAID allergy"
+    for said in ("Use anti-inflammatories.", "Start NSAIDs now.", "The best choice is an anti\u2011inflammatory drug."):
+        assert reasons(pack, ask, said, drug, patient)[0] != [], said
+        assert reasons(pack, ask, said, pair, {**patient, "medications": ["warfarin"]})[0] != [], said
+        assert reasons(pack, ask, said, drug, {**patient, "allergies": ["penicillin"]})[0] == [], said
+        assert reasons(pack, ask, said, known, patient)[0] == [], said
+    assert reasons(pack, ask, "Avoid NSAIDs; give acetaminophen.", drug, patient)[0] == []
+    assert reasons(pack, ask, "Start an ARB.", drug, {**patient, "pregnant": True})[0] != []
+    assert reasons(pack, ask, "Give an SSRI.", known, patient)[0] == [
+        "the response advises 'ssri', a class of drugs that the graph does not know"
+    ]
+    for said in ("Do not give an SSRI.", "SSRIs cause nausea.", "Give an ACE inhibitor."):
+        assert reasons(pack, ask, said, known, patient)[0] == [], said
+    for asked in ("A man allergic to NSAIDs has a headache. What should he take?", "He has an allergy to NSAIDs. What should he take?"):
+        assert reasons(pack, asked, "Give ibuprofen.")[0] != [], asked
+        assert reasons(pack, asked, "Give acetaminophen.")[0] == [], asked

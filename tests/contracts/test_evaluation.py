@@ -2,11 +2,13 @@
 
 import datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 from contract_samples import make_row, quality, recommend
 
 from bbflow.contracts import evaluation as evaluation_module
-from bbflow.contracts import load_contract, row_rule, validate
+from bbflow.contracts import expectations, load_contract, row_rule, validate
 from bbflow.contracts.evaluation import CHUNK, Table, evaluate
 from bbflow.contracts.rule import RULES
 from bbflow.contracts.worker import Worker
@@ -21,13 +23,9 @@ def rows_of(count):
     return rows
 
 
-def table_of(rows):
-    return Table({name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}, len(rows))
-
-
 @pytest.fixture(scope="module")
 def outcomes(graph):
-    table = table_of(rows_of(2 * CHUNK + 7))
+    table = Table(rows_of(2 * CHUNK + 7))
     calls = [(RULES[name], {}) for name in NAMES]
     return {workers: evaluate(calls, table, graph, workers) for workers in (1, 2)}
 
@@ -78,14 +76,30 @@ def test_rules_that_only_this_process_knows_stay_in_it(graph, register, monkeypa
 
     monkeypatch.setattr(evaluation_module, "start_workers", lambda count: pytest.fail("started"))
     rows = rows_of(20)
-    assert len(evaluate([(RULES["polite"], {})], table_of(rows), graph, 2)[0].findings) == 20
+    assert len(evaluate([(RULES["polite"], {})], Table(rows), graph, 2)[0].findings) == 20
 
 
 def test_where_no_process_can_be_started_the_rows_are_judged_here(graph, monkeypatch):
     monkeypatch.setattr("bbflow.contracts.worker.Worker.__init__", lambda self: (_ for _ in ()).throw(OSError("no more processes")))
-    outcome = evaluate([(RULES["no_phi"], {})], table_of(rows_of(20)), graph, 2)[0]
+    outcome = evaluate([(RULES["no_phi"], {})], Table(rows_of(20)), graph, 2)[0]
     assert [f.row for f in outcome.findings] == [19]
 
 
 def test_a_row_without_columns_is_still_a_row(graph):
-    assert len(evaluate([(RULES["no_phi"], {})], Table({}, 3), graph, 1)[0].findings) == 3
+    assert len(evaluate([(RULES["no_phi"], {})], Table([{}, {}, {}]), graph, 1)[0].findings) == 3
+
+
+def test_rows_read_the_same_whatever_they_come_as():
+    rows = [{"a": 1, "b": ["x"]}, {"a": float("nan"), "b": None}]
+    for data in (rows, pd.DataFrame(rows), pd.DataFrame([{**row, "b": row["b"] and np.array(row["b"], dtype=object)} for row in rows])):
+        assert Table(data).cells(0, 9) == [{"a": 1, "b": ["x"]}, {"a": None, "b": None}]
+    assert Table([{"a": 1}, {"b": 2}]).cells(0, 2) == [{"a": 1, "b": None}, {"a": None, "b": 2}]
+
+
+def test_great_expectations_looks_at_the_rows_that_it_was_lent(write_contract, graph, monkeypatch):
+    contract = load_contract(write_contract(quality("no_phi", severity="info")))
+    batch = expectations._batch
+    monkeypatch.setattr(expectations, "_batch", lambda ids: batch(ids[:-1]))
+    verdict = validate(contract, rows_of(20), graph, workers=1)
+    assert verdict.refused
+    assert verdict.results[0].error

@@ -225,11 +225,50 @@ def test_data_docs_are_written_on_request(tmp_path, write_contract, graph_file):
         data_docs=str(tmp_path / "docs"),
         quarantine=str(tmp_path / "q.jsonl"),
     )
-    assert (
-        "expect_no_phi" in (tmp_path / "docs" / "data_docs.html").read_text()
-        or (tmp_path / "docs" / "data_docs.html").stat().st_size > 1000
-    )
+    assert (tmp_path / "docs" / "data_docs.html").stat().st_size > 1000
     assert (tmp_path / "q.jsonl").read_text() == ""
+
+
+def test_data_docs_of_refused_data_are_whole_and_masked(tmp_path, write_contract, graph_file, capfd):
+    path = tmp_path / "d.jsonl"
+    rows = [make_row(), make_row(example_id="Mrs. Jane Smith", response="Call 555-123-4567.")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(Refused):
+        command.validate(str(write_contract(quality("no_phi"))), [str(path)], graph_file, data_docs=str(tmp_path / "docs"))
+    page = (tmp_path / "docs" / "data_docs.html").read_text()
+    assert "unexpected values found" in page
+    assert not any(word in page for word in ("Smith", "555-123"))
+    assert "Exception" not in "".join(capfd.readouterr())
+
+
+def test_a_contract_drafted_from_a_csv_judges_it(tmp_path, graph_file, capsys):
+    path, drafted = tmp_path / "own.csv", tmp_path / "own.odcs.yaml"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["question", "output", "problems", "meds", "allergic", "expecting", "drugs"])
+        writer.writerow(["What; now?", "Start Inderal.", "asthma; hypertension", "", "", "no", "Inderal"])
+        writer.writerow(["And here?", "Rest is best.", "", "", "penicillin", "", ""])
+    names = ["messages=question", "response=output", "patient.conditions=problems", "patient.medications=meds", "patient.allergies=allergic",
+             "patient.pregnant=expecting", "recommended=drugs"]  # fmt: skip
+    command.init(str(path), str(drafted), columns=names)
+    contract = load_contract(drafted)
+    assert {"no-contraindicated-drug", "text-no-contraindicated-drug", "no-phi"} <= {rule.id for rule in contract.rules}
+    with pytest.raises(Refused) as refused:
+        command.validate(str(drafted), [str(path)], graph_file)
+    said = str(refused.value)
+    assert "no-contraindicated-drug: 1 of 2 rows fail, first row-000001: propranolol contraindicated_in asthma" in said
+    assert not any(rule in said for rule in ("declared columns", "no-phi", "response-not-empty"))
+    rows = map_rows(read_csv(path), mapping_of({}, contract), contract)
+    assert rows[0]["messages"] == [{"role": "user", "content": "What; now?"}]
+    assert rows[1]["patient"] == {"conditions": [], "medications": [], "allergies": ["penicillin"], "pregnant": None}
+    assert rows[1]["recommended"] == []
+
+
+def test_null_amid_json_says_nothing(write_contract):
+    columns = [{"name": "patient", "logicalType": "object", "properties": [{"name": "conditions", "logicalType": "array"}]}]
+    contract = load_contract(write_contract(quality("no_contraindicated_drug"), columns=columns))
+    (row,) = map_rows([{"patient": {"conditions": None}, "recommended": None}], mapping_of({}, contract), contract)
+    assert (row["patient"], row["recommended"]) == ({"conditions": None}, None)
 
 
 def test_red_flags_need_a_list(reasons):

@@ -60,13 +60,9 @@ def validate(
     if quarantine is not None:
         _write_quarantine(Path(quarantine), verdict, rows)
     if data_docs is not None:
-        import pandas as pd
-
         from bbflow.contracts.data_docs import write_data_docs
 
-        names = dict.fromkeys(name for row in rows for name in row)
-        frame = pd.DataFrame({n: pd.Series([r.get(n) for r in rows], dtype=object) for n in names})
-        write_data_docs(data_docs, loaded, frame.set_index(pd.Index(verdict.ids)), knowledge)
+        write_data_docs(data_docs, loaded, rows, verdict.ids, knowledge)
     show(verdict)
     verdict.raise_if_refused()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,8 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
     for i, message in enumerate(row.records("messages")):
         content = as_text(message.get("content"), "messages.content")
         words = _WORD.findall(folded(content).lower())
-        for start, sizes in [(i, sizes) for i, sizes in enumerate(map(grams.get, words)) if sizes]:
+        for start in itertools.compress(range(len(words)), map(grams.__contains__, itertools.pairwise(words))):
+            sizes = grams[words[start], words[start + 1]]
             hit = next((name for size, found in sizes.items() if (name := found.get(tuple(words[start : start + size])))), None)
             if hit is not None:
                 yield Because(f"messages[{i}] shares {min(n, len(words) - start)} words in a row with an item of {hit}", f"messages[{i}]")
@@ -43,21 +45,22 @@ def no_benchmark_contamination(row: Row, graph: KnowledgeGraph, *, benchmarks: d
     cell = row.cell("options")
     offered = [] if cell is None else as_texts(cell, "options")
     if len(offered) > 2:
-        name = options.get(frozenset(_plain(o) for o in offered))
+        name = options.get(frozenset(map(_plain, offered))) if options else None
         if name is not None:
             yield f"offers the very options of an item of {name}"
 
 
+@lru_cache(maxsize=10_000)
 def _plain(text: str) -> str:
     return " ".join(_WORD.findall(folded(text).lower()))
 
 
-Grams = dict[str, dict[int, dict[tuple[str, ...], str]]]
+Grams = dict[tuple[str, str], dict[int, dict[tuple[str, ...], str]]]
 
 
 @lru_cache(maxsize=4)
 def _index(benchmarks: tuple[tuple[str, str], ...], n: int) -> tuple[Grams, dict[frozenset[str], str]]:
-    """Indexes the runs of words by their first word and length, and the option sets."""
+    """Indexes the runs of words by their first two words and length, and the option sets."""
     grams: Grams = {}
     options: dict[frozenset[str], str] = {}
     for name, path in benchmarks:
@@ -69,7 +72,7 @@ def _index(benchmarks: tuple[tuple[str, str], ...], n: int) -> tuple[Grams, dict
                 words = _plain(text).split()
                 size = min(n, len(words))
                 for start in range(len(words) - size + 1 if size >= 3 else 0):
-                    grams.setdefault(words[start], {}).setdefault(size, {})[tuple(words[start : start + size])] = name
+                    grams.setdefault((words[start], words[start + 1]), {}).setdefault(size, {})[tuple(words[start : start + size])] = name
             choices = item.get("options", item.get("choices"))
             values = list(choices.values()) if isinstance(choices, Mapping) else choices
             if isinstance(values, list) and len(values) > 2:

@@ -28,7 +28,6 @@ _FUNCTION_WORDS = {
 
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NO_LETTERS = {i: " " for i in range(128) if not chr(i).isalpha()}
 
 
 @row_rule("response", group="form")
@@ -52,16 +51,24 @@ def response_in_language(
         if other > foreign * len(letters):
             yield f"{other} of {len(letters)} letters of the response are not Latin"
             return
-    lower = response.lower()
-    known, words = _words(), lower.translate(_NO_LETTERS).split() if lower.isascii() else _WORD.findall(lower)
-    hits = [codes for codes in map(known.get, words) if codes]
-    strange = sum([language not in codes for codes in hits])
-    if not strange or 2 * strange < len(hits) - strange:
+    elif 2 * sum(map(_foreign(language).__contains__, found := row.words("response").words)) < sum(map(_own(language).__contains__, found)):
         return  # no language can have half as many hits again as the expected one; most rows end here
+    known, words = _words(), _WORD.findall(response.lower())
+    hits = [codes for codes in map(known.get, words) if codes]
     scores = Counter(code for codes in hits for code in codes)
     best = max(scores, key=lambda code: scores[code], default=language)
     if len(words) >= 4 and scores[best] >= 2 and scores[best] >= 1.5 * scores[language] and best != language:
         yield f"the response reads like '{best}', not '{language}'"
+
+
+@lru_cache
+def _own(language: str) -> frozenset[str]:
+    return frozenset(_FUNCTION_WORDS[language].split())
+
+
+@lru_cache
+def _foreign(language: str) -> frozenset[str]:
+    return frozenset(_words()) - _own(language)
 
 
 @lru_cache(maxsize=1)

@@ -20,9 +20,12 @@ def response_not_empty(row: Row, graph: KnowledgeGraph, *, min_words: int = 1, m
         max_words: Most words.
     """
     response = row.text("response")
-    words = len(response.split()) if any(map(str.isalnum, response)) else 0  # dots and invisible characters say nothing
+    said = any(map(str.isalnum, response))  # dots and invisible characters say nothing
     if not any(map(str.isalnum, row.prompt())):
         yield "the prompt is empty"
+    if said and min_words <= 1 and len(response) < 2 * max_words:
+        return  # so few characters hold no more words
+    words = len(response.split()) if said else 0
     if words < min_words:
         yield f"the response has {words} words, fewer than {min_words}"
     if words > max_words:

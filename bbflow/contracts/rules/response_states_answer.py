@@ -26,8 +26,11 @@ def response_states_answer(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     response, answer = row.text("response"), _fold(row.text("answer"))
     options = row.cell("options")
     letters = {} if options is None else {chr(ord("a") + i): _fold(text) for i, text in enumerate(as_texts(options, "options"))}
-    final = _FINAL.search(response) if "answer:" in response.lower() else None
-    said = fold(final[1]) if final else fold(response)
+    lower = response.lower()
+    at = lower.find("answer:")
+    # Lower case may be longer, but not in ASCII: there the search may begin where it can find something.
+    final = _FINAL.search(response, at if lower.isascii() else 0) if at >= 0 else None
+    said = _fold(final[1]) if final else fold(response)
     said = letters.get(said, said)
     if final or said in letters.values():
         if said != answer:

@@ -6,12 +6,13 @@ The four rules read the response (see `bbflow.contracts.advice`): drugs by any n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from bbflow.contracts.advice import Advice, read
 from bbflow.contracts.asked import asked_context, asks_for_a_person
 from bbflow.contracts.clinical import Context, context_of, interactions, objections, renal_function, renal_objections
+from bbflow.contracts.families import UNKNOWN, drugs_of
 from bbflow.contracts.row import Because, Row
 from bbflow.contracts.rule import row_rule
 from bbflow.contracts.rules.dose_within_maximum import daily_maximum
@@ -49,6 +50,17 @@ def _placed(because: Because, row: Row, graph: KnowledgeGraph, words: tuple[int,
     return Because(str(because), "response", read(row, graph).text.span(*words), because.edges)
 
 
+def _of_classes(row: Row, graph: KnowledgeGraph, against: Callable[[str], Sequence[Because]]) -> Iterator[Because]:
+    """Says of each class of drugs that is advised, and of which each drug has something against it, what the first one has."""
+    text, _, _, _, classes = read(row, graph)
+    for advice in classes:
+        found = [against(drug) for drug in drugs_of(graph, advice.drug)] if advice.stance == "advised" else []
+        if found and all(found):
+            name = graph.name_of(advice.drug) if graph.node(advice.drug).kind == "DrugClass" else " ".join(text.words[slice(*advice.words)])
+            said = f"{name}: {found[0][0]}"
+            yield _placed(Because(said, edges=found[0][0].edges), row, graph, advice.words)
+
+
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
 def text_no_contraindicated_drug(
     row: Row,
@@ -75,12 +87,7 @@ def text_no_contraindicated_drug(
     for drug, advice in advised.items():
         found = [*objections(graph, drug, context, predicates), *(renal_objections(graph, drug, egfr) if egfr is not None else ())]
         yield from (_placed(because, row, graph, advice.words) for because in found)
-    for advice in read(row, graph).classes:
-        drugs = graph.subjects("subclass_of", advice.drug) if advice.stance == "advised" else []
-        against = [list(objections(graph, drug, context, predicates)) for drug in drugs]
-        if against and all(against):
-            said = f"{graph.name_of(advice.drug)}: {against[0][0]}"
-            yield _placed(Because(said, edges=against[0][0].edges), row, graph, advice.words)
+    yield from _of_classes(row, graph, lambda drug: objections(graph, drug, context, predicates))
 
 
 @row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
@@ -89,7 +96,8 @@ def text_no_interacting_pair(
 ) -> Iterator[str]:
     """The response advises no drug that interacts with another advised one or with the patient's medications.
 
-    Where the row gives no patient and its prompt asks for a person, the drugs count that the prompt says the person takes.
+    Where the row gives no patient and its prompt asks for a person, the drugs count that the prompt says the person takes. A class that is
+    advised counts where all its drugs interact with a medication.
 
     Args:
         row: The row; one about nobody passes.
@@ -104,6 +112,7 @@ def text_no_interacting_pair(
     for i, drug in enumerate(names):
         others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
         yield from (_placed(because, row, graph, advised[drug].words) for because in interactions(graph, drug, others, allowed))
+    yield from _of_classes(row, graph, lambda drug: tuple(interactions(graph, drug, context.medications, allowed)))
 
 
 @row_rule("response", group=_GROUP)
@@ -131,13 +140,21 @@ def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = 
     """The response names no drug that the graph does not know, for nothing could be checked about it.
 
     A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), where a
-    dose follows it, or where it is a drug of the graph but for one letter.
+    dose follows it, or where it is a drug of the graph but for one letter. A class that the graph does not know (`SSRI`) counts
+    where it is advised.
 
     Args:
         row: The row.
         graph: The graph.
         known: Words that are no drugs, or drugs that you accept unchecked; lower case.
     """
-    for word, meant, span in unknown_drugs(read(row, graph), graph, frozenset(known)):
+    reading = read(row, graph)
+    for family in reading.classes:
+        if family.drug == UNKNOWN and family.stance == "advised":
+            span = reading.text.span(*family.words)
+            said = " ".join(reading.text.words[slice(*family.words)])
+            if said not in known:
+                yield Because(f"the response advises '{said}', a class of drugs that the graph does not know", "response", span)
+    for word, meant, span in unknown_drugs(reading, graph, frozenset(known)):
         near = f" (did you mean '{meant}'?)" if meant else ""
         yield Because(f"the response names '{word}', which is no drug of the graph{near}", "response", span)
