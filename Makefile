@@ -30,11 +30,9 @@ tiny: setup      ## rebuild the bundled policy from random weights
 	$(BIN)/python -m bbflow.cli.commands.build_tiny architecture bbflow/policies/tiny
 	$(BIN)/bbflow fit --config recipes/tiny.yaml --trainer.default_root_dir=build/tiny
 	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 bbflow/policies/tiny
-	$(BIN)/bbflow fit --config recipes/tiny_recitation.yaml --trainer.default_root_dir=build/tiny
-	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny_recitation/version_0 bbflow/policies/tiny
 	$(BIN)/bbflow generate --config recipes/grpo.yaml --out build/tiny/data
 	$(BIN)/bbflow evaluate --policy tiny --data build/tiny/data/test.parquet --out build/tiny/scores --max_new_tokens 72
-	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny/version_0 build/tiny/runs/tiny_recitation/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
 
 test: setup      ## the tests that need neither minutes nor a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile

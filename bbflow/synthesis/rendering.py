@@ -166,9 +166,7 @@ class Renderer:
             return LETTERS[item.options.index(item.gold)]
         if item.constraints:
             return write_many([self._name(item.gold)], item.constraints)
-        # one fact is told from what was asked about to the answer, so that stating it finds the answer
-        about = item.query.start if isinstance(item.query, Walk) and len(item.query.steps) == 1 else None
-        chain = [f"{state(self.graph, edge, about)}." for edge in item.edges] if item.chain else []
+        chain = [f"{state(self.graph, edge)}." for edge in item.edges] if item.chain else []
         return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
 
     def _recommended(self, item: Item) -> list[Recommendation]:

@@ -1,9 +1,8 @@
 """Rebuilds the bundled policy `tiny`: `make tiny`, or step by step `python -m bbflow.cli.commands.build_tiny --help`.
 
 Step one (`architecture`) writes an untrained folder: configuration, and a tokenizer trained on the text of the training
-split. Step two is `bbflow fit --config recipes/tiny.yaml`. Step three (`package`) takes the checkpoint of that run and stores
-the weights in bfloat16. `recipes/tiny_recitation.yaml` goes on from there and is packaged alike; at the end `card` writes the model
-card from the reports of both runs.
+split. Step two is `bbflow fit --config recipes/tiny.yaml`. Step three (`package`) takes the checkpoint of that run, stores
+the weights in bfloat16, and writes the model card from the run's own report.
 """
 
 from __future__ import annotations
@@ -77,12 +76,11 @@ def package(run: str, out: str) -> None:
     save_file(weights, Path(out) / "model.safetensors", metadata={"format": "pt"})
 
 
-def card(run: str, lesson: str, data: str, evaluation: str, out: str) -> None:
+def card(run: str, data: str, evaluation: str, out: str) -> None:
     """Writes the model card; every figure is read from files.
 
     Args:
-        run: Folder of the run that trained the policy from random weights.
-        lesson: Folder of the run of its last lesson.
+        run: Folder of the run that trained the policy.
         data: Folder that `bbflow generate --config recipes/grpo.yaml` wrote.
         evaluation: Folder that `bbflow evaluate --policy tiny` on its test split wrote.
         out: The policy's folder.
@@ -95,7 +93,7 @@ def card(run: str, lesson: str, data: str, evaluation: str, out: str) -> None:
     from bbflow.rewards.extraction import parses
 
     graph = ClinicalPack(core=True).load()
-    runs = [json.loads((Path(folder) / "report" / "report.json").read_text(encoding="utf-8")) for folder in (run, lesson)]
+    trained = json.loads((Path(run) / "report" / "report.json").read_text(encoding="utf-8"))
     report = json.loads((Path(evaluation) / "report.json").read_text(encoding="utf-8"))
     texts = pd.read_parquet(Path(evaluation) / "scores.parquet").drop_duplicates("example_id").set_index("example_id")["completion_after"]
     test = {e.example_id: e for e in read_examples(Path(data) / "test.parquet")}
@@ -109,11 +107,11 @@ def card(run: str, lesson: str, data: str, evaluation: str, out: str) -> None:
     text = _CARD.format(
         millions=parameters / 1e6,
         vocabulary=VOCABULARY,
-        seeds=" and ".join(str(trained["provenance"]["seed"]) for trained in runs),
+        seed=trained["provenance"]["seed"],
         graph=f"{graph.name} {graph.version}",
         sha256=graph.sha256,
-        data="`, `".join(trained["data"]["receipt"]["data"]["train.parquet"] for trained in runs),
-        minutes=" and ".join(f"{trained['cost']['training_seconds'] / 60:.0f}" for trained in runs),
+        data=trained["data"]["receipt"]["data"]["train.parquet"],
+        minutes=trained["cost"]["training_seconds"] / 60,
         rows="\n".join(rows),
         parsed=parsed,
     )
@@ -135,11 +133,11 @@ exists so that recipes, tests and tutorials run in minutes on two CPU cores.
 
 | | |
 |---|---|
-| rebuilt by | `make tiny` (recipes `recipes/tiny.yaml`, then `recipes/tiny_recitation.yaml`) |
-| seeds | {seeds} |
-| training data | sha256 of the Parquet files `{data}` |
+| rebuilt by | `make tiny` (recipe `recipes/tiny.yaml`) |
+| seed | {seed} |
+| training data | sha256 of the Parquet file `{data}` |
 | graph | `{graph}`, sha256 `{sha256}` |
-| training time | {minutes} minutes on two CPU cores, the first in bfloat16 mixed precision, the second in float32 |
+| training time | {minutes:.0f} minutes on two CPU cores, bfloat16 mixed precision |
 
 Scores on the closed-book test split of `recipes/grpo.yaml` (synthetic graph, greedy decoding), measured by
 `bbflow evaluate --policy tiny`. The facts were trained on as statements; no question, path, option set or wording of the test

@@ -25,8 +25,6 @@ class FactRecall(WalkTask):
         choice: Share of questions with options; the rest is open.
         letter: Share of the questions with options that want the letter alone, which is an instruction as well.
         num_options: How many options.
-        chain: Share of the references to questions with options that state the fact before they answer; where a letter alone is wanted,
-            none does.
     """
 
     name: ClassVar[str] = "fact_recall"
@@ -38,8 +36,8 @@ class FactRecall(WalkTask):
         if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
     )  # fmt: skip
 
-    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4, chain: float = 0.0) -> None:
-        self.choice, self.letter, self.num_options, self.chain = choice, letter, num_options, chain
+    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4) -> None:
+        self.choice, self.letter, self.num_options = choice, letter, num_options
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws one edge question."""
@@ -59,7 +57,4 @@ class FactRecall(WalkTask):
         letter = rng.random() < self.letter
         names = ("domain", "instruction") if letter else ("domain",)
         constraints = (LETTER,) if letter else ()
-        chain = self.chain > 0 and not letter and rng.random() < self.chain
-        return Item(
-            self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, chain=chain, level=2
-        )  # fmt: skip
+        return Item(self.name, names, walk, gold, edges, walk.start, options=tuple(options), constraints=constraints, level=2)
