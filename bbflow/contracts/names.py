@@ -66,6 +66,10 @@ class Names:
             self.resolved[key] = self._resolve(*key)
         return self.resolved[key]
 
+    def called(self, name: str) -> tuple[str, ...]:
+        """Returns every node with this name, synonym or id."""
+        return (name,) if name in self.graph else self.nodes.get(spelling(name), ())
+
     def _resolve(self, name: str, kinds: tuple[str, ...]) -> str | None:
         if name in self.graph:
             return name if not kinds or self.graph.node(name).kind in kinds else None

@@ -34,7 +34,8 @@ _NUMBERED = {
 _TITLE = r"(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|MRS|MISS|(?:MR|MS|DR|PROF)(?=\.))"
 _NAME = re.compile(rf"\b{_TITLE}\b\.?\s+[A-Z][\w'-]+(?:\s+[A-Z][\w-]+)*")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, "a name with a title": _NAME}
+NAME = "a name with a title"
+PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, NAME: _NAME}
 """What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
 
 _DIGITS = re.compile(r"[0-9][0-9\s()./-]{2,}[0-9]")  # far faster than \d, and as good in ASCII
@@ -60,7 +61,7 @@ def _candidates(text: str) -> dict[str, re.Pattern[str]]:
     if "@" in text:  # without one the pattern would walk every word in vain
         found["an e-mail address"] = _MAIL
     if _TITLED.search(text):
-        found["a name with a title"] = _NAME
+        found[NAME] = _NAME
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bbflow.contracts.phi import identifying
+from bbflow.contracts.names import names_of
+from bbflow.contracts.phi import NAME, identifying
 from bbflow.contracts.row import Because, Row, as_text
 from bbflow.contracts.rule import row_rule
+from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
@@ -15,7 +17,8 @@ def no_phi(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     """Neither prompt nor response looks as if it identified a person.
 
     Looked for: phone and record numbers, e-mail addresses, social security numbers, names with titles, birth dates.
-    Placeholders such as `[NAME]` pass. A reason says what and where, and never repeats it.
+    Placeholders such as `[NAME]` pass, and so does a title that a name of the graph ends in ("brain lactate by MRS. What ..."). A reason
+    says what and where, and never repeats it.
 
     Args:
         row: The row.
@@ -26,6 +29,16 @@ def no_phi(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     for place, text in texts.items():
         seen = set()
         for kind, span in identifying(text):
-            if kind not in seen:
+            if kind not in seen and not (kind == NAME and _is_of_the_graph(text, span[0], graph)):
                 seen.add(kind)
                 yield Because(f"{place} seems to hold {kind} at characters {span[0]} to {span[1]}", place, span)
+
+
+_LONGEST = 12
+"""Words of a name of the graph that are looked at."""
+
+
+def _is_of_the_graph(text: str, start: int, graph: KnowledgeGraph) -> bool:
+    """Tells whether the title at a place is the last word of a longer name of the graph."""
+    words = [*text[:start].split(), text[start:].split(maxsplit=1)[0]][-_LONGEST:]
+    return any(spelling(" ".join(words[i:])) in names_of(graph).nodes for i in range(len(words) - 1))
