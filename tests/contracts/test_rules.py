@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from contract_samples import make_patient, make_row, recommend
 
-from bbflow.contracts import RULES
+from bbflow.contracts import RULES, Row
+from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 
 PAIRS_AND_GRAPHS = {name for name, rule in RULES.items() if rule.group in ("preference pairs", "graphs")}
 ROW_RULES = sorted(RULES.keys() - {"fields_of_task", "balanced_capabilities"} - PAIRS_AND_GRAPHS)
@@ -301,3 +302,31 @@ def test_numpy_cells_count_as_lists(reasons):
     listed = patient_row("propranolol", conditions=np.array(["asthma"], dtype=object))
     listed["recommended"] = np.array([recommend("propranolol")], dtype=object)
     assert reasons("no_contraindicated_drug", listed) == ["propranolol contraindicated_in asthma"]
+
+
+@pytest.fixture
+def two_named():
+    """A disease and a finding of one name, and a finding whose name ends in what could be a title."""
+    nodes = [
+        Node("D:1", "Disease", "Renal agenesis"), Node("P:1", "PhenotypicFeature", "Renal agenesis"), Node("D:2", "Disease", "Other"),
+        Node("P:2", "PhenotypicFeature", "Increased brain lactate level by MRS"),
+    ]  # fmt: skip
+    return KnowledgeGraph(nodes, [Edge("D:2", "has_phenotype", "P:1", "x"), Edge("D:2", "has_phenotype", "P:2", "x")], name="two")
+
+
+def test_a_name_that_two_nodes_share_is_told_by_the_edges(two_named):
+    row = make_row(answer="Renal agenesis", edges=[["D:2", "has_phenotype", "P:1"]], patient=None, options=None)
+    run = RULES["answer_entailed_by_edges"].run
+    assert [f.reason for f in run([Row(0, row)], two_named).findings] == []
+    row["edges"] = [["D:2", "has_phenotype", "P:2"]]
+    assert [f.reason for f in run([Row(0, row)], two_named).findings] == ["the answer 'Renal agenesis' stands in none of the edges"]
+
+
+def test_a_title_at_the_end_of_a_name_of_the_graph_is_none(two_named):
+    texts = {
+        "It shows increased brain lactate level by MRS. What is it?": 0,
+        "Seen by MRS. Jones today": 1,
+        "Increased lactate by MRS. Jones": 1,
+    }
+    for text, found in texts.items():
+        assert len(RULES["no_phi"].run([Row(0, make_row(response=text))], two_named).findings) == found
