@@ -65,7 +65,7 @@ def newest_interrupted(runs: Path) -> Interrupted | None:
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps the last state of a run: after each validation and epoch, at the end, and when the machine asks the run to go (SIGTERM)."""
+    """Keeps the last state of a run: after each validation, at the end, and when the machine asks the run to go (SIGTERM)."""
 
     def __init__(self) -> None:
         # Lightning's own default saves nothing when training ends between two validations.
@@ -76,8 +76,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._save_new(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves, for runs without validation."""
-        self._save_new(trainer)
+        """Saves nothing: from the end of an epoch Lightning does not resume with the batch that follows."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves what was trained since."""
