@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -103,9 +104,9 @@ class _Stream:
     name: str
     task: str
     count: int
-    blocks: list[int] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    options: list[bytes | None] = field(default_factory=list)
+    blocks: array[int] = field(default_factory=lambda: array("i"))
+    rows: array[int] = field(default_factory=lambda: array("i"))
+    options: array[int] = field(default_factory=lambda: array("q"))
     done: int = 0
     exhausted: bool = False
 
@@ -287,33 +288,40 @@ def _read(work: Path, stream: _Stream, number: int, selector: Selector, seen: se
             summary.dropped[stream.task, reason] += 1
         else:
             seen.update(row["_identity"] for row in together)
-            stream.blocks += [number] * len(together)
-            stream.rows += range(start, end)
-            stream.options += [row["_options"] for row in together]
+            stream.blocks.extend([number] * len(together))
+            stream.rows.extend(range(start, end))
+            stream.options.extend(_short(row["_options"]) for row in together)
         start = end
 
 
-_Shard = tuple[str, list[tuple[tuple[str, str, int], list[int]]], list[int]]
+_NO_OPTIONS = 0
+
+
+def _short(options: bytes | None) -> int:
+    """Eight bytes of the hash of a set of options, so that a million of them are small."""
+    return _NO_OPTIONS if options is None else int.from_bytes(options[:8], "little", signed=True)
+
+
+_Shard = tuple[str, list[tuple[tuple[str, str, int], np.ndarray]], np.ndarray]
 """File name; ((split, task, block), rows) to read; the order of what was read."""
 
 
 def _arrange(plan: Plan, streams: list[_Stream], summary: Summary) -> list[_Shard]:
     """Interleaves the streams of each split evenly, leaves out training rows that offer a held-out option set, and cuts shards."""
-    held_out = {key for stream in streams if stream.split != "train" for key in stream.options} - {None}
+    held_out = {key for stream in streams if stream.split != "train" for key in stream.options} - {_NO_OPTIONS}
     shards: list[_Shard] = []
     for split in SPLITS:
         mine = sorted((s for s in streams if s.split == split), key=lambda s: s.name)
         which = np.concatenate([np.full(len(s.rows), i) for i, s in enumerate(mine)] or [np.zeros(0, int)]).astype(int)
         index = np.concatenate([np.arange(len(s.rows)) for s in mine] or [np.zeros(0, int)]).astype(int)
         place = np.concatenate([(np.arange(len(s.rows)) + 0.5) / max(1, len(s.rows)) for s in mine] or [np.zeros(0)])
-        order = [int(i) for i in np.lexsort((index, which, place))]
+        order = np.lexsort((index, which, place))
         if split == "train":
             leaked = [i for i in order if mine[which[i]].options[index[i]] in held_out]
             summary.dropped.update((mine[which[i]].task, "offers the options of a held-out question") for i in leaked)
-            gone = set(leaked)
-            order = [i for i in order if i not in gone]
+            order = np.setdiff1d(order, leaked, assume_unique=True)  # as they stood
         summary.counts.update((mine[which[i]].task, split) for i in order)
-        if not order:
+        if not len(order):
             raise InputError(Problem(f"the graph offers no example for {split}", "data.init_args.tasks"))
         cuts = range(0, len(order), plan.rows)
         for number, start in enumerate(cuts):
@@ -321,9 +329,9 @@ def _arrange(plan: Plan, streams: list[_Stream], summary: Summary) -> list[_Shar
             for at, i in enumerate(order[start : start + plan.rows]):
                 stream = mine[which[i]]
                 reads.setdefault((split, stream.name, stream.blocks[index[i]]), []).append((stream.rows[index[i]], at))
-            parts = [(block, [row for row, _ in rows]) for block, rows in reads.items()]
+            parts = [(block, np.array([row for row, _ in rows], np.int32)) for block, rows in reads.items()]
             places = [at for rows in reads.values() for _, at in rows]
-            shards.append((f"{split}-{number:05d}-of-{len(cuts):05d}.parquet", parts, [int(i) for i in np.argsort(places)]))
+            shards.append((f"{split}-{number:05d}-of-{len(cuts):05d}.parquet", parts, np.argsort(places).astype(np.int32)))
     return shards
 
 
@@ -343,7 +351,7 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
     results: list[Any] = [table["example_id"].to_pylist(), []]
     if plan.contract is not None:
         rows = table.to_pylist()
-        verdict = validate(load_contract(plan.contract), rows, plan.graph)
+        verdict = validate(load_contract(plan.contract), rows, plan.graph, workers=1)  # the shards are shared among processes already
         results[1] = [
             [r.id, r.name, r.rule, r.severity, r.dimension, list(r.tags), r.on_failure, r.evaluated,
              [[f.example_id, f.row, f.reason] for f in r.failures], r.error, r.owner]
