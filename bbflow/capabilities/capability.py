@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bbflow.capabilities.mix import DynamicMix, Mixture, mixed
@@ -106,13 +106,13 @@ class Capability:
     def parts(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> dict[str, list[Score]]:
         """Scores of each reward by itself; None where the example is not judged or the reward abstains."""
         return {
-            part: self._score(name, examples, completions, lambda e, c, reward=reward, part=part: checked(reward, part, e, c, self.timeout))  # type: ignore[misc]
+            part: self._score(name, examples, completions, partial(checked, reward, part, timeout=self.timeout))
             for part, reward in self.rewards.items()
         }
 
     def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores completions for evaluation; None where the example is not judged."""
-        return self._score(name, examples, completions, lambda e, c: checked(self.metric, f"{name}.metric", e, c, self.timeout))
+        return self._score(name, examples, completions, partial(checked, self.metric, f"{name}.metric", timeout=self.timeout))
 
     def _score(self, name: str, examples: Sequence[Example], completions: Sequence[str], scorer: _Scorer) -> list[Score]:
         places = [i for i, example in enumerate(examples) if self.judges(name, example)]
@@ -148,7 +148,7 @@ def unreadable_records(
     return found if len(found) <= shown else [*found[:shown], Problem(f"and {len(found) - shown} more records cannot be judged")]
 
 
-def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float = math.inf) -> list[Score]:
+def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float) -> list[Score]:
     """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs.
 
     Raises:
@@ -156,7 +156,7 @@ def checked(reward: Reward, name: str, examples: Sequence[Example], completions:
     """
     label = f"reward '{name}' ({type(reward).__name__})"
     try:
-        with time_limit(timeout) if timeout < math.inf else nullcontext():
+        with time_limit(timeout):
             scores = list(reward(examples, completions))
     except TimeoutError as error:
         what, hint = f"{label} hangs: {error} for {len(examples)} completions", "`timeout` of its capability sets the limit"

@@ -66,7 +66,7 @@ class Names:
             self.resolved[key] = self._resolve(*key)
         return self.resolved[key]
 
-    def called(self, name: str) -> tuple[str, ...]:
+    def candidates(self, name: str) -> tuple[str, ...]:
         """Returns every node with this name, synonym or id."""
         return (name,) if name in self.graph else self.nodes.get(spelling(name), ())
 

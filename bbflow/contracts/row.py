@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bbflow.contracts.words import Words
 from bbflow.records import Triple
@@ -67,7 +67,7 @@ class Row:
 
     def __init__(self, position: int, cells: Mapping[str, Any], plain_already: bool = False) -> None:
         self.position, self._cells = position, cells
-        self._plain: dict[str, Any] = cells if plain_already else {}  # type: ignore[assignment]
+        self._plain: dict[str, Any] = cast("dict[str, Any]", cells) if plain_already else {}
         self._known: dict[Hashable, Any] = {}
 
     @property

@@ -228,9 +228,11 @@ class KnowledgeGraphData(LightningDataModule):
 
     def plan(self, rows: int) -> Plan:
         """Returns what determines the examples, for writing them as shards of so many rows."""
-        graph, contract, mixes = self.graph, self.contract_path, (self.mix, self.held_out_mix)
         key = f"{self.fingerprint}-{rows}"
-        return Plan(graph, self.tasks, self.sizes, *mixes, self.seed, self.stage, self.curation, contract, rows, key)
+        return Plan(
+            self.graph, self.tasks, self.sizes, self.mix, self.held_out_mix, self.seed, self.stage, self.curation,
+            self.contract_path, rows, key,
+        )  # fmt: skip
 
     def _write_accepted(self, folder: Path, examples: Mapping[Split, list[Example]]) -> None:
         """Writes what the contract accepts, what it quarantines, and the receipt."""

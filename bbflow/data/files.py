@@ -6,15 +6,14 @@ The types of all columns are fixed here, so that a column of nulls still has its
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbflow.errors import InputError, Problem
 from bbflow.records import SPLITS, Example
+from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +107,7 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
     path = Path(path)
     rows = [example.to_row() for example in examples]
     if _suffix(path) == ".jsonl":
-        with _whole(path) as draft:
+        with whole(path) as draft:
             draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     else:
         _write_parquet(path, rows, arrow_schema())
@@ -136,7 +135,7 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) ->
         table = pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InputError(Problem(f"an example does not fit the columns' types: {error}", str(path))) from None
-    with _whole(path) as draft:
+    with whole(path) as draft:
         pq.write_table(table, draft, compression="zstd")
 
 
@@ -191,15 +190,3 @@ def _suffix(path: Path) -> str:
     if suffix not in _SUFFIXES:
         raise InputError(Problem("no such file, or not of a kind that holds examples", str(path), f"one of: {', '.join(_SUFFIXES)}"))
     return suffix
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Gives a draft beside a file and puts it in the file's place once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

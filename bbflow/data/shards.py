@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbflow.contracts import Verdict, load_contract, validate, write_receipt
-from bbflow.contracts.verdict import Failure, RuleResult
+from bbflow.contracts import load_contract, validate, write_receipt
 from bbflow.data.files import arrow_schema
+from bbflow.data.shard_verdicts import as_json, joined
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
@@ -33,13 +32,13 @@ from bbflow.synthesis.draws import Job, curated, make, patience
 from bbflow.synthesis.generate import divided, mixed, option_set, prepare
 from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.tasks.base import Task
+from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK = 4096
 """Attempts in a block."""
-_NO_ROW = "applied to no row"
 
 
 @dataclass(frozen=True)
@@ -220,10 +219,8 @@ def _block(wanted: tuple[Split, str, int]) -> None:
 def _write(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(table, draft, compression="zstd")
-    draft.replace(path)
+    with whole(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
 
 
 def _select(
@@ -352,20 +349,14 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
     if plan.contract is not None:
         rows = table.to_pylist()
         verdict = validate(load_contract(plan.contract), rows, plan.graph, workers=1)  # the shards are shared among processes already
-        results[1] = [
-            [r.id, r.name, r.rule, r.severity, r.dimension, list(r.tags), r.on_failure, r.evaluated,
-             [[f.example_id, f.row, f.reason] for f in r.failures], r.error, r.owner]
-            for r in verdict.results
-        ]  # fmt: skip
+        results[1] = as_json(verdict)
         aside = verdict.quarantined_rows
         reasons = [{**rows[q.row], "rule": q.rule, "reason": q.reason} for q in verdict.quarantine]
         _write(work / "quarantine" / name, pa.Table.from_pylist(reasons, schema=quarantine_schema()))
         table = table.take([i for i in range(len(rows)) if i not in aside])
     _write(path, table)
-    verdict_path.parent.mkdir(exist_ok=True)
-    draft = verdict_path.with_name(f".{name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps(results), encoding="utf-8")
-    draft.replace(verdict_path)
+    with whole(verdict_path) as draft:
+        draft.write_text(json.dumps(results), encoding="utf-8")
     return results
 
 
@@ -390,29 +381,6 @@ def _finish(plan: Plan, out: Path, shards: list[_Shard], results: list[list[Any]
             table = pq.read_table(out.parent / "quarantine" / name)
             if len(table):
                 writer.write_table(table)
-    verdict = merged(plan, results)
+    verdict = joined(load_contract(plan.contract), plan.graph, ((ids, rules) for ids, rules in results))
     (out / "receipt.json").unlink(missing_ok=True)
     write_receipt(out / "receipt.json", verdict, files, plan.graph)
-
-
-_ABOUT_RULE = ("id", "name", "rule", "severity", "dimension", "tags", "on_failure", "evaluated")
-
-
-def merged(plan: Plan, results: Iterable[list[Any]]) -> Verdict:
-    """Joins the verdicts on shards into one on all rows; that a rule met none of the rows of one shard does not count."""
-    assert plan.contract is not None
-    ids: list[str] = []
-    by_rule: dict[str, list[Any]] = {}
-    for own, rules in results:
-        for rule in rules:
-            known = by_rule.setdefault(rule[0], [*rule[:5], tuple(rule[5]), rule[6], 0, [], [], rule[10]])
-            known[7] += rule[7]
-            known[8] += [Failure(example_id, None if row is None else row + len(ids), reason) for example_id, row, reason in rule[8]]
-            known[9] += [rule[9]] if rule[9] else []
-        ids += own
-    joined = []
-    for rule in by_rule.values():
-        error = next((e for e in rule[9] if not (e.startswith(_NO_ROW) and rule[7])), "")
-        joined.append(RuleResult(**dict(zip(_ABOUT_RULE, rule, strict=False)), failures=tuple(rule[8]), error=error, owner=rule[10]))
-    about = {"name": plan.graph.name, "version": plan.graph.version, "sha256": plan.graph.sha256}
-    return Verdict(load_contract(plan.contract), about, tuple(ids), tuple(joined))

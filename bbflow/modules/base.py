@@ -166,12 +166,12 @@ class PolicyModule(LightningModule):
         elif self._step_tokens is None:
             return
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        if self._step_tokens is not None:
+        if self.update is None and self._step_tokens is not None:
             tokens = self.trainer.strategy.reduce(self._step_tokens.float(), reduce_op="sum")
             averaged_over = self.trainer.accumulate_grad_batches * self.trainer.world_size
-            self._step_tokens = None
-            if self.update is None and gradients:
+            if gradients:
                 torch._foreach_mul_(gradients, averaged_over / tokens.clamp(min=1))
+        self._step_tokens = None
         if gradients:
             norm = total_norm(self.trainer, gradients)
             self.log("train/grad_norm", norm)

@@ -18,6 +18,7 @@ from bbflow.policies import Policy
 from bbflow.policies.rollouts import Rollouts
 from bbflow.records import Example
 from bbflow.rewards.base import Score
+from bbflow.whole_file import whole
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,8 @@ class RolloutRecord:
             "advantage": self.advantages,
             "truncated": self.truncated,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        pd.DataFrame(columns).to_parquet(unfinished, index=False)
-        unfinished.replace(path)
+        with whole(path) as draft:
+            pd.DataFrame(columns).to_parquet(draft, index=False)
 
 
 @dataclass

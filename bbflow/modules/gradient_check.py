@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bbflow.errors import Refused
 from bbflow.modules.batch import Batch
+from bbflow.whole_file import whole
 
 FOLDER = "faults"
 MOST_IN_A_ROW = 10
@@ -70,11 +71,9 @@ class GradientCheck:
         if not folder:
             return None
         path = Path(folder) / FOLDER / f"step-{step:06d}-rank-{module.global_rank}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
         rows: list[dict[str, Any]] = [dataclasses.asdict(example) for batch in batches for example in batch.examples]
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        unfinished.replace(path)
+        with whole(path) as draft:
+            draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         record = getattr(module, "last_rollouts", None)
         if record is not None:
             record.write(path.with_suffix(".rollouts.parquet"), step)

@@ -188,7 +188,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_never_was(whole, tmp_path, num
         done = fit(folder)
         assert done.returncode == 0, done.stderr
     same(contents(folder), whole)
-    assert not [f.name for f in folder.rglob("*") if f.name.endswith(".part")]
+    assert not [f.name for f in folder.rglob("*") if f.name.endswith((".part", ".tmp"))]
 
 
 def test_two_processes_make_one_run_and_one_folder(tmp_path):

@@ -51,10 +51,11 @@ def answer_entailed_by_edges(
         if not edges or unsafe:
             yield "the answer is yes, and the edges do not prove it"
     else:
-        called = names_of(graph).called(row.text("answer"))  # a disease and a finding may have one name; the edges tell which is meant
-        if not called:
+        # A disease and a finding may have one name; the edges tell which is meant.
+        candidates = names_of(graph).candidates(row.text("answer"))
+        if not candidates:
             yield f"the answer '{row.text('answer')}' is no node of the graph"
-        elif not any(node in (subject, obj) for node in called for subject, _, obj in edges):
+        elif not any(node in (subject, obj) for node in candidates for subject, _, obj in edges):
             yield f"the answer '{row.text('answer')}' stands in none of the edges"
     if answer in refused or row.cell("patient") is not None:
         yield from (f"no edge proves option '{option}' unsafe" for option in others if names_of(graph).resolve(option) not in unsafe)

@@ -29,7 +29,7 @@ def no_phi(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     for place, text in texts.items():
         seen = set()
         for kind, span in identifying(text):
-            if kind not in seen and not (kind == NAME and _is_of_the_graph(text, span[0], graph)):
+            if kind not in seen and not (kind == NAME and _ends_a_name(text, span[0], graph)):
                 seen.add(kind)
                 yield Because(f"{place} seems to hold {kind} at characters {span[0]} to {span[1]}", place, span)
 
@@ -38,7 +38,7 @@ _LONGEST = 12
 """Words of a name of the graph that are looked at."""
 
 
-def _is_of_the_graph(text: str, start: int, graph: KnowledgeGraph) -> bool:
+def _ends_a_name(text: str, start: int, graph: KnowledgeGraph) -> bool:
     """Tells whether the title at a place is the last word of a longer name of the graph."""
     words = [*text[:start].split(), text[start:].split(maxsplit=1)[0]][-_LONGEST:]
     return any(spelling(" ".join(words[i:])) in names_of(graph).nodes for i in range(len(words) - 1))
