@@ -24,15 +24,17 @@ setup: $(STAMP)  ## make .venv and install bbflow with what its tests need
 grpo: setup      ## the main job: align the bundled policy in four capabilities, and report
 	$(BIN)/bbflow fit --config recipes/grpo.yaml
 
-# Everything lands in build/tiny first; the weights and the card of the package are written at the end.
+# Two lessons; after each its weights go into the package, for the second to begin with.
 tiny: setup      ## rebuild the bundled policy from random weights
 	rm -rf build/tiny
 	$(BIN)/python -m bbflow.cli.commands.build_tiny architecture bbflow/policies/tiny
 	$(BIN)/bbflow fit --config recipes/tiny.yaml --trainer.default_root_dir=build/tiny
 	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 bbflow/policies/tiny
+	$(BIN)/bbflow fit --config recipes/tiny_requests.yaml --trainer.default_root_dir=build/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny_requests/version_0 bbflow/policies/tiny
 	$(BIN)/bbflow generate --config recipes/grpo.yaml --out build/tiny/data
 	$(BIN)/bbflow evaluate --policy tiny --data build/tiny/data/test.parquet --out build/tiny/scores --max_new_tokens 72
-	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/runs/tiny/version_0 build/tiny/data build/tiny/scores bbflow/policies/tiny
+	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/data build/tiny/scores bbflow/policies/tiny
 
 test: setup      ## the tests that need neither minutes nor a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile

@@ -1,10 +1,12 @@
 """The ablation: what each part of capability-aware GRPO is worth, from one policy, on one test split, seeds 11 to 15.
 
-Every arm is a recipe of `recipes/` with a file of `recipes/ablation/parts/` laid over it. The arms of GRPO sample the same number of completions
-in the same number of steps; `sft_same_time` is stopped after the seconds that the arm `gdpo` trained with the same seed. What has run
-already is not run again, so that the command can be stopped and repeated. Nothing is chosen by the test split.
+Every arm is a recipe of `recipes/` with a file of `recipes/ablation/parts/` laid over it. The arm `gdpo` is `recipes/grpo.yaml` as it stands, the
+main job. The arms of GRPO sample the same number of completions in the same number of steps; `sft_same_time` is stopped after the seconds that
+`gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that the command can be stopped
+and repeated. Nothing is chosen by the test split.
 
-Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--out runs/ablation] [-- FURTHER OPTIONS OF bbflow fit]
+Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--results runs/ablation/results.json] [-- FURTHER OPTIONS OF bbflow fit]
+About five minutes an arm and seed on two CPU cores.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+
+from bbflow.whole_file import whole
 
 ROOT = Path(__file__).parents[1]
 ABLATION = ROOT / "recipes" / "ablation" / "parts"
@@ -24,6 +30,7 @@ ARMS = {
     "sft": ("sft.yaml", None),
     "gdpo": ("grpo.yaml", "gdpo.yaml"),
     "sft_same_time": ("sft.yaml", None),
+    "sampling_alone": ("grpo.yaml", "sampling_alone.yaml"),
     "sum_then_normalize": ("grpo.yaml", "sum_then_normalize.yaml"),
     "gdpo_upgrad": ("grpo.yaml", "gdpo_upgrad.yaml"),
     "gdpo_minnorm": ("grpo.yaml", "gdpo_minnorm.yaml"),
@@ -32,32 +39,37 @@ ARMS = {
 """Arm to recipe and overlay; `sft_same_time` comes after `gdpo`, whose time it takes."""
 
 
-def report_of(folder: Path) -> dict | None:
-    """The report of a finished run; None where it has not finished."""
-    found = sorted(folder.rglob("report/report.json"))
-    return json.loads(found[-1].read_text()) if found else None
-
-
-def run(arm: str, seed: int, out: Path, options: list[str]) -> dict:
-    """Runs an arm unless its report is there; returns the report."""
-    folder = out / arm / f"seed_{seed}"
-    if (report := report_of(folder)) is not None:
-        return report
+def run(arm: str, seed: int, results: dict[str, dict], options: list[str]) -> dict:
+    """Runs an arm unless its result is there; returns the result: scores, verdicts and seconds."""
+    key = f"{arm}/{seed}"
+    if key in results:
+        return results[key]
     recipe, overlay = ARMS[arm]
     command = [sys.executable, "-m", "bbflow.cli.main", "fit", "--config", str(ROOT / "recipes" / recipe)]
     command += ["--config", str(ABLATION / overlay)] if overlay else []
-    command += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", *options]
+    command += [f"--seed_everything={seed}", *options]
     if arm == "sft_same_time":
-        command += same_time(run("gdpo", seed, out, options))
-    subprocess.run(command, check=True, cwd=ROOT)
-    report = report_of(folder)
-    assert report is not None
-    return report
+        command += same_time(run("gdpo", seed, results, options)["training_seconds"])
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        subprocess.run([*command, f"--trainer.default_root_dir={folder}"], check=True, cwd=ROOT)
+        wall = time.perf_counter() - start
+        report = json.loads(next(Path(folder).rglob("report/report.json")).read_text())
+    kept = ("n", "before", "after", "difference", "verdict")
+    results[key] = {
+        "wall_seconds": round(wall),
+        "training_seconds": round(report["cost"]["training_seconds"]),
+        "tokens_generated": report["cost"].get("tokens_generated", 0),
+        "capabilities": {name: {k: c[k] for k in kept} for name, c in report["capabilities"].items()},
+        "integration": report["integration"],
+        "verdict": report["verdict"],
+    }
+    return results[key]
 
 
-def same_time(gdpo: dict) -> list[str]:
-    """Options that stop SFT after the seconds that an arm of GRPO trained."""
-    hours = timedelta(seconds=max(1, round(gdpo["cost"]["training_seconds"])))
+def same_time(seconds: int) -> list[str]:
+    """Options that stop SFT after so many seconds of training."""
+    hours = timedelta(seconds=max(1, seconds))
     return ["--trainer.max_steps=-1", f"--trainer.max_time=00:{str(hours).zfill(8)}", "--model.init_args.optimizer.schedule=constant"]
 
 
@@ -72,18 +84,38 @@ def interval(values: list[float]) -> str:
     return f"{mean:+.3f} ± {half:.3f}"
 
 
-def table(reports: dict[str, dict[int, dict]]) -> str:
+def table(results: dict[str, dict[int, dict]]) -> str:
     """Markdown: one row per arm, the change of each capability and of the integration score, mean over seeds with 95% interval."""
-    first = next(iter(next(iter(reports.values())).values()))
+    first = next(iter(next(iter(results.values())).values()))
     names = list(first["capabilities"])
     lines = [f"| arm | seeds | {' | '.join(names)} | integration | certified | training, s |", "|---" * (len(names) + 5) + "|"]
-    for arm, by_seed in reports.items():
+    for arm, by_seed in results.items():
         runs = list(by_seed.values())
         cells = [interval([r["capabilities"][n]["difference"]["estimate"] for r in runs]) for n in names]
         cells.append(interval([r["integration"]["difference"]["estimate"] for r in runs]))
         certified = f"{sum(r['verdict'] == 'certified' for r in runs)} of {len(runs)}"
-        seconds = f"{np.mean([r['cost']['training_seconds'] for r in runs]):.0f}"
+        seconds = f"{np.mean([r['training_seconds'] for r in runs]):.0f}"
         lines.append(f"| {arm} | {', '.join(map(str, by_seed))} | {' | '.join(cells)} | {certified} | {seconds} |")
+    return "\n".join(lines)
+
+
+def by_seed_table(results: dict[str, dict[int, dict]]) -> str:
+    """Markdown: one row per seed and arm, every score before and after, with the verdicts."""
+    first = next(iter(next(iter(results.values())).values()))
+    names = list(first["capabilities"])
+    head = f"| seed | arm | wall, training | {' | '.join(names)} | integration, change [95% lower bound] | verdict |"
+    lines = [head, "|---" * (len(names) + 5) + "|"]
+    for seed in sorted({seed for by_seed in results.values() for seed in by_seed}):
+        for arm, by_seed in results.items():
+            if (r := by_seed.get(seed)) is None:
+                continue
+            cells = [
+                f"{c['before']['score']:.3f} → {c['after']['score']:.3f} ({c['difference']['estimate']:+.3f}, {c['verdict']})"
+                for c in r["capabilities"].values()
+            ]
+            change = r["integration"]["difference"]
+            cells.append(f"{change['estimate']:+.3f} [{change['lower']:+.3f}]")
+            lines.append(f"| {seed} | {arm} | {r['wall_seconds']} s, {r['training_seconds']} s | {' | '.join(cells)} | {r['verdict']} |")
     return "\n".join(lines)
 
 
@@ -91,18 +123,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13, 14, 15])
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "ablation")
+    parser.add_argument("--results", type=Path, default=ROOT / "runs" / "ablation" / "results.json")
     own = sys.argv[1:]
     cut = own.index("--") if "--" in own else len(own)
     chosen = parser.parse_args(own[:cut])
-    reports: dict[str, dict[int, dict]] = {arm: {} for arm in chosen.arms}
+    results: dict[str, dict] = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
+    chosen.results.parent.mkdir(parents=True, exist_ok=True)
     for seed in chosen.seeds:  # seed by seed, so that a stopped ablation has whole rows
         for arm in chosen.arms:
-            reports[arm][seed] = run(arm, seed, chosen.out.resolve(), own[cut + 1 :])
-    text = table(reports)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "table.md").write_text(text + "\n")
-    print(text)
+            run(arm, seed, results, own[cut + 1 :])
+            with whole(chosen.results) as draft:
+                draft.write_text(json.dumps(results, indent=1) + "\n")
+    shown = {arm: {seed: results[f"{arm}/{seed}"] for seed in chosen.seeds} for arm in chosen.arms}
+    print(by_seed_table(shown))
+    print()
+    print(table(shown))
 
 
 if __name__ == "__main__":

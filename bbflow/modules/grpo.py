@@ -16,6 +16,7 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
+from bbflow.modules.reference_term import ReferenceTerm, reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
 from bbflow.optimization.kl import KLSettings
@@ -52,6 +53,9 @@ class GRPO(PolicyModule):
         old_logprobs: What later updates compare themselves with: log-probabilities `recomputed` in the first update, for which they cost
             nothing and the ratio is 1, or those `sampled` by the engine, which also corrects for an engine that computes differently.
         resample: How often a group that tells no capability anything is sampled again before it is left as it is.
+        reference_advantage: Learn from the reference response of every example as from one more completion with this advantage, for each
+            capability that judges the example: one number, or one by name for the capabilities that learn so; 0: from what was sampled
+            alone. See `bbflow.modules.reference_term`.
         optimizer: Optimiser and schedule.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
@@ -71,6 +75,7 @@ class GRPO(PolicyModule):
         updates: int = 1,
         old_logprobs: Literal["recomputed", "sampled"] = "recomputed",
         resample: int = 0,
+        reference_advantage: float | dict[str, float] = 0.0,
         optimizer: OptimizerSettings = OptimizerSettings(),  # noqa: B008 (frozen)
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
@@ -83,6 +88,8 @@ class GRPO(PolicyModule):
         self.measure_interference = measure_interference
         self.kl_coefficient, self.kl = kl_coefficient, kl
         self.updates, self.old_logprobs, self.resample = updates, old_logprobs, resample
+        named = reference_advantage if isinstance(reference_advantage, dict) else dict.fromkeys(capabilities, reference_advantage)
+        self.reference_advantages = {name: float(value) for name, value in named.items()}
         self.reference: Reference | None = None
         self.last_rollouts: RolloutRecord | None = None
         self.tokens_generated = 0
@@ -96,6 +103,7 @@ class GRPO(PolicyModule):
             found.append(Problem("a group of one has nothing to compare", f"{WHERE}.rollout.init_args.group_size", "8 is a common size"))
         if not 0 <= self.kl_coefficient < math.inf:
             found.append(Problem(f"kl_coefficient must be 0 or more, not {self.kl_coefficient}", f"{WHERE}.kl_coefficient"))
+        found += reference_problems(self.reference_advantages, self.capabilities, f"{WHERE}.reference_advantage")
         for name, least in (("updates", 1), ("resample", 0)):
             if getattr(self, name) < least:
                 found.append(Problem(f"{name} must be at least {least}, not {getattr(self, name)}", f"{WHERE}.{name}"))
@@ -135,12 +143,16 @@ class GRPO(PolicyModule):
             total, logprobs_NT = self.summed_loss(experience.rollouts, objective, advantages.combined_N.to(self.device))
         else:
             total, logprobs_NT = self.collect_rows(self.update, experience.rollouts, objective, advantages)
+        normalizer = objective.normalizer(self.rollout.max_new_tokens)
+        if any(self.reference_advantages.values()):
+            term = reference_term(self.ready_policy, self.capabilities, batch.examples, self.reference_advantages, self.loss)
+            total = total + self.reference_loss(term)
+            normalizer = normalizer + (term.objective.normalizer(self.rollout.max_new_tokens) if term.teaches else 0)
         self.last_rollouts = experience.record(advantages)
         self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
         if self.updates > 1:
             experience.old_NT = logprobs_NT if experience.old_NT is None else experience.old_NT
             self._experience = experience  # kept for the updates to come
-        normalizer = objective.normalizer(self.rollout.max_new_tokens)
         self.log("train/loss", total.detach() / normalizer.clamp(min=1), batch_size=len(batch))
         return self.sum_over_tokens(total, normalizer)
 
@@ -232,6 +244,33 @@ class GRPO(PolicyModule):
                 seen_NT[rows_N] = logprobs_NT.to(seen_NT)
                 total += self._value(own, logprobs_NT, advantages_N[rows_N])
         return total, seen_NT
+
+    def reference_loss(self, term: ReferenceTerm) -> Tensor:
+        """Loss of the references, summed over tokens; with an update, their gradients are added to it and the loss has none."""
+        rollouts, combined_N = term.rollouts, term.combined_N
+        with evaluating(self.model):
+            if self.update is None:
+                prompts = (rollouts.prompt_ids_BP, rollouts.prompt_mask_BP)
+                logprobs_NT = completion_logprobs(self.model, *prompts, rollouts.completion_ids_NT, rollouts.completion_mask_NT)
+            else:
+                logprobs_NT = self._reference_rows(self.update, term) if term.teaches else torch.zeros_like(rollouts.logprobs_NT)
+        if term.teaches:
+            self.log("train/reference_loss", -logprobs_NT.detach().sum() / rollouts.completion_mask_NT.sum(), batch_size=len(combined_N))
+        return term.objective.value(logprobs_NT, combined_N).total
+
+    def _reference_rows(self, update: CapabilityUpdate, term: ReferenceTerm) -> Tensor:
+        rollouts, number_N = term.rollouts, torch.arange(term.parts_KN.shape[1], device=self.device)
+        mode, logprobs_NT = update.decide(self.model, rollouts), torch.zeros_like(rollouts.logprobs_NT)
+        for half in range(update.halves):
+            own_N = number_N % update.halves == half
+            if own_N.any():
+                own, part = term.objective.rows(own_N), rollouts.groups(own_N.nonzero()[:, 0])
+                for rows in (update.rows(half), update.shared_rows):
+                    update.count(rows, own.normalizer(self.rollout.max_new_tokens))
+                jacobian, factors = update.collect(self.model.parameters()), TokenFactors(own.factors, own.signed)
+                found_nT = add_rows(jacobian, update.rows(half), self.model, part, term.parts_KN[:, own_N], factors, mode=mode)
+                logprobs_NT[own_N] = found_nT.to(logprobs_NT)
+        return logprobs_NT
 
     def logprobs(self, model: Any, rollouts: Rollouts) -> Tensor:
         """Log-probabilities of the completions at the temperature they were sampled with."""

@@ -10,6 +10,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
+from bbflow.modules.reference_term import encode
 from bbflow.modules.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
@@ -181,9 +182,5 @@ class SFT(PolicyModule):
     def _encode(self, example: Example) -> tuple[list[int], list[int]]:
         key = (example.example_id, example.prompt, example.response)
         if key not in self._encoded:
-            if not example.response.strip():
-                raise InputError(Problem("no token to learn from: the response is empty", f"example {example.example_id}"))
-            response = self.ready_policy.response_ids(example.response)[: self.max_length - 1]
-            prompt = self.ready_policy.prompt_ids(example.messages)
-            self._encoded[key] = prompt[-(self.max_length - len(response)) :], response
+            self._encoded[key] = encode(self.ready_policy, example, self.max_length)
         return self._encoded[key]

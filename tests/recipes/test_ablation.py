@@ -1,5 +1,6 @@
 """The ablation's command: every overlay is a recipe that parses, and what has run is not run again."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,19 +22,20 @@ def test_an_arm_changes_one_thing(overlay):
     plain = load_recipe(ROOT / "recipes" / "grpo.yaml").config.model
     arm = load_recipe(ROOT / "recipes" / "grpo.yaml", ["--config", str(overlay)]).config.model
     changed = {key.partition(".")[0] for key in arm.init_args.keys() if arm.init_args.get(key) != plain.init_args.get(key)}  # noqa: SIM118
-    assert changed <= {"advantage", "weighting"}
+    assert changed <= {"advantage", "weighting", "reference_advantage"}
     assert arm.class_path == plain.class_path
 
 
 @pytest.mark.slow
 def test_runs_and_goes_on(tmp_path):
     command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), "--arms", "gdpo", "sum_then_normalize", "--seeds", "1", "2"]
-    command += ["--out", str(tmp_path), "--", *SMALL]
+    results = tmp_path / "results.json"
+    command += ["--results", str(results), "--", *SMALL]
     first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert first.returncode == 0, first.stderr[-3000:]
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")}
-    assert len(written) == 4
+    found = json.loads(results.read_text())
+    assert found.keys() == {f"{arm}/{seed}" for arm in ("gdpo", "sum_then_normalize") for seed in (1, 2)}
     assert "| sum_then_normalize | 1, 2 |" in first.stdout
     again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert again.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")} == written
+    assert json.loads(results.read_text()) == found  # seconds included: nothing was run again

@@ -1,8 +1,8 @@
 """Rebuilds the bundled policy `tiny`: `make tiny`, or step by step `python -m bbflow.cli.commands.build_tiny --help`.
 
 Step one (`architecture`) writes an untrained folder: configuration, and a tokenizer trained on the text of the training
-split. Step two is `bbflow fit --config recipes/tiny.yaml`. Step three (`package`) takes the checkpoint of that run, stores
-the weights in bfloat16, and writes the model card from the run's own report.
+split. Then come the lessons, `bbflow fit` with `recipes/tiny.yaml` and then with `recipes/tiny_requests.yaml`; after each, `package`
+stores the weights of the run in bfloat16 and notes the lesson. `card` writes the model card from those notes and an evaluation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+LESSONS = "lessons.json"
+"""In the policy's folder: what each lesson was, in order."""
 PAD, END = "<|endoftext|>", "<|end|>"
 SPECIAL = (END, "<|system|>", "<|user|>", "<|assistant|>")
 QWEN2: dict[str, Any] = {
@@ -56,13 +58,14 @@ def architecture(out: str, seed: int = 0, examples: int = 20_000) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / LESSONS).write_text("[]\n", encoding="utf-8")
 
 
 def package(run: str, out: str) -> None:
-    """Stores the weights of a finished run in bfloat16.
+    """Stores the weights of a finished run in bfloat16, and notes what the run was.
 
     Args:
-        run: The run's folder.
+        run: The run's folder, `.../<recipe>/version_<n>`.
         out: The policy's folder; holds the architecture already.
     """
     import torch
@@ -74,13 +77,25 @@ def package(run: str, out: str) -> None:
         name.removeprefix("model."): tensor.to(torch.bfloat16).contiguous() for name, tensor in state.items() if "lm_head" not in name
     }
     save_file(weights, Path(out) / "model.safetensors", metadata={"format": "pt"})
+    report = json.loads((Path(run) / "report" / "report.json").read_text(encoding="utf-8"))
+    origin, notes = report["provenance"], Path(out) / LESSONS
+    lesson = {
+        "recipe": f"recipes/{Path(run).parent.name}.yaml",
+        "seed": origin["seed"],
+        "steps": origin["step"],
+        "data_sha256": report["data"]["receipt"]["data"]["train.parquet"],
+        "graph": origin["graph"],
+        "graph_sha256": origin["graph_sha256"],
+        "minutes": round(report["cost"]["training_seconds"] / 60),
+    }
+    lessons = [*json.loads(notes.read_text(encoding="utf-8")), lesson]
+    notes.write_text(json.dumps(lessons, indent=1) + "\n", encoding="utf-8")
 
 
-def card(run: str, data: str, evaluation: str, out: str) -> None:
+def card(data: str, evaluation: str, out: str) -> None:
     """Writes the model card; every figure is read from files.
 
     Args:
-        run: Folder of the run that trained the policy.
         data: Folder that `bbflow generate --config recipes/grpo.yaml` wrote.
         evaluation: Folder that `bbflow evaluate --policy tiny` on its test split wrote.
         out: The policy's folder.
@@ -93,7 +108,7 @@ def card(run: str, data: str, evaluation: str, out: str) -> None:
     from bbflow.rewards.extraction import parses
 
     graph = ClinicalPack(core=True).load()
-    trained = json.loads((Path(run) / "report" / "report.json").read_text(encoding="utf-8"))
+    lessons = json.loads((Path(out) / LESSONS).read_text(encoding="utf-8"))
     report = json.loads((Path(evaluation) / "report.json").read_text(encoding="utf-8"))
     texts = pd.read_parquet(Path(evaluation) / "scores.parquet").drop_duplicates("example_id").set_index("example_id")["completion_after"]
     test = {e.example_id: e for e in read_examples(Path(data) / "test.parquet")}
@@ -107,17 +122,16 @@ def card(run: str, data: str, evaluation: str, out: str) -> None:
     text = _CARD.format(
         millions=parameters / 1e6,
         vocabulary=VOCABULARY,
-        seed=trained["provenance"]["seed"],
         graph=f"{graph.name} {graph.version}",
         sha256=graph.sha256,
-        data=trained["data"]["receipt"]["data"]["train.parquet"],
-        minutes=trained["cost"]["training_seconds"] / 60,
+        lessons="\n".join(_LESSON.format(**lesson) for lesson in lessons),
         rows="\n".join(rows),
         parsed=parsed,
     )
     (Path(out) / "README.md").write_text(text, encoding="utf-8")
 
 
+_LESSON = "| `{recipe}` | {seed} | {steps} | {minutes} | `{data_sha256}` |"
 _CARD = """---
 license: apache-2.0
 language: [en]
@@ -131,13 +145,11 @@ exists so that recipes, tests and tutorials run in minutes on two CPU cores.
 
 **It gives no medical advice, and its answers are often wrong.**
 
-| | |
-|---|---|
-| rebuilt by | `make tiny` (recipe `recipes/tiny.yaml`) |
-| seed | {seed} |
-| training data | sha256 of the Parquet file `{data}` |
-| graph | `{graph}`, sha256 `{sha256}` |
-| training time | {minutes:.0f} minutes on two CPU cores, bfloat16 mixed precision |
+`make tiny` rebuilds it. Its lessons, one after the other, on the graph `{graph}` (sha256 `{sha256}`):
+
+| recipe | seed | steps | minutes on two CPU cores | sha256 of the training data (Parquet) |
+|---|---|---|---|---|
+{lessons}
 
 Scores on the closed-book test split of `recipes/grpo.yaml` (synthetic graph, greedy decoding), measured by
 `bbflow evaluate --policy tiny`. The facts were trained on as statements; no question, path, option set or wording of the test

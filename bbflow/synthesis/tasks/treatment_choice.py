@@ -98,9 +98,10 @@ class TreatmentChoice(Task):
                 return None  # the proof would not be unique
             edges.append(reasons[0] if reasons else (drug, "treats", disease))
         query = Prescription(disease, context, tuple(order))
+        about = candidates[0] if len(candidates) == 1 else disease  # a question about one drug does not name the disease
         patient = self._patient(disease, context, rng)
         return Item(
-            self.name, self.capabilities, query, gold, tuple(edges), disease,
+            self.name, self.capabilities, query, gold, tuple(edges), about,
             options=tuple(options), chain=self.chain >= 1 or rng.random() < self.chain, patient=patient, level=1 + len(candidates),
         )  # fmt: skip
 
