@@ -101,8 +101,10 @@ def test_yaml_tags(tmp_path, mark, kind, tag, capsys, monkeypatch):
         "contract": ["contracts", "test", "--contract", "evil.yaml"],
         "recipe": ["fit", "--config", "evil.yaml"],
         "mapping": ["graph", "info", "--graph", "edges.tsv", "--mapping", "evil.yaml"],
-        "metapaths": ["fit", "--config", str(RECIPE), "--model.init_args.capabilities={}", f"--data.init_args.tasks={tasks}"],
-    }[kind]
+        "metapaths": [
+            "fit", "--config", str(RECIPE), "--model.init_args.capabilities={}", f"--data.init_args.tasks={tasks}", "--data.init_args.mix={}",
+        ],
+    }[kind]  # fmt: skip
     assert main(argv) == 2
     assert "evil.yaml" in capsys.readouterr().err
     assert not mark.exists()

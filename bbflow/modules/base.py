@@ -20,6 +20,7 @@ from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import capability_problems, trainer_problems, warn_of_emulated_precision
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
+from bbflow.modules.memory import Halving
 from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
@@ -51,6 +52,7 @@ class PolicyModule(LightningModule):
         update: Gradients per capability, while training with a weighting.
         last_geometry: What was seen of the last update; None where one loss is trained on.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
+        halving: Runs the rows of a step in two halves once memory has run out.
         groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
             tasks: what compares capabilities within a batch leaves it off.
     """
@@ -90,6 +92,7 @@ class PolicyModule(LightningModule):
         self._matrices: set[torch.nn.Parameter] = set()
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
+        self.halving = Halving()
         self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded
@@ -154,6 +157,7 @@ class PolicyModule(LightningModule):
         """Differentiates the loss, unless every capability has its gradient already."""
         if self.update is None:
             super().backward(loss, *args, **kwargs)
+            self.halving.add_gradient(1 / self.trainer.accumulate_grad_batches)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Remembers the batch, for the case that its gradient is not finite."""

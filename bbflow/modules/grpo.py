@@ -126,7 +126,10 @@ class GRPO(PolicyModule):
 
     def configure_model(self) -> None:
         """Loads the policy and, for a KL penalty, its reference, before any checkpoint is restored."""
+        fresh = self.policy is None
         super().configure_model()
+        if fresh:
+            self.rollout.prepare(self.ready_policy)
         if self.kl_coefficient > 0 and self.reference is None:
             self.reference = Reference(self.ready_policy)
 
@@ -209,12 +212,16 @@ class GRPO(PolicyModule):
         teaches_B = self._teaches(advantages_N != 0, rollouts, objective)
         if not teaches_B.any():
             teaches_B[0] = True  # so that there is a gradient, of zeros
-        rows_N, alive = teaches_B.repeat_interleave(rollouts.group_size), rollouts.groups(teaches_B.nonzero()[:, 0])
-        with evaluating(self.model):
-            logprobs_NT = self.logprobs(self.model, alive)
-        seen_NT = torch.zeros_like(rollouts.logprobs_NT, dtype=logprobs_NT.dtype)
-        seen_NT[rows_N] = logprobs_NT.detach()
-        return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N]), seen_NT
+        seen_NT = torch.zeros_like(rollouts.logprobs_NT)
+
+        def loss_of(groups: Tensor) -> Tensor:
+            rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
+            with evaluating(self.model):
+                logprobs_NT = self.logprobs(self.model, rollouts.groups(groups))
+            seen_NT[rows_N] = logprobs_NT.detach().to(seen_NT)
+            return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N])
+
+        return self.halving(self, teaches_B.nonzero()[:, 0], loss_of), seen_NT
 
     def collect_rows(
         self, update: CapabilityUpdate, rollouts: Rollouts, objective: Objective, advantages: Advantages

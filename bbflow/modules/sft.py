@@ -168,10 +168,12 @@ class SFT(PolicyModule):
         self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=on_epoch)  # the epoch mean weights batches by their tokens
 
     def _negative_log_likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return -self._logprobs(batch).sum(), batch.tensors["supervised"].sum()
+        rows = torch.arange(len(batch.tensors["ids"]), device=self.device)
+        return self.halving(self, rows, lambda some: -self._logprobs(batch, some).sum()), batch.tensors["supervised"].sum()
 
-    def _logprobs(self, batch: Batch) -> Tensor:
-        return supervised_logprobs(self.model, batch.tensors["ids"], batch.tensors["supervised"], batch.tensors.get("positions"))
+    def _logprobs(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
+        tensors = batch.tensors if rows is None else {name: tensor[rows] for name, tensor in batch.tensors.items()}
+        return supervised_logprobs(self.model, tensors["ids"], tensors["supervised"], tensors.get("positions"))
 
     @staticmethod
     def _per_example(batch: Batch, values: Tensor) -> Tensor:

@@ -72,6 +72,23 @@ class Rollouts:
         return [row[:length] for row, length in zip(rows, lengths, strict=True)]
 
 
+def joined(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
+    """Rollouts of several batches of prompts as those of one; the group size is theirs."""
+    longest = max(part.prompt_ids_BP.shape[1] for part in parts)
+    width = max(part.completion_ids_NT.shape[1] for part in parts)
+
+    def left(name: str, fill: int) -> Tensor:
+        return torch.cat([F.pad(t, (longest - t.shape[1], 0), value=fill) for t in (getattr(part, name) for part in parts)])
+
+    def right(name: str, fill: int) -> Tensor:
+        return torch.cat([F.pad(t, (0, width - t.shape[1]), value=fill) for t in (getattr(part, name) for part in parts)])
+
+    return Rollouts(
+        left("prompt_ids_BP", pad_id), left("prompt_mask_BP", False), right("completion_ids_NT", pad_id),
+        right("completion_mask_NT", False), right("logprobs_NT", 0), torch.cat([part.truncated_N for part in parts]), parts[0].group_size,
+    )  # fmt: skip
+
+
 def given(
     prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int, device: torch.device | None = None
 ) -> Rollouts:
@@ -116,6 +133,13 @@ class RolloutEngine(ABC):
             group_size: G; the engine's own where None.
             generator: Source of randomness on the policy's device; the global one where None.
             greedy: Take the likeliest token instead of sampling.
+        """
+
+    def prepare(self, policy: Policy) -> None:  # noqa: B027 (most engines have nothing to do)
+        """Called once, when the policy has been loaded: an engine that cannot serve it says so here.
+
+        Raises:
+            InputError: Why it cannot.
         """
 
     def problems(self, where: str) -> list[Problem]:

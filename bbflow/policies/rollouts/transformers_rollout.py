@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch import Tensor
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.policies.logprobs import positions
 from bbflow.policies.policy import Policy, evaluating, pad
-from bbflow.policies.rollouts.base import RolloutEngine, Rollouts
+from bbflow.policies.rollouts.base import RolloutEngine, Rollouts, joined
 from bbflow.policies.rollouts.sampling import draw
 
 COMPACT_BELOW = 0.75
@@ -25,12 +27,16 @@ class TransformersRollout(RolloutEngine):
     """Samples from the whole distribution at a temperature, without top-k or top-p, so that log-probabilities are those of the policy.
 
     The prompt of a group is read once and its cache handed to all G completions. A completion ends at any of the policy's end marks,
-    and finished rows leave the batch.
+    and finished rows leave the batch. Where memory runs out, the prompts are completed in halves: the same uniform numbers, so the same
+    completions but for rounding.
     """
 
     group_size: int = 8
     max_new_tokens: int = 96
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._parts = 1
 
     @torch.no_grad()
     def generate(
@@ -50,6 +56,26 @@ class TransformersRollout(RolloutEngine):
         """
         group_size = group_size or self.group_size
         _check_lengths(policy, prompts, self.max_new_tokens)
+        shape = (self.max_new_tokens, len(prompts) * group_size)
+        uniform_TN = torch.rand(shape, generator=generator, dtype=torch.float64, device=policy.device)
+        made: list[Rollouts] = []
+        while not made:
+            size = -(-len(prompts) // self._parts)
+            parts = [(prompts[i : i + size], uniform_TN[:, i * group_size : (i + size) * group_size]) for i in range(0, len(prompts), size)]
+            try:
+                made = [self._complete(policy, some, group_size, uniform_Tn, greedy) for some, uniform_Tn in parts]
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            if not made:  # outside the handler, whose traceback holds on to the tensors of the attempt
+                self._parts *= 2
+                warnings.warn(f"out of memory: prompts are completed in {self._parts} parts from here on", stacklevel=2)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+        return made[0] if len(made) == 1 else joined(made, policy.pad_id)
+
+    def _complete(self, policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, uniform_TN: Tensor, greedy: bool) -> Rollouts:
+        """Completes prompts that run together, from one uniform number per token and completion."""
         prompt_ids, prompt_mask = pad(prompts, policy.pad_id, "left", policy.device)
         rows = len(prompts) * group_size
         ids = prompt_ids.new_full((rows, self.max_new_tokens), policy.pad_id)
@@ -57,10 +83,8 @@ class TransformersRollout(RolloutEngine):
         lengths = torch.zeros(rows, dtype=torch.long, device=policy.device)
         ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
         eos_ids = torch.tensor(policy.eos_ids, device=policy.device)
-        uniform_TN = torch.rand(self.max_new_tokens, rows, generator=generator, dtype=torch.float64, device=policy.device)
-
         with evaluating(policy.model):
-            decoder = _Decoder(policy, prompt_ids, prompt_mask, group_size, self.max_new_tokens)
+            decoder = self.decoder(policy, prompt_ids, prompt_mask, group_size)
             row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
             for step in range(self.max_new_tokens):
                 distribution = torch.log_softmax(decoder.logits.float() / self.temperature, dim=-1)
@@ -89,9 +113,29 @@ class TransformersRollout(RolloutEngine):
         mask = torch.arange(width, device=policy.device)[None, :] < lengths[:, None]
         return Rollouts(prompt_ids, prompt_mask, ids[:, :width], mask, logprobs[:, :width], ~ended, group_size)
 
+    def decoder(self, policy: Policy, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int) -> Decoder:
+        """The rows of a batch after their prompts, ready to grow; what a faster engine does otherwise."""
+        return _CachedModel(policy, prompt_ids_BP, prompt_mask_BP, group_size, self.max_new_tokens)
 
-class _Decoder:
-    """The model with its cache: `logits` [rows, V] predict the next token of each running row."""
+
+class Decoder(Protocol):
+    """Rows that grow by one token at a time.
+
+    Attributes:
+        logits: [rows, V], they predict the next token of each row.
+    """
+
+    logits: Tensor
+
+    def advance(self, token: Tensor) -> None:
+        """Appends one token to every row."""
+
+    def select(self, keep: Tensor) -> None:
+        """Drops all other rows."""
+
+
+class _CachedModel:
+    """The model as transformers runs it, with its cache."""
 
     def __init__(self, policy: Policy, prompt_ids: Tensor, prompt_mask: Tensor, group_size: int, room: int) -> None:
         from transformers import DynamicCache
