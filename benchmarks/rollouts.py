@@ -26,7 +26,7 @@ import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from bbflow.policies import Policy
-from bbflow.policies.rollouts import LlamaRollout, TransformersRollout
+from bbflow.policies.rollouts import LlamaRollout, Rollouts, TransformersRollout
 
 SHAPES: dict[str, dict[str, int]] = {
     "tiny": {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 2048},
@@ -72,16 +72,16 @@ def main() -> None:
     policy = Policy(model, None, ends, 0)
     prompts = torch.randint(2, size, (chosen.prompts, chosen.prompt_tokens)).tolist()
 
+    made: dict[str, Rollouts] = {}
+
     def engine(kind: type[TransformersRollout]) -> Callable[[], int]:
-        made = kind(chosen.group, chosen.new_tokens)
-        made.prepare(policy)
+        sampler = kind(chosen.group, chosen.new_tokens)
+        sampler.prepare(policy)
 
         def call() -> int:
-            seeded = torch.Generator(chosen.device).manual_seed(1)
-            made.last = made.generate(policy, prompts, generator=seeded)  # type: ignore[attr-defined]
-            return int(made.last.completion_mask_NT.sum())  # type: ignore[attr-defined]
+            made[kind.__name__] = sampler.generate(policy, prompts, generator=torch.Generator(chosen.device).manual_seed(1))
+            return int(made[kind.__name__].completion_mask_NT.sum())
 
-        call.engine = made  # type: ignore[attr-defined]
         return call
 
     sampling = GenerationConfig(
@@ -92,8 +92,8 @@ def main() -> None:
     def library() -> int:
         own = GenerationConfig(**{**sampling.to_dict(), "num_return_sequences": chosen.group})
         out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=own)[:, ids.shape[1] :]
-        ended = torch.isin(out, torch.tensor(ends, device=out.device)).cumsum(1)
-        return int(((ended == 0) | ((ended == 1) & torch.isin(out, torch.tensor(ends, device=out.device)))).sum())
+        is_end = torch.isin(out, torch.tensor(ends, device=out.device))
+        return int((is_end.cumsum(1) - is_end.long() == 0).sum())  # tokens up to and with the first end mark
 
     def continuous() -> int:
         requests = [prompt for prompt in prompts for _ in range(chosen.group)]
@@ -122,7 +122,7 @@ def main() -> None:
                 failed[name] = "generated nothing"
             elif turn:  # the first turn warms up
                 rates[name].append(tokens / seconds)
-    one, other = (ways[name].engine.last for name in ("TransformersRollout", "LlamaRollout"))  # type: ignore[attr-defined]
+    one, other = made["TransformersRollout"], made["LlamaRollout"]
     equal = one.completions() == other.completions()
     apart = float((one.logprobs_NT - other.logprobs_NT).abs().max()) if equal else None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())

@@ -16,7 +16,7 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
-from bbflow.modules.reference_term import ReferenceTerm, reference_problems, reference_term
+from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
 from bbflow.optimization.kl import KLSettings
@@ -142,15 +142,11 @@ class GRPO(PolicyModule):
         experience = self._experience or self.gather(batch.examples, batch_idx)
         advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
         objective = self.objective(experience)
-        if self.update is None:
-            total, logprobs_NT = self.summed_loss(experience.rollouts, objective, advantages.combined_N.to(self.device))
-        else:
-            total, logprobs_NT = self.collect_rows(self.update, experience.rollouts, objective, advantages)
+        total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages)
         normalizer = objective.normalizer(self.rollout.max_new_tokens)
         if any(self.reference_advantages.values()):
-            term = reference_term(self.ready_policy, self.capabilities, batch.examples, self.reference_advantages, self.loss)
-            total = total + self.reference_loss(term)
-            normalizer = normalizer + (term.objective.normalizer(self.rollout.max_new_tokens) if term.teaches else 0)
+            loss, count = self.learn_from_references(batch.examples)
+            total, normalizer = total + loss, normalizer + count
         self.last_rollouts = experience.record(advantages)
         self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
         if self.updates > 1:
@@ -207,7 +203,30 @@ class GRPO(PolicyModule):
         whole = Objective(self.loss, self.kl, self.kl_coefficient, mask_NT, experience.old_NT, experience.reference_NT)
         return whole.rewarded_kl(rollouts.logprobs_NT, rollouts.completion_mask_NT, rollouts.group_size)
 
-    def summed_loss(self, rollouts: Rollouts, objective: Objective, advantages_N: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_and_logprobs(
+        self, rollouts: Rollouts, objective: Objective, advantages: Advantages, temperature: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The summed loss of completions, and their log-probabilities without gradient; an update is given the gradients."""
+        if self.update is None:
+            return self.summed_loss(rollouts, objective, advantages.combined_N.to(self.device), temperature)
+        return self.collect_rows(self.update, rollouts, objective, advantages, temperature)
+
+    def learn_from_references(self, examples: list[Example]) -> tuple[Tensor, Tensor]:
+        """The loss of the references of a batch, as `loss_and_logprobs` makes it of completions, and what they add to the divisor."""
+        term = reference_term(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
+        none = torch.zeros((), device=self.device)
+        if not term.teaches and self.update is not None:
+            return none, none
+        total, logprobs_NT = self.loss_and_logprobs(term.rollouts, term.objective, term.advantages, temperature=1.0)
+        if not term.teaches:  # run all the same, as other ranks do: a sharded model would wait for ever
+            return total, none
+        tokens_N = term.rollouts.lengths_N
+        self.log("train/reference_loss", -logprobs_NT.sum() / tokens_N.sum(), batch_size=len(tokens_N))
+        return total, term.objective.normalizer(self.rollout.max_new_tokens)
+
+    def summed_loss(
+        self, rollouts: Rollouts, objective: Objective, advantages_N: Tensor, temperature: float | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Loss over the groups that can teach something, summed over tokens, and the log-probabilities of those, without gradient."""
         teaches_B = self._teaches(advantages_N != 0, rollouts, objective)
         if not teaches_B.any():
@@ -217,19 +236,25 @@ class GRPO(PolicyModule):
         def loss_of(groups: Tensor) -> Tensor:
             rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
             with evaluating(self.model):
-                logprobs_NT = self.logprobs(self.model, rollouts.groups(groups))
+                logprobs_NT = self.logprobs(self.model, rollouts.groups(groups), temperature)
             seen_NT[rows_N] = logprobs_NT.detach().to(seen_NT)
             return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N])
 
         return self.halving(self, teaches_B.nonzero()[:, 0], loss_of), seen_NT
 
     def collect_rows(
-        self, update: CapabilityUpdate, rollouts: Rollouts, objective: Objective, advantages: Advantages
+        self,
+        update: CapabilityUpdate,
+        rollouts: Rollouts,
+        objective: Objective,
+        advantages: Advantages,
+        temperature: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Adds every capability's gradient to the update; returns the value of the loss, without gradient, and log-probabilities."""
+        temperature = temperature or self.rollout.temperature
         update.collect(self.model.parameters())
         update.fresh = self._experience is None
-        mode = update.decide(self.model, rollouts, self.rollout.temperature)
+        mode = update.decide(self.model, rollouts, temperature)
         advantages_N, parts_KN = advantages.combined_N.to(self.device), advantages.parts_KN.to(self.device)
         teaches_B = self._teaches((parts_KN != 0).any(0), rollouts, objective)
         total, seen_NT = torch.zeros((), device=self.device), torch.zeros_like(rollouts.logprobs_NT)
@@ -245,44 +270,19 @@ class GRPO(PolicyModule):
                 with evaluating(self.model):
                     logprobs_NT = add_rows(
                         update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(own_B.nonzero()[:, 0]),
-                        parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=self.rollout.temperature,
-                        mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if update.shared else None,
+                        parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=temperature,
+                        mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if own.regularized else None,
                     )  # fmt: skip
                 seen_NT[rows_N] = logprobs_NT.to(seen_NT)
                 total += self._value(own, logprobs_NT, advantages_N[rows_N])
         return total, seen_NT
 
-    def reference_loss(self, term: ReferenceTerm) -> Tensor:
-        """Loss of the references, summed over tokens; with an update, their gradients are added to it and the loss has none."""
-        rollouts, combined_N = term.rollouts, term.combined_N
-        with evaluating(self.model):
-            if self.update is None:
-                prompts = (rollouts.prompt_ids_BP, rollouts.prompt_mask_BP)
-                logprobs_NT = completion_logprobs(self.model, *prompts, rollouts.completion_ids_NT, rollouts.completion_mask_NT)
-            else:
-                logprobs_NT = self._reference_rows(self.update, term) if term.teaches else torch.zeros_like(rollouts.logprobs_NT)
-        if term.teaches:
-            self.log("train/reference_loss", -logprobs_NT.detach().sum() / rollouts.completion_mask_NT.sum(), batch_size=len(combined_N))
-        return term.objective.value(logprobs_NT, combined_N).total
-
-    def _reference_rows(self, update: CapabilityUpdate, term: ReferenceTerm) -> Tensor:
-        rollouts, number_N = term.rollouts, torch.arange(term.parts_KN.shape[1], device=self.device)
-        mode, logprobs_NT = update.decide(self.model, rollouts), torch.zeros_like(rollouts.logprobs_NT)
-        for half in range(update.halves):
-            own_N = number_N % update.halves == half
-            if own_N.any():
-                own, part = term.objective.rows(own_N), rollouts.groups(own_N.nonzero()[:, 0])
-                for rows in (update.rows(half), update.shared_rows):
-                    update.count(rows, own.normalizer(self.rollout.max_new_tokens))
-                jacobian, factors = update.collect(self.model.parameters()), TokenFactors(own.factors, own.signed)
-                found_nT = add_rows(jacobian, update.rows(half), self.model, part, term.parts_KN[:, own_N], factors, mode=mode)
-                logprobs_NT[own_N] = found_nT.to(logprobs_NT)
-        return logprobs_NT
-
-    def logprobs(self, model: Any, rollouts: Rollouts) -> Tensor:
-        """Log-probabilities of the completions at the temperature they were sampled with."""
+    def logprobs(self, model: Any, rollouts: Rollouts, temperature: float | None = None) -> Tensor:
+        """Log-probabilities of the completions, at the temperature that the engine samples with where none is given."""
         prompts, completions = (rollouts.prompt_ids_BP, rollouts.prompt_mask_BP), (rollouts.completion_ids_NT, rollouts.completion_mask_NT)
-        return completion_logprobs(model, *prompts, *completions, group_size=rollouts.group_size, temperature=self.rollout.temperature)
+        return completion_logprobs(
+            model, *prompts, *completions, group_size=rollouts.group_size, temperature=temperature or self.rollout.temperature
+        )
 
     def _teaches(self, signal_N: Tensor, rollouts: Rollouts, objective: Objective) -> Tensor:
         """Which groups change the gradient: those with a signal; all, where a penalty pulls on every token."""

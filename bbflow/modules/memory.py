@@ -32,7 +32,6 @@ class Halving:
             rows: Numbers of the rows.
             loss_of: The loss of some of them, summed; called again with fewer where memory ran out.
         """
-        self._kept = []
         if self.parts == 1:
             try:
                 return loss_of(rows)
@@ -50,11 +49,11 @@ class Halving:
         if torch.is_grad_enabled():
             parameters = [p for p in module.parameters() if p.requires_grad]
             gradients = torch.autograd.grad(first, parameters, allow_unused=True)
-            self._kept = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+            self._kept += [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
         return first.detach() + loss_of(rows[len(rows) // 2 :])
 
     def add_gradient(self, scale: float) -> None:
-        """Adds the gradient of the first part to `.grad`, times what the loss was scaled by before it was differentiated."""
+        """Adds the gradient of the first part of every loss of the step to `.grad`, times what the loss was scaled by."""
         for parameter, gradient in self._kept:
             parameter.grad = gradient * scale if parameter.grad is None else parameter.grad.add_(gradient, alpha=scale)
         self._kept = []

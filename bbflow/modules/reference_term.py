@@ -12,16 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from bbflow.capabilities import Capability
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import Problem, did_you_mean
+from bbflow.optimization.advantages import Advantages
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings
 from bbflow.optimization.objective import Objective
 from bbflow.policies import Policy
 from bbflow.policies.rollouts import Rollouts
 from bbflow.policies.rollouts.base import given
+from bbflow.policies.supervised import encode
 from bbflow.records import Example
 
 
@@ -32,24 +33,17 @@ class ReferenceTerm:
     Attributes:
         rollouts: The references as completions, groups of one; of the examples that some capability learns from.
         objective: The loss of completions, on-policy (a reference has no ratio), without penalties.
-        parts_KN: The fixed advantage for every capability that judges the example, else 0.
-        weights_K: Weights of the capabilities.
+        advantages: The fixed advantage for every capability that judges the example, else 0: two that judge one both ask for its reference.
     """
 
     rollouts: Rollouts
     objective: Objective
-    parts_KN: Tensor
-    weights_K: Tensor
+    advantages: Advantages
 
     @property
     def teaches(self) -> bool:
         """Whether any reference of the batch is learned from."""
-        return bool(self.parts_KN.any())
-
-    @property
-    def combined_N(self) -> Tensor:
-        """The weighted sum over capabilities: two that judge an example both ask for its reference."""
-        return self.weights_K @ self.parts_KN
+        return bool(self.advantages.alive_G.any())
 
 
 def reference_term(
@@ -78,7 +72,8 @@ def reference_term(
         taught, encoded = [0], [(prompt[:-1], prompt[-1:])]
     rollouts = given([prompt for prompt, _ in encoded], [response for _, response in encoded], policy.pad_id, policy.device)
     objective = Objective(replace(loss, entropy_coefficient=0.0), KLSettings(), 0.0, rollouts.completion_mask_NT)
-    return ReferenceTerm(rollouts, objective, parts_KB[:, taught].to(policy.device), weights_K.to(policy.device))
+    parts_KN = parts_KB[:, taught]
+    return ReferenceTerm(rollouts, objective, Advantages(parts_KN, weights_K, parts_KN != 0))
 
 
 def reference_problems(advantages: Mapping[str, float], capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
@@ -87,23 +82,3 @@ def reference_problems(advantages: Mapping[str, float], capabilities: Mapping[st
     found = [Problem(f"unknown capability '{name}'", f"{where}.{name}", did_you_mean(name, capabilities)) for name in unknown]
     wrong = {value for value in advantages.values() if not 0 <= value < math.inf}
     return found + [Problem(f"the advantage of a reference must be 0 or more, not {value}", where) for value in sorted(wrong, key=str)]
-
-
-def encode(policy: Policy, example: Example, max_length: int | None = None) -> tuple[list[int], list[int]]:
-    """Token ids of an example's prompt and of its reference response with the end mark.
-
-    Args:
-        policy: Tokenises.
-        example: An example.
-        max_length: Longest prompt and response together: the end of the prompt and the beginning of the response are kept; None: any.
-
-    Raises:
-        InputError: The response is empty.
-    """
-    if not example.response.strip():
-        raise InputError(Problem("no token to learn from: the response is empty", f"example {example.example_id}"))
-    prompt, response = policy.prompt_ids(example.messages), policy.response_ids(example.response)
-    if max_length is None:
-        return prompt, response
-    response = response[: max_length - 1]
-    return prompt[-(max_length - len(response)) :], response

@@ -10,14 +10,13 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.reference_term import encode
 from bbflow.modules.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
 from bbflow.policies.capability_rows import add_rows, every_token
 from bbflow.policies.rollouts.base import given
-from bbflow.policies.supervised import keeps_apart, pack, supervised_logprobs
+from bbflow.policies.supervised import encode, keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
 

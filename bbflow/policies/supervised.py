@@ -1,4 +1,4 @@
-"""Log-probabilities of given responses, for supervised training: logits are computed at the supervised tokens alone."""
+"""Given responses, for supervised training: their tokens, and their log-probabilities from logits at the supervised tokens alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bbflow.errors import InputError, Problem
+from bbflow.policies.policy import Policy
+from bbflow.records import Example
+
 _RESHAPED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
 """Settings by which some architectures change the logits after the head; those run in full."""
+
+
+def encode(policy: Policy, example: Example, max_length: int | None = None) -> tuple[list[int], list[int]]:
+    """Token ids of an example's prompt and of its reference response with the end mark.
+
+    Args:
+        policy: Tokenises.
+        example: An example.
+        max_length: Longest prompt and response together: the end of the prompt and the beginning of the response are kept; None: any.
+
+    Raises:
+        InputError: The response is empty.
+    """
+    if not example.response.strip():
+        raise InputError(Problem("no token to learn from: the response is empty", f"example {example.example_id}"))
+    prompt, response = policy.prompt_ids(example.messages), policy.response_ids(example.response)
+    if max_length is None:
+        return prompt, response
+    response = response[: max_length - 1]
+    return prompt[-(max_length - len(response)) :], response
 
 
 def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor, positions_NL: Tensor | None = None) -> Tensor:

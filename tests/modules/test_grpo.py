@@ -104,7 +104,7 @@ def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels):
     module.configure_model()
     experience = module.gather([example(i, question=f"Question {i}?") for i in range(3)], 0)
     rollouts, rows = experience.rollouts, []
-    module.logprobs = lambda model, r: rows.append(len(r.completion_ids_NT)) or GRPO.logprobs(module, model, r)
+    module.logprobs = lambda model, r, *at: rows.append(len(r.completion_ids_NT)) or GRPO.logprobs(module, model, r, *at)
     advantages = torch.zeros(12)
     advantages[4:8] = torch.tensor([1.0, -1.0, 0.5, -0.5])
     module.summed_loss(rollouts, module.objective(experience), advantages)[0].backward()

@@ -94,7 +94,7 @@ def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowel
         if "lora_B" in name:
             parameter.data.normal_(0, 0.5)
     seen = []
-    module.logprobs = lambda model, r: seen.append(GRPO.logprobs(module, model, r)) or seen[-1]
+    module.logprobs = lambda model, r, *at: seen.append(GRPO.logprobs(module, model, r, *at)) or seen[-1]
     module.log = lambda *_, **__: None
     experience = module.gather(examples, 0)
     module.summed_loss(experience.rollouts, module.objective(experience), torch.ones(16))

@@ -4,11 +4,12 @@ import torch
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.modules.reference_term import encode, reference_term
+from bbflow.modules.reference_term import reference_term
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
 from bbflow.optimization.weightings import ExactUPGrad, WeightedSum
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.rollouts import TransformersRollout
+from bbflow.policies.supervised import encode
 from bbflow.rewards.base import Reward
 
 
@@ -138,10 +139,10 @@ def test_who_judges_decides_the_advantage(tiny_dir, vowels, examples):
     policy = load_policy(PolicySettings(path=str(tiny_dir)))
     capabilities = {"domain": vowels(weight=2.0), "safety": vowels(), "other": vowels(tasks=["no_such_task"])}
     term = reference_term(policy, capabilities, examples, dict.fromkeys(capabilities, 0.5), LossSettings())
-    assert term.parts_KN.tolist() == [[0.5] * 6, [0.5, 0.0] * 3, [0.0] * 6]
-    assert term.combined_N.tolist() == [1.5, 1.0] * 3
+    assert term.advantages.parts_KN.tolist() == [[0.5] * 6, [0.5, 0.0] * 3, [0.0] * 6]
+    assert term.advantages.combined_N.tolist() == [1.5, 1.0] * 3
     some = reference_term(policy, capabilities, examples, {"safety": 0.5}, LossSettings())  # the others are not even run
-    assert some.parts_KN.tolist() == [[0.0] * 3, [0.5] * 3, [0.0] * 3]
+    assert some.advantages.parts_KN.tolist() == [[0.0] * 3, [0.5] * 3, [0.0] * 3]
     assert some.rollouts.completions() == [policy.response_ids(item.response) for item in examples[::2]]
 
 

@@ -9,6 +9,7 @@ from bbflow.graph import ClinicalPack, KnowledgeGraph, Node
 from bbflow.records import SPLITS, Example
 from bbflow.rewards import CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
 from bbflow.synthesis import generate
+from bbflow.synthesis.demands import DEMANDS
 from bbflow.synthesis.rendering import templates
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Statement, TreatmentChoice
 
@@ -140,3 +141,22 @@ def test_alignment_asks_what_pretraining_never_asked() -> None:
     assert asked(whole) & asked(before)
     assert asked(whole) & asked(after)
     assert [e.prompt for e in before.examples["test"]] == [e.prompt for e in after.examples["test"]]
+
+
+def test_a_case_belongs_to_what_its_question_names(made) -> None:
+    """A question about one drug does not name the disease, so that its items succeed and fail with the drug."""
+    kinds = set()
+    for example in made.examples["test"]:
+        if example.task == "treatment_choice":
+            assert GRAPH.name_of(example.cluster) in example.prompt
+            kinds.add(GRAPH.node(example.cluster).kind)
+    assert kinds == {"Drug", "Disease"}
+
+
+def test_alignment_words_every_demand_in_more_ways_than_pretraining() -> None:
+    wordings = templates()
+    for kind in DEMANDS:
+        families = wordings[f"demand/{kind.type}"]
+        assert len(families["varied"]) >= 3
+        frames = [text for place in families for text in families[place]]
+        assert len(frames) == len(set(frames))

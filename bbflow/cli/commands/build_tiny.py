@@ -151,6 +151,8 @@ exists so that recipes, tests and tutorials run in minutes on two CPU cores.
 |---|---|---|---|---|
 {lessons}
 
+The first lesson runs in bfloat16 mixed precision, which takes far longer on a processor without it.
+
 Scores on the closed-book test split of `recipes/grpo.yaml` (synthetic graph, greedy decoding), measured by
 `bbflow evaluate --policy tiny`. The facts were trained on as statements; no question, path, option set or wording of the test
 split was, nor any question that `recipes/grpo.yaml` trains on (its data have the stage `alignment`, these `pretraining`).
