@@ -20,7 +20,7 @@ from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import capability_problems, trainer_problems, warn_of_emulated_precision
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
-from bbflow.modules.memory import Halving
+from bbflow.modules.memory import MicroBatches, micro_batch_problems
 from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
@@ -52,7 +52,7 @@ class PolicyModule(LightningModule):
         update: Gradients per capability, while training with a weighting.
         last_geometry: What was seen of the last update; None where one loss is trained on.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
-        halving: Runs the rows of a step in two halves once memory has run out.
+        micro_batches: Runs the rows of a step by as many as memory is given for.
         groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
             tasks: what compares capabilities within a batch leaves it off.
     """
@@ -92,7 +92,7 @@ class PolicyModule(LightningModule):
         self._matrices: set[torch.nn.Parameter] = set()
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
-        self.halving = Halving()
+        self.micro_batches = MicroBatches()
         self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded
@@ -110,7 +110,8 @@ class PolicyModule(LightningModule):
 
     def fit_problems(self) -> list[Problem]:
         """Lists what is wrong between the recipe and the trainer."""
-        return [] if self.weighting is None else trainer_problems(self.trainer)
+        found = [] if self.weighting is None else trainer_problems(self.trainer)
+        return found + micro_batch_problems(self.micro_batches.tokens, self.trainer, f"{WHERE}.micro_batch_tokens")
 
     @property
     def has_shared_terms(self) -> bool:
@@ -156,8 +157,8 @@ class PolicyModule(LightningModule):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Differentiates the loss, unless every capability has its gradient already."""
         if self.update is None:
+            self.micro_batches.add_gradient(self)
             super().backward(loss, *args, **kwargs)
-            self.halving.add_gradient(1 / self.trainer.accumulate_grad_batches)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Remembers the batch, for the case that its gradient is not finite."""

@@ -16,6 +16,7 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
+from bbflow.modules.memory import MicroBatches
 from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
@@ -59,6 +60,9 @@ class GRPO(PolicyModule):
         optimizer: Optimiser and schedule.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
+        micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: groups are then run in several
+            passes, each differentiated before the next, and the gradient is the same; null: in one pass. With a weighting, rows are
+            collected chunk by chunk anyway.
     """
 
     def __init__(
@@ -79,8 +83,10 @@ class GRPO(PolicyModule):
         optimizer: OptimizerSettings = OptimizerSettings(),  # noqa: B008 (frozen)
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
+        micro_batch_tokens: int | None = None,
     ) -> None:
         super().__init__(policy, capabilities, optimizer, rollout.max_new_tokens, validation_examples, evaluation_batch_size)
+        self.micro_batches = MicroBatches(micro_batch_tokens)
         self.rollout = rollout
         self.advantage = advantage
         self.loss = loss
@@ -95,6 +101,7 @@ class GRPO(PolicyModule):
         self.tokens_generated = 0
         self._seed = 0
         self._experience: Experience | None = None
+        self._per_token: dict[str, Tensor] = {}  # sums over the micro-batches of a step, and their tokens
 
     def problems(self, data: Any) -> list[Problem]:
         """Lists what is wrong with the recipe."""
@@ -147,6 +154,9 @@ class GRPO(PolicyModule):
         if any(self.reference_advantages.values()):
             loss, count = self.learn_from_references(batch.examples)
             total, normalizer = total + loss, normalizer + count
+        for name, (value, tokens) in self._per_token.items():
+            self.log(name, value / tokens.clamp(min=1), batch_size=1)
+        self._per_token = {}
         self.last_rollouts = experience.record(advantages)
         self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
         if self.updates > 1:
@@ -231,16 +241,17 @@ class GRPO(PolicyModule):
         teaches_B = self._teaches(advantages_N != 0, rollouts, objective)
         if not teaches_B.any():
             teaches_B[0] = True  # so that there is a gradient, of zeros
-        seen_NT = torch.zeros_like(rollouts.logprobs_NT)
+        seen_NT, teaching = torch.zeros_like(rollouts.logprobs_NT), teaches_B.nonzero()[:, 0]
 
-        def loss_of(groups: Tensor) -> Tensor:
+        def loss_of(some: Tensor) -> Tensor:
+            groups = teaching[some].sort().values
             rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
             with evaluating(self.model):
                 logprobs_NT = self.logprobs(self.model, rollouts.groups(groups), temperature)
             seen_NT[rows_N] = logprobs_NT.detach().to(seen_NT)
             return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N])
 
-        return self.halving(self, teaches_B.nonzero()[:, 0], loss_of), seen_NT
+        return self.micro_batches(self, rollouts.groups(teaching).widths(), loss_of), seen_NT
 
     def collect_rows(
         self,
@@ -289,11 +300,11 @@ class GRPO(PolicyModule):
         return signal_N.unflatten(0, (-1, rollouts.group_size)).any(1) | objective.regularized
 
     def _value(self, objective: Objective, logprobs_NT: Tensor, advantages_N: Tensor) -> Tensor:
-        loss, tokens = objective.value(logprobs_NT, advantages_N), objective.mask_NT.sum().clamp(min=1)
-        if objective.reference_NT is not None:
-            self.log("train/kl", loss.kl / tokens, batch_size=1)
-        if objective.old_NT is not None:
-            self.log("train/clipped", loss.clipped / tokens, batch_size=1)
+        loss = objective.value(logprobs_NT, advantages_N)
+        seen = {"train/kl": loss.kl} if objective.reference_NT is not None else {}
+        seen |= {"train/clipped": loss.clipped} if objective.old_NT is not None else {}
+        for name, value in seen.items():
+            self._per_token[name] = self._per_token.get(name, 0) + torch.stack([value.detach().float(), objective.mask_NT.sum().float()])
         return loss.total
 
     def metrics(self, experience: Experience, advantages: Advantages) -> dict[str, Tensor | float]:

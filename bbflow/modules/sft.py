@@ -10,6 +10,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
+from bbflow.modules.memory import MicroBatches
 from bbflow.modules.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
@@ -44,6 +45,9 @@ class SFT(PolicyModule):
         max_new_tokens: Longest completion at evaluation, in tokens.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
+        micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: the batch is then run in several
+            passes, each differentiated before the next, and the gradient is the same; null: in one pass. With a weighting, rows are
+            collected chunk by chunk anyway.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class SFT(PolicyModule):
         max_new_tokens: int = 96,
         validation_examples: int | None = 256,
         evaluation_batch_size: int = 128,
+        micro_batch_tokens: int | None = None,
     ) -> None:
         super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size)
+        self.micro_batches = MicroBatches(micro_batch_tokens)
         self.max_length = max_length
         self.packing = packing
         self.weighting = weighting
@@ -167,8 +173,9 @@ class SFT(PolicyModule):
         self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=on_epoch)  # the epoch mean weights batches by their tokens
 
     def _negative_log_likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        rows = torch.arange(len(batch.tensors["ids"]), device=self.device)
-        return self.halving(self, rows, lambda some: -self._logprobs(batch, some).sum()), batch.tensors["supervised"].sum()
+        ids = batch.tensors["ids"]
+        loss = self.micro_batches(self, [ids.shape[1]] * len(ids), lambda rows: -self._logprobs(batch, rows).sum())
+        return loss, batch.tensors["supervised"].sum()
 
     def _logprobs(self, batch: Batch, rows: Tensor | None = None) -> Tensor:
         tensors = batch.tensors if rows is None else {name: tensor[rows] for name, tensor in batch.tensors.items()}

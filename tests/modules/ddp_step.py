@@ -1,4 +1,4 @@
-"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft]]`.
+"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft [TOKENS]]]`; "-" for no weighting.
 
 Writes the gradient that each optimiser saw.
 """
@@ -50,16 +50,18 @@ class WatchedSFT(_Watched, SFT):
     pass
 
 
-def gradient(folder, processes, weighting=None, kind="grpo"):
+def gradient(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=None):
     """Rank and gradient of one step over four examples, however many processes share them."""
     named = [["domain"], ["safety"], ["domain", "safety"], []]  # a rank with one example of a capability, a rank with more
     examples = [make_example(i, question="Why? " * (1 + i), answer="word " * (1 + i), capabilities=c) for i, c in enumerate(named)]
     policy, capabilities = PolicySettings(path=folder), {"domain": make_vowels("aeiou", weight=2.0), "safety": make_vowels("xyz")}
     if kind == "grpo":
         capabilities = {"domain": make_vowels("aeiou", tasks=["fact_recall"]), "safety": make_vowels("xyz", tasks=["fact_recall"])}
-        module = Watched(policy, capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting)
+        module = Watched(
+            policy, capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting, micro_batch_tokens=micro_batch_tokens
+        )
     else:
-        module = WatchedSFT(policy, capabilities, weighting=weighting)
+        module = WatchedSFT(policy, capabilities, weighting=weighting, micro_batch_tokens=micro_batch_tokens)
     trainer = Trainer(
         accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -70,6 +72,6 @@ def gradient(folder, processes, weighting=None, kind="grpo"):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 else None
-    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6])
+    method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 and sys.argv[4] != "-" else None
+    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6], *map(int, sys.argv[6:]))
     torch.save(seen, f"{sys.argv[3]}.{rank}")

@@ -147,7 +147,11 @@ def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, exampl
     torch.testing.assert_close(whole, gradient(2, 2), atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("options", [[], ["ExactUPGrad"], ["ExactUPGrad", "sft"]], ids=["scalar", "jacobian", "jacobian of sft"])
+@pytest.mark.parametrize(
+    "options",
+    [[], ["-", "grpo", "1"], ["-", "sft", "1"], ["ExactUPGrad"], ["ExactUPGrad", "sft"]],
+    ids=["scalar", "micro-batches", "micro-batches of sft", "jacobian", "jacobian of sft"],
+)
 def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, options):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     import ddp_step
@@ -156,8 +160,8 @@ def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, o
     ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment())
     assert ran.returncode == 0, ran.stderr[-3000:]
     ranks = [torch.load(tmp_path / f"gradient.{rank}", weights_only=True) for rank in (0, 1)]
-    method = getattr(weightings, options[0])() if options else None
-    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, method, *options[1:])[1]
+    method = getattr(weightings, options[0])() if options and options[0] != "-" else None
+    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, method, *options[1:2])[1]  # without micro-batches
     assert torch.equal(*ranks)
     assert alone.abs().max() > 0
     torch.testing.assert_close(ranks[0], alone, atol=1e-6, rtol=1e-4)

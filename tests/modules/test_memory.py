@@ -1,10 +1,11 @@
 import pytest
 import torch
 
+from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
 from bbflow.modules import grpo as grpo_module
 from bbflow.modules import sft as sft_module
-from bbflow.optimization import DecoupledAdvantage, OptimizerSettings
+from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
 from bbflow.policies import LoraSettings, PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.policies.rollouts.transformers_rollout import TransformersRollout as Engine
@@ -78,16 +79,90 @@ def test_a_step_that_does_not_fit_is_halved_and_is_the_same_step(
     module = make(tiny_qwen_dir, vowels, **settings)
     with pytest.warns(UserWarning, match="out of memory: from here on"):
         train(module)
-    assert module.halving.parts == 2
+    assert module.micro_batches.halvings == 1
     assert max(limited.rows) <= limit
     for found, wanted in zip(module.seen, expected.seen, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
 
 
-def test_halves_that_do_not_fit_either_end_the_run(tiny_qwen_dir, vowels, train, monkeypatch):
+def test_memory_that_runs_out_again_halves_again(tiny_qwen_dir, vowels, train, monkeypatch):
+    expected = train(sft(tiny_qwen_dir, vowels))
     monkeypatch.setattr(sft_module, "supervised_logprobs", runs_out(sft_module.supervised_logprobs, 1, lambda args: len(args[1])))
-    with pytest.raises(torch.OutOfMemoryError), pytest.warns(UserWarning, match="halves"):
+    module = sft(tiny_qwen_dir, vowels)
+    with pytest.warns(UserWarning, match="micro-batches of 1/4"):
+        train(module)
+    for found, wanted in zip(module.seen, expected.seen, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_one_row_that_does_not_fit_ends_the_run(tiny_qwen_dir, vowels, train, monkeypatch):
+    monkeypatch.setattr(sft_module, "supervised_logprobs", runs_out(sft_module.supervised_logprobs, 0, lambda args: len(args[1])))
+    with pytest.raises(torch.OutOfMemoryError), pytest.warns(UserWarning, match="out of memory"):
         train(sft(tiny_qwen_dir, vowels))
+
+
+@pytest.mark.parametrize("tokens", [1, 100], ids=["every row by itself", "a few at once"])
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (grpo, {}),
+        (grpo, {"kl_coefficient": 0.1, "updates": 2}),
+        (grpo, {"reference_advantage": 1.0, "loss": LossSettings(type="gspo", entropy_coefficient=0.01)}),
+        (sft, {}),
+        (sft, {"packing": True, "max_length": 40}),
+    ],
+    ids=["grpo", "grpo with kl and two updates", "grpo with references, entropy and ratios of sequences", "sft", "packed sft"],
+)
+def test_micro_batches_take_the_same_steps(tiny_qwen_dir, vowels, train, make, settings, tokens):
+    expected, module = train(make(tiny_qwen_dir, vowels, **settings)), make(tiny_qwen_dir, vowels, micro_batch_tokens=tokens, **settings)
+    passes = []
+    keep = module.micro_batches._keep
+    module.micro_batches._keep = lambda *args: passes.append(1) or keep(*args)
+    train(module)
+    assert len(passes) >= 3  # in each step at least one before the last
+    for found, wanted in zip(module.seen, expected.seen, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
+    assert set(module.trainer.logged_metrics) == set(expected.trainer.logged_metrics)
+    for name in {"train/loss", "train/kl", "train/clipped"} & set(module.trainer.logged_metrics):
+        torch.testing.assert_close(module.trainer.logged_metrics[name], expected.trainer.logged_metrics[name], atol=1e-5, rtol=1e-3)
+
+
+def test_micro_batches_within_accumulation(tiny_qwen_dir, vowels, train):
+    settings = {"accumulate_grad_batches": 2, "max_steps": 2}
+    expected = train(sft(tiny_qwen_dir, vowels), **settings)
+    found = train(sft(tiny_qwen_dir, vowels, micro_batch_tokens=1), **settings)
+    torch.testing.assert_close(torch.stack(found.seen), torch.stack(expected.seen), atol=1e-5, rtol=1e-3)
+
+
+def test_micro_batches_hold_fewer_activations(tiny_qwen_dir, vowels, train):
+    def most_kept(module):
+        """Bytes that autograd holds at most."""
+        held, peak = [0], [0]
+
+        def pack(tensor):
+            size = tensor.numel() * tensor.element_size()
+            held[0] += size
+            peak[0] = max(peak[0], held[0])
+            return _Held(tensor, size, held)
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
+            train(module, max_steps=1)
+        return peak[0]
+
+    assert most_kept(sft(tiny_qwen_dir, vowels, micro_batch_tokens=1)) < 0.5 * most_kept(sft(tiny_qwen_dir, vowels))
+
+
+class _Held:
+    def __init__(self, tensor, size, held):
+        self.tensor, self.size, self.held = tensor, size, held
+
+    def __del__(self):
+        self.held[0] -= self.size
+
+
+def test_a_budget_that_makes_no_sense_is_refused(tiny_qwen_dir, vowels, train):
+    with pytest.raises(InputError, match="micro_batch_tokens must be at least 1, not 0"):
+        train(sft(tiny_qwen_dir, vowels, micro_batch_tokens=0))
 
 
 def test_rollouts_that_do_not_fit_are_sampled_in_parts_with_the_same_result(tiny_qwen_dir, vowels, monkeypatch):

@@ -41,6 +41,12 @@ class Rollouts:
         """Tokens per completion, end mark included."""
         return self.completion_mask_NT.sum(1)
 
+    def widths(self) -> list[int]:
+        """Tokens of each group: its prompt once, its completions as long as the longest of them."""
+        longest_B = self.lengths_N.view(-1, self.group_size).max(1).values
+        widths: list[int] = (self.prompt_mask_BP.sum(1) + self.group_size * longest_B).tolist()
+        return widths
+
     def groups(self, chosen: Tensor) -> Rollouts:
         """The rollouts of some prompts only, by their numbers."""
         rows = (chosen[:, None] * self.group_size + torch.arange(self.group_size, device=chosen.device)).flatten()
