@@ -80,7 +80,7 @@ def rendered_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(rendered(tokenizer, text), add_special_tokens=False)["input_ids"]
 
 
-def run_bbflow(folder: Path, kind: str, steps: int) -> tuple[list[float], int, list[int]]:
+def run_bbflow(folder: Path, kind: str, steps: int, micro_batch_tokens: int | None = None) -> tuple[list[float], int, list[int]]:
     from dataclasses import replace
 
     from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -126,7 +126,7 @@ def run_bbflow(folder: Path, kind: str, steps: int) -> tuple[list[float], int, l
     examples = examples_of(tokenizer, kind, per_step * steps * (1 if kind == "sft" else 3))
     settings = OptimizerSettings(learning_rate=1e-4, schedule="constant")
     if kind == "sft":
-        module: Any = SFT(policy, optimizer=settings, packing=True, max_length=WIDTH)
+        module: Any = SFT(policy, optimizer=settings, packing=True, max_length=WIDTH, micro_batch_tokens=micro_batch_tokens)
     else:
         capabilities = {
             f"letters_{letters}": Capability(metric=Letters(letters), rewards={"share": Letters(letters)}) for letters in LETTERS
@@ -134,8 +134,9 @@ def run_bbflow(folder: Path, kind: str, steps: int) -> tuple[list[float], int, l
         rollout = TransformersRollout(group_size=GROUP, max_new_tokens=COMPLETION_TOKENS)
         weighting = ExactUPGrad() if kind == "lora" else None
         module = GRPO(
-            policy, capabilities, rollout, DecoupledAdvantage(), optimizer=settings, weighting=weighting, measure_interference=False
-        )
+            policy, capabilities, rollout, DecoupledAdvantage(), optimizer=settings, weighting=weighting, measure_interference=False,
+            micro_batch_tokens=micro_batch_tokens,
+        )  # fmt: skip
     module.configure_model()
     if kind != "sft":
         module.policy = replace(module.policy, eos_ids=(-1,))  # nothing ends a completion
@@ -211,10 +212,10 @@ def run_trl(folder: Path, kind: str, steps: int) -> tuple[list[float], int, list
     return clock.seconds, before, tokens[: len(clock.seconds)]
 
 
-def one_turn(side: str, kind: str, steps: int, folder: Path) -> None:
+def one_turn(side: str, kind: str, steps: int, folder: Path, micro_batch_tokens: int | None = None) -> None:
     """Runs one side and prints what it took."""
     warnings.simplefilter("ignore")
-    seconds, trained, tokens = (run_bbflow if side == "bbflow" else run_trl)(folder, kind, steps)
+    seconds, trained, tokens = run_trl(folder, kind, steps) if side == "trl" else run_bbflow(folder, kind, steps, micro_batch_tokens)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     per_second = sum(tokens[2:]) / sum(seconds[2:])
     print(json.dumps({"seconds": statistics.median(seconds[2:]), "tokens_per_second": per_second, "trained": trained, "peak_gib": peak}))
@@ -225,17 +226,19 @@ def main() -> None:
     parser.add_argument("kind", nargs="?", default="grpo", choices=["grpo", "lora", "sft"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--side", choices=["bbflow", "trl"], help="one side only, in the folder of a saved model")
+    parser.add_argument("--side", choices=["bbflow", "trl", "micro"], help="one side only, in the folder of a saved model")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--micro_batch_tokens", type=int, help="a third side: bbflow that holds so many tokens of a step at once")
     arguments = parser.parse_args()
     if arguments.side:
-        return one_turn(arguments.side, arguments.kind, arguments.steps, arguments.folder)
-    turns: dict[str, list[dict[str, float]]] = {"bbflow": [], "trl": []}
+        return one_turn(arguments.side, arguments.kind, arguments.steps, arguments.folder, arguments.micro_batch_tokens)
+    turns: dict[str, list[dict[str, float]]] = {"bbflow": [], "trl": []} | ({"micro": []} if arguments.micro_batch_tokens else {})
     with tempfile.TemporaryDirectory() as name:
         save_model(Path(name))
         for i in range(arguments.rounds):
             for side in sorted(turns, reverse=bool(i % 2)):
                 command = [sys.executable, __file__, arguments.kind, "--side", side, "--steps", str(arguments.steps), "--folder", name]
+                command += ["--micro_batch_tokens", str(arguments.micro_batch_tokens)] if side == "micro" else []
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 turns[side].append(json.loads(done.stdout.splitlines()[-1]))
                 print(f"{side:8} " + ", ".join(f"{key} {value:.4g}" for key, value in turns[side][-1].items()), flush=True)
@@ -249,6 +252,11 @@ def main() -> None:
         "tokens_per_second_ratio": round(statistics.median(ours["tokens_per_second"] / theirs["tokens_per_second"] for ours, theirs in pairs), 2),
         "peak_memory_ratio": round(statistics.median(ours["peak_gib"] / theirs["peak_gib"] for ours, theirs in pairs), 2),
     }  # fmt: skip
+    if "micro" in turns:
+        own = list(zip(turns["micro"], turns["bbflow"], strict=True))
+        result["micro_batches_over_whole"] = {
+            key: round(statistics.median(micro[key] / whole[key] for micro, whole in own), 2) for key in ("seconds", "peak_gib")
+        }
     print(json.dumps(result))
 
 
