@@ -57,9 +57,7 @@ def gradient(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=
     policy, capabilities = PolicySettings(path=folder), {"domain": make_vowels("aeiou", weight=2.0), "safety": make_vowels("xyz")}
     if kind == "grpo":
         capabilities = {"domain": make_vowels("aeiou", tasks=["fact_recall"]), "safety": make_vowels("xyz", tasks=["fact_recall"])}
-        module = Watched(
-            policy, capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting, micro_batch_tokens=micro_batch_tokens
-        )
+        module = Watched(policy, capabilities, Recorded(), DecoupledAdvantage(), weighting=weighting, micro_batch_tokens=micro_batch_tokens)
     else:
         module = WatchedSFT(policy, capabilities, weighting=weighting, micro_batch_tokens=micro_batch_tokens)
     trainer = Trainer(
