@@ -54,6 +54,9 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path):
 def test_circles_and_missing_parents(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: ./b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: ./a.yaml\n")
+    (tmp_path / "long.yaml").write_text(f"extends: {'x' * 5000}\n")
+    with pytest.raises(InputError, match="there is no mapping 'xxx"):
+        load_mapping(tmp_path / "long.yaml")
     with pytest.raises(InputError, match="extends itself"):
         load_mapping(tmp_path / "a.yaml")
     (tmp_path / "b.yaml").write_text("extends: nowhere\n")

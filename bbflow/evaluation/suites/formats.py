@@ -85,11 +85,12 @@ def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
     if kind is None:
         known = f"known are examples of bbflow and: {', '.join([*_SIGNS, 'pubmedqa'])}"
         raise InputError(Problem(f"is of no known format: its first row has {', '.join(rows[0])}", str(path), known))
+    rows = [_lowered(row) for row in rows]  # formats are told whatever the case of their keys, and read so
     examples, problems = [], []
     shift = _numbering(rows, str(path)) if kind == "medmcqa" else 0
     for line, row in enumerate(rows, start=1):
         try:
-            examples += _READERS[kind](_lowered(row) if kind == "pubmedqa" else row, shift)
+            examples += _READERS[kind](row, shift)
         except RowError as error:
             problems.append(Problem(str(error), f"{path}: row {line}"))
     problems += _twice(examples, str(path))
@@ -173,6 +174,9 @@ def _medmcqa(row: Mapping[str, Any], shift: int) -> list[Example]:
     gold = row.get("cop")
     if isinstance(gold, bool) or not isinstance(gold, int) or gold < 0:
         raise RowError("the row has no answer (the test split of MedMCQA has none; its validation split is what is scored)")
+    lacking = [key for key in ("opa", "opb", "opc", "opd") if key not in row]
+    if lacking:
+        raise RowError(f"the row has no {' and no '.join(lacking)}")
     return _choice(row, "medmcqa", [row[f"op{letter}"] for letter in "abcd"], gold - shift)
 
 

@@ -190,12 +190,19 @@ def load_mapping(name: str | Path) -> Mapping:
 
 def _load(name: str | Path, chain: tuple[Path, ...], asked_by: str) -> Mapping:
     path = FOLDER / f"{name}.yaml" if str(name) in shipped() else Path(name)
-    if not path.is_file():
+    if not _is_file(path):
         hint = f"a file, or one of: {', '.join(shipped())}"
         raise InputError(Problem(f"there is no mapping '{name}'", asked_by, hint))
     if path.resolve() in chain:
         raise InputError(Problem(f"the mapping '{name}' extends itself", asked_by))
     return _read(path, None, (*chain, path.resolve()))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
@@ -211,7 +218,7 @@ def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
     if base is None and "extends" in data:
         parent = str(data["extends"])
         beside = path.parent / parent
-        base = _load(beside if parent not in shipped() and beside.is_file() else parent, chain, file.where("extends"))
+        base = _load(beside if parent not in shipped() and _is_file(beside) else parent, chain, file.where("extends"))
     base = base or biolink()
     changed: dict[str, Any] = {}
     for key in ("name", "version", "about", "licence", "citation", "salt", "source", "encoding", "quote", "list_separator"):

@@ -50,6 +50,13 @@ def test_medmcqa_counts_from_where_the_file_counts(read):
         read(MEDMCQA, MEDMCQA | {"id": "x2", "cop": 4})
 
 
+def test_keys_count_whatever_their_case_and_missing_options_are_named(read):
+    shouted = {("oPb" if key == "opb" else key): value for key, value in MEDMCQA.items()}
+    assert read(shouted | {"cop": 0})[1][0].options == read(MEDMCQA | {"cop": 0})[1][0].options
+    with pytest.raises(InputError, match="row 2: the row has no opb and no opd"):
+        read(MEDMCQA, {key: value for key, value in MEDMCQA.items() if key not in ("opb", "opd")} | {"id": "x2"})
+
+
 def test_ifeval_and_safety_pairs(read):
     name, (example,) = read(IFEVAL)
     assert (name, example.constraints) == ("ifeval", [{"type": "punctuation:no_comma", "kwargs": {}}])
