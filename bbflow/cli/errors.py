@@ -44,6 +44,8 @@ def exit_code(run: Callable[[], object]) -> int:
                 return _say("refused", str(cause).splitlines(), REFUSED)
         if isinstance(error, ArgumentError):
             return _say("error", [innermost(error.message)], USAGE)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return _say("error", [f"{str(error.filename)[:80]}...: the name is too long for a file"], USAGE)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return _say("error", [f"{error.filename or 'a file'} could not be written: {error.strerror}"], REFUSED)
         if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other

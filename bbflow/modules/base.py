@@ -52,7 +52,7 @@ class PolicyModule(LightningModule):
         update: Gradients per capability, while training with a weighting.
         last_geometry: What was seen of the last update; None where one loss is trained on.
         scores: Score table of the last test run (see `bbflow.evaluation.scoring`).
-        micro_batches: Runs the rows of a step by as many as memory is given for.
+        micro_batches: Runs the rows of a step with one loss, as many at once as the recipe or the memory allows.
         groups_lengths: Whether training batches hold examples of like length. Padding falls, but examples of like length are of like
             tasks: what compares capabilities within a batch leaves it off.
     """
@@ -73,6 +73,7 @@ class PolicyModule(LightningModule):
         max_new_tokens: int,
         validation_examples: int | None,
         evaluation_batch_size: int,
+        micro_batch_tokens: int | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -92,7 +93,7 @@ class PolicyModule(LightningModule):
         self._matrices: set[torch.nn.Parameter] = set()
         self._held_out: list[Example] = []
         self._step_tokens: Tensor | None = None
-        self.micro_batches = MicroBatches()
+        self.micro_batches = MicroBatches(micro_batch_tokens)
         self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded

@@ -16,7 +16,6 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
-from bbflow.modules.memory import MicroBatches
 from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
@@ -85,8 +84,9 @@ class GRPO(PolicyModule):
         evaluation_batch_size: int = 128,
         micro_batch_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, capabilities, optimizer, rollout.max_new_tokens, validation_examples, evaluation_batch_size)
-        self.micro_batches = MicroBatches(micro_batch_tokens)
+        super().__init__(
+            policy, capabilities, optimizer, rollout.max_new_tokens, validation_examples, evaluation_batch_size, micro_batch_tokens
+        )
         self.rollout = rollout
         self.advantage = advantage
         self.loss = loss

@@ -6,11 +6,11 @@ its backward pass is freed before the next begins, so that memory follows the la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from bbflow.errors import Problem
@@ -46,7 +46,7 @@ class MicroBatches:
             loss_of: The loss of some rows, by their numbers, summed; called again with fewer where memory ran out.
         """
         total = torch.zeros((), device=module.device)
-        waiting = list(self._parts(widths))
+        waiting = self._parts(widths)
         while waiting:
             part = waiting.pop(0)
             loss = self._tried(module, part, loss_of)
@@ -70,11 +70,11 @@ class MicroBatches:
             parameter.grad = gradient.mul_(scale) if parameter.grad is None else parameter.grad.add_(gradient, alpha=scale)
         self._kept = {}
 
-    def _parts(self, widths: Sequence[int]) -> Iterator[list[int]]:
+    def _parts(self, widths: Sequence[int]) -> list[list[int]]:
         parts = [list(range(len(widths)))] if self.tokens is None else chunks(list(widths), self.tokens)
         for _ in range(self.halvings):
             parts = [half for part in parts for half in _halves(part)]
-        return iter(parts)
+        return parts
 
     def _tried(self, module: Any, part: list[int], loss_of: Callable[[Tensor], Tensor]) -> Tensor | None:
         """The loss of a micro-batch; None where memory ran out and it can be halved."""
@@ -87,7 +87,8 @@ class MicroBatches:
 
     def _halve(self) -> None:
         self.halvings += 1
-        rank_zero_warn(f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}")
+        told = f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}"
+        warnings.warn(told, stacklevel=3)  # by the rank where it happened
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

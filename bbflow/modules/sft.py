@@ -10,7 +10,6 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.memory import MicroBatches
 from bbflow.modules.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
@@ -64,8 +63,9 @@ class SFT(PolicyModule):
         evaluation_batch_size: int = 128,
         micro_batch_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size)
-        self.micro_batches = MicroBatches(micro_batch_tokens)
+        super().__init__(
+            policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size, micro_batch_tokens
+        )
         self.max_length = max_length
         self.packing = packing
         self.weighting = weighting

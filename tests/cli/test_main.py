@@ -21,6 +21,21 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
         assert f"\n  {name} " in shown
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "--checkpoint", "x" * 400 + ".ckpt", "--out", "out"),
+        ("evaluate", "--policy", "tiny", "--data", "x" * 400 + ".jsonl", "--out", "out"),
+        ("graph", "info", "--graph", "x" * 400),
+    ],
+    ids=["export", "evaluate", "graph"],
+)
+def test_a_name_that_is_too_long_for_a_file_is_wrong_input(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(list(arguments)) == 2
+    assert capsys.readouterr().err.rstrip().endswith("the name is too long for a file")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_listed_command_exists(name):
     module, function = COMMANDS[name].function.split(":")

@@ -1,6 +1,6 @@
-"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft [TOKENS]]]`; "-" for no weighting.
+"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft [TOKENS]]]`.
 
-Writes the gradient that each optimiser saw.
+Writes the gradient that each optimiser saw. WEIGHTING `-` is none, TOKENS those of a micro-batch.
 """
 
 import sys

@@ -174,10 +174,10 @@ def _medmcqa(row: Mapping[str, Any], shift: int) -> list[Example]:
     gold = row.get("cop")
     if isinstance(gold, bool) or not isinstance(gold, int) or gold < 0:
         raise RowError("the row has no answer (the test split of MedMCQA has none; its validation split is what is scored)")
-    lacking = [key for key in ("opa", "opb", "opc", "opd") if key not in row]
-    if lacking:
+    keys = [f"op{letter}" for letter in "abcd"]
+    if lacking := [key for key in keys if key not in row]:
         raise RowError(f"the row has no {' and no '.join(lacking)}")
-    return _choice(row, "medmcqa", [row[f"op{letter}"] for letter in "abcd"], gold - shift)
+    return _choice(row, "medmcqa", [row[key] for key in keys], gold - shift)
 
 
 def _numbering(rows: Sequence[Mapping[str, Any]], where: str) -> int:
