@@ -159,6 +159,9 @@ class Renderer:
             return append(" ".join([*told, f"Answer: {self._name(item.gold)}"]), item.constraints)
         if isinstance(item.query, Walk) and not item.query.steps:
             return " ".join(f"{state(self.graph, edge, item.query.start)}." for edge in item.edges)
+        if isinstance(item.query, Walk) and item.chain and (item.constraints or item.options is None):
+            facts = [state(self.graph, edge, item.query.start) for edge in item.edges]
+            return write_many(facts, item.constraints) if item.constraints else f"{'. '.join(facts)}."
         if item.constraints and item.options is None:
             walk_ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
             return write_many([self._name(node) for node in walk_ends], item.constraints)

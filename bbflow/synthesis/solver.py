@@ -107,17 +107,29 @@ def _walk_objections(graph: KnowledgeGraph, item: Item, walk: Walk) -> Iterator[
         yield "the accepted answers are not the ones the graph gives"
     elif item.count > len(answers):
         yield f"the question wants {item.count} answers and there are {len(answers)}"
-    if item.options is not None or item.chain:
-        yield from _chain_objections(item, walk)
+    if walk.start in (item.options or ()):
+        yield "what the question asks about is an option"
+    if walk.steps:
+        yield from _proof_objections(item, walk)
 
 
-def _chain_objections(item: Item, walk: Walk) -> Iterator[str]:
-    """The proof must run from the start of the walk to the gold, one edge a step."""
-    if len(item.edges) != len(walk.steps):
+def _proof_objections(item: Item, walk: Walk) -> Iterator[str]:
+    """The proof must run from the start of the walk to the gold, one edge a step; where several answers are wanted, once to each."""
+    length = len(walk.steps)
+    if len(item.edges) != item.count * length:
         yield "the proof has another length than the walk"
         return
+    ends: list[str] = []
+    for at in range(0, len(item.edges), length):
+        yield from _path_objections(walk, item.edges[at : at + length], ends)
+    if len(ends) == item.count and (ends[0] != item.gold or len(set(ends)) < len(ends)):
+        yield "the proof does not end in the answer"
+
+
+def _path_objections(walk: Walk, edges: tuple[Triple, ...], ends: list[str]) -> Iterator[str]:
+    """Follows one path and notes where it ends."""
     here = walk.start
-    for (predicate, forward), (subject, named, obj) in zip(walk.steps, item.edges, strict=True):
+    for (predicate, forward), (subject, named, obj) in zip(walk.steps, edges, strict=True):
         source, target = (subject, obj) if forward else (obj, subject)
         if predicate == "interacts_with" and target == here:
             source, target = target, source
@@ -125,8 +137,7 @@ def _chain_objections(item: Item, walk: Walk) -> Iterator[str]:
             yield f"the proof breaks at {subject} {named} {obj}"
             return
         here = target
-    if here != item.gold:
-        yield "the proof does not end in the answer"
+    ends.append(here)
 
 
 def _prescription_objections(graph: KnowledgeGraph, item: Item, query: Prescription) -> Iterator[str]:

@@ -2,12 +2,18 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbflow.rewards.instruction import VERIFIERS, is_met
+from bbflow.graph import ClinicalPack
+from bbflow.rewards import CorrectAnswer
+from bbflow.rewards.instruction import VERIFIERS, FollowsInstructions, is_met
 from bbflow.synthesis.demands import DEMANDS, draw_demands, write_answer
+from bbflow.synthesis.generate import generate
 from bbflow.synthesis.rendering import templates
+from bbflow.synthesis.statements import read
+from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, InstructedAnswer
 
 NAMES = ["aspirin", "heart failure", "type 2 diabetes", "C-reactive protein"]
 
@@ -30,3 +36,32 @@ def test_every_demand_has_a_verifier_and_templates() -> None:
     for demand in DEMANDS:
         assert demand.type in VERIFIERS
         assert f"demand/{demand.type}" in templates()
+
+
+@pytest.mark.parametrize("task", [ConstrainedAnswer(chain=1.0), InstructedAnswer(chain=1.0)], ids=lambda task: task.name)
+def test_a_chained_reference_says_the_answer_as_the_fact_it_is_and_meets_every_demand(task: ConstrainedAnswer) -> None:
+    graph = ClinicalPack(core=True).load()
+    examples = generate(graph, {task.name: task}, {"train": 300}, {}, seed=3).examples["train"]
+    judge = FollowsInstructions()
+    judge.prepare(graph)
+    assert {len(example.edges) for example in examples} >= {1, 2}
+    assert {example.options is None for example in examples} == {True, False}
+    assert judge(examples, [example.response for example in examples]) == [1.0] * len(examples)
+    plain = [e for e in examples if all(c["type"] == "punctuation:no_comma" for c in e.constraints) and len(e.edges) == 1]
+    assert len(plain) > 3
+    assert not any("is treated with" in e.response for e in examples if len(e.edges) > 1)  # lists stay bare names
+    for example in plain:
+        assert read(graph, example.response) == [tuple(example.edges[0])], example.response
+        assert example.response.startswith(graph.name_of(example.cluster))
+
+
+def test_a_chained_reference_to_an_open_fact_is_the_fact_and_questions_with_options_stay_as_they_are() -> None:
+    graph = ClinicalPack(core=True).load()
+    examples = generate(graph, {"fact_recall": FactRecall(chain=1.0)}, {"train": 200}, {}, seed=3).examples["train"]
+    judge = CorrectAnswer()
+    judge.prepare(graph)
+    assert judge(examples, [example.response for example in examples]) == [1.0] * len(examples)
+    facts = [example for example in examples if example.options is None]
+    assert len(facts) > 30
+    assert [read(graph, example.response) for example in facts] == [[tuple(example.edges[0])] for example in facts]
+    assert all(len(example.response) == 1 or example.response.startswith("Answer: ") for example in examples if example.options)

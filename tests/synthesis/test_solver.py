@@ -71,9 +71,20 @@ def hop(**changes) -> Item:
     return dataclasses.replace(item, **changes)
 
 
+def listed(**changes) -> Item:
+    answers = ("drug:bad", "drug:careful", "drug:partial", "drug:safe")
+    item = Item(
+        "constrained_answer", ("instruction",), Walk("disease:d", (("treats", False),)), "drug:bad",
+        (("drug:bad", "treats", "disease:d"), ("drug:safe", "treats", "disease:d")), "disease:d", accepted=answers, count=2,
+    )  # fmt: skip
+    return dataclasses.replace(item, **changes)
+
+
 def test_good_items_are_proven(small: KnowledgeGraph) -> None:
     assert list(objections(small, choice())) == []
     assert list(objections(small, hop())) == []
+    assert list(objections(small, listed())) == []
+    assert list(objections(small, listed(chain=True))) == []
     permission = choice(
         query=Prescription("disease:d", ("disease:r",), ("drug:bad",)), gold=NO, options=(YES, NO), edges=(("drug:bad", "contraindicated_in", "disease:r"),)
     )  # fmt: skip
@@ -94,9 +105,16 @@ def test_good_items_are_proven(small: KnowledgeGraph) -> None:
         choice(options=("drug:bad", "drug:safe")),
         hop(gold="test:u"),
         hop(options=("test:t", "test:t")),
+        hop(options=("test:t", "drug:bad")),
         hop(edges=(("drug:bad", "treats", "disease:d"),)),
         hop(edges=(("drug:safe", "treats", "disease:d"), ("disease:d", "diagnosed_by", "test:t"))),
         hop(edges=(("drug:bad", "treats", "disease:s"), ("disease:s", "diagnosed_by", "test:t"))),
+        listed(count=3),
+        listed(count=1),
+        listed(gold="drug:safe"),
+        listed(edges=(("drug:bad", "treats", "disease:d"), ("drug:bad", "treats", "disease:d"))),
+        listed(edges=(("drug:bad", "treats", "disease:d"), ("drug:bad", "contraindicated_in", "disease:r"))),
+        listed(edges=(("drug:bad", "treats", "disease:d"), ("disease:d", "diagnosed_by", "test:t"))),
     ],
 )
 def test_broken_items_are_rejected(small: KnowledgeGraph, broken: Item) -> None:

@@ -20,6 +20,7 @@ class ConstrainedAnswer(WalkTask):
         max_count: At most how many names are asked for; one is asked for as often as any larger number together.
         max_demands: At most how many demands one question makes.
         num_options: How many options, where there are any.
+        chain: Share of the references for one name that say it in a sentence, as the fact it is; the others give bare names.
     """
 
     name: ClassVar[str] = "constrained_answer"
@@ -37,8 +38,11 @@ class ConstrainedAnswer(WalkTask):
         (("subclass_of", False),),
     )
 
-    def __init__(self, choice: float = 0.5, max_count: int = 2, max_demands: int = 2, num_options: int = 4) -> None:
+    def __init__(
+        self, choice: float = 0.5, max_count: int = 2, max_demands: int = 2, num_options: int = 4, chain: float = 0.0
+    ) -> None:
         self.choice, self.max_count, self.max_demands, self.num_options = choice, max_count, max_demands, num_options
+        self.chain = chain
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws a question, how many answers it wants, and its demands."""
@@ -62,5 +66,6 @@ class ConstrainedAnswer(WalkTask):
             options = tuple(offered)
         return Item(
             self.name, self.capabilities, walk, chosen[0], edges, walk.start,
-            accepted=accepted, count=count, options=options, constraints=constraints, level=count,
+            accepted=accepted, count=count, options=options, chain=count == 1 and self.chain > 0 and rng.random() < self.chain,
+            constraints=constraints, level=count,
         )  # fmt: skip

@@ -25,6 +25,7 @@ class FactRecall(WalkTask):
         choice: Share of questions with options; the rest is open.
         letter: Share of the questions with options that want the letter alone, which is an instruction as well.
         num_options: How many options.
+        chain: Share of the references to open questions that say the answer in a sentence, as the fact it is; the others give a bare name.
     """
 
     name: ClassVar[str] = "fact_recall"
@@ -36,8 +37,8 @@ class FactRecall(WalkTask):
         if (predicate, forward) not in (("interacts_with", False), ("has_maximum_daily_dose", False))
     )  # fmt: skip
 
-    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4) -> None:
-        self.choice, self.letter, self.num_options = choice, letter, num_options
+    def __init__(self, choice: float = 0.7, letter: float = 0.25, num_options: int = 4, chain: float = 0.0) -> None:
+        self.choice, self.letter, self.num_options, self.chain = choice, letter, num_options, chain
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws one edge question."""
@@ -48,7 +49,8 @@ class FactRecall(WalkTask):
         if edges is None:
             return None
         if rng.random() >= self.choice:
-            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk])
+            chain = self.chain > 0 and rng.random() < self.chain
+            return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk], chain=chain)
         wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
         if wrong is None:
             return None

@@ -19,13 +19,16 @@ class InstructedAnswer(ConstrainedAnswer):
         max_count: At most how many names are asked for; one is asked for as often as any larger number together.
         max_demands: At most how many demands one question makes.
         num_options: How many options, where there are any.
+        chain: Share of the references for one name that say it in a sentence, as the fact it is; the others give bare names.
     """
 
     name: ClassVar[str] = "instructed_answer"
     demands: ClassVar[tuple[Demand, ...]] = MANY_DEMANDS
 
-    def __init__(self, choice: float = 0.25, max_count: int = 3, max_demands: int = 3, num_options: int = 4) -> None:
-        super().__init__(choice, max_count, max_demands, num_options)
+    def __init__(
+        self, choice: float = 0.25, max_count: int = 3, max_demands: int = 3, num_options: int = 4, chain: float = 0.0
+    ) -> None:
+        super().__init__(choice, max_count, max_demands, num_options, chain)
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draws a question and its demands; none that a name would break by its own comma or length."""
