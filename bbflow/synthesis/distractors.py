@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
-def draw(pool: Sequence[str], right: Collection[str], count: int, rng: random.Random) -> list[str] | None:
+def draw(pool: Sequence[str], barred: Collection[str], count: int, rng: random.Random) -> list[str] | None:
     """Draws distinct wrong options.
 
     Args:
         pool: Answers of the metapath over the whole graph, repeated as often as they occur.
-        right: Everything that answers the question.
+        barred: What may not be drawn: whatever answers the question, and what it asks about.
         count: How many to draw.
         rng: Source of randomness.
 
@@ -27,7 +27,7 @@ def draw(pool: Sequence[str], right: Collection[str], count: int, rng: random.Ra
     chosen: list[str] = []
     for _ in range(20 * count):
         candidate = pool[rng.randrange(len(pool))]
-        if candidate not in right and candidate not in chosen:
+        if candidate not in barred and candidate not in chosen:
             chosen.append(candidate)
             if len(chosen) == count:
                 return chosen

@@ -58,7 +58,7 @@ class ConstrainedAnswer(WalkTask):
             return None
         accepted, options = answers, None
         if count == 1 and rng.random() < self.choice:
-            wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+            wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
             if wrong is None:
                 return None
             accepted, offered = (), [chosen[0], *wrong]

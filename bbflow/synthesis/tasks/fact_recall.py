@@ -51,7 +51,7 @@ class FactRecall(WalkTask):
         if rng.random() >= self.choice:
             chain = self.chain > 0 and rng.random() < self.chain
             return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk], chain=chain)
-        wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+        wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
         if wrong is None:
             return None
         options = [gold, *wrong]

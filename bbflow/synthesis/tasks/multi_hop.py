@@ -40,7 +40,7 @@ class MultiHop(WalkTask):
         answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])
         edges = path_to(self.graph, walk, gold)
-        wrong = draw(self.pools[walk.steps], answers, self.num_options - 1, rng)
+        wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
         if edges is None or wrong is None:
             return None
         options = [gold, *wrong]
