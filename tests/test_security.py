@@ -103,6 +103,7 @@ def test_yaml_tags(tmp_path, mark, kind, tag, capsys, monkeypatch):
         "mapping": ["graph", "info", "--graph", "edges.tsv", "--mapping", "evil.yaml"],
         "metapaths": [
             "fit", "--config", str(RECIPE), "--model.init_args.capabilities={}", f"--data.init_args.tasks={tasks}", "--data.init_args.mix={}",
+            "--data.init_args.held_out_mix={}",
         ],
     }[kind]  # fmt: skip
     assert main(argv) == 2

@@ -38,9 +38,7 @@ class ConstrainedAnswer(WalkTask):
         (("subclass_of", False),),
     )
 
-    def __init__(
-        self, choice: float = 0.5, max_count: int = 2, max_demands: int = 2, num_options: int = 4, chain: float = 0.0
-    ) -> None:
+    def __init__(self, choice: float = 0.5, max_count: int = 2, max_demands: int = 2, num_options: int = 4, chain: float = 0.0) -> None:
         self.choice, self.max_count, self.max_demands, self.num_options = choice, max_count, max_demands, num_options
         self.chain = chain
 

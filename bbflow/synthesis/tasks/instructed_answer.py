@@ -25,9 +25,7 @@ class InstructedAnswer(ConstrainedAnswer):
     name: ClassVar[str] = "instructed_answer"
     demands: ClassVar[tuple[Demand, ...]] = MANY_DEMANDS
 
-    def __init__(
-        self, choice: float = 0.25, max_count: int = 3, max_demands: int = 3, num_options: int = 4, chain: float = 0.0
-    ) -> None:
+    def __init__(self, choice: float = 0.25, max_count: int = 3, max_demands: int = 3, num_options: int = 4, chain: float = 0.0) -> None:
         super().__init__(choice, max_count, max_demands, num_options, chain)
 
     def propose(self, rng: random.Random) -> Item | None:
