@@ -77,6 +77,17 @@ class CapabilityUpdate:
         """Registers what summed rows are divided by (one number for all, or one each), besides what was registered before."""
         self._normalizers_R[rows] += normalizers.detach().double().cpu()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been collected since the last update."""
+        return not self._normalizers_R.any()
+
+    def clear(self) -> None:
+        """Forgets what was collected since the last update."""
+        if self.jacobian is not None:
+            self.jacobian.rows_RP.zero_()
+        self._normalizers_R.zero_()
+
     def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry | None:
         """Solves for the weights, writes the gradient of the step, and starts the next one.
 
@@ -99,7 +110,7 @@ class CapabilityUpdate:
         inner_RR = jacobian.gramian().cpu()
         if not inner_RR.isfinite().all():
             jacobian.write_gradient(torch.full_like(jacobian.rows_RP[0], torch.nan))
-            self._start_anew(jacobian)
+            self.clear()
             return None
         gramian_KK = self._fold(inner_RR) / total_KK
         scale_P = self._inverse_scale(optimizer) if self.weighting.metric == "optimizer" else None
@@ -113,12 +124,8 @@ class CapabilityUpdate:
         # rows climb, optimisers descend; the shared row descends already
         shared = 1 / normalizers_R[self.shared_rows].clamp(min=1)
         jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K / total_K] * self.halves + [shared])))
-        self._start_anew(jacobian)
+        self.clear()
         return geometry
-
-    def _start_anew(self, jacobian: Jacobian) -> None:
-        jacobian.rows_RP.zero_()
-        self._normalizers_R.zero_()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not stopped."""

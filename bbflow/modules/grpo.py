@@ -60,8 +60,7 @@ class GRPO(PolicyModule):
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: groups are then run in several
-            passes, each differentiated before the next, and the gradient is the same; null: in one pass. With a weighting, rows are
-            collected chunk by chunk anyway.
+            passes, each differentiated before the next, and the gradient is the same; null: in one pass.
     """
 
     def __init__(
@@ -149,14 +148,19 @@ class GRPO(PolicyModule):
         experience = self._experience or self.gather(batch.examples, batch_idx)
         advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
         objective = self.objective(experience)
-        total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages)
-        normalizer = objective.normalizer(self.rollout.max_new_tokens)
-        if any(self.reference_advantages.values()):
-            loss, count = self.learn_from_references(batch.examples)
-            total, normalizer = total + loss, normalizer + count
+
+        def run() -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            self._per_token = {}
+            total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages)
+            normalizer = objective.normalizer(self.rollout.max_new_tokens)
+            if any(self.reference_advantages.values()):
+                loss, count = self.learn_from_references(batch.examples)
+                total, normalizer = total + loss, normalizer + count
+            return total, (logprobs_NT, normalizer)
+
+        total, (logprobs_NT, normalizer) = self.micro_batches.step(self, run, self.update)
         for name, (value, tokens) in self._per_token.items():
             self.log(name, value / tokens.clamp(min=1), batch_size=1)
-        self._per_token = {}
         self.last_rollouts = experience.record(advantages)
         self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
         if self.updates > 1:
@@ -274,13 +278,14 @@ class GRPO(PolicyModule):
             own_N = own_B.repeat_interleave(rollouts.group_size)
             for rows in (update.rows(half), update.shared_rows):
                 update.count(rows, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
-            own_B &= teaches_B
-            if own_B.any():
-                rows_N = own_B.repeat_interleave(rollouts.group_size)
+            teaching = (own_B & teaches_B).nonzero()[:, 0]
+            for part in self.micro_batches.parts(rollouts.groups(teaching).widths()) if len(teaching) else []:
+                groups = teaching[torch.tensor(part, device=self.device)].sort().values
+                rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
                 own = objective.rows(rows_N)
                 with evaluating(self.model):
                     logprobs_NT = add_rows(
-                        update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(own_B.nonzero()[:, 0]),
+                        update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(groups),
                         parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=temperature,
                         mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if own.regularized else None,
                     )  # fmt: skip

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bbflow.errors import Problem
+from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.sharding import is_fsdp
 from bbflow.policies.logprobs import chunks
 
+T = TypeVar("T")
+
 
 class MicroBatches:
-    """Sums a loss over the rows of a batch, micro-batch by micro-batch.
+    """Sums losses over the rows of a batch, micro-batch by micro-batch, and starts a step anew where memory runs out.
 
-    The gradient of all but the last is kept here until the backward pass of the last, which is Lightning's own, and there it joins `.grad`
-    first: distributed training then reduces the sum. Where memory runs out in a forward pass, the micro-batches are halved for the rest of
-    the run, on the rank where it happened.
+    On one process the whole gradient is made here and kept until Lightning's backward pass, which says what to multiply it by. On several,
+    the last micro-batch is left to Lightning, and what was kept of the others joins `.grad` first: distributed training then reduces
+    the sum. Where memory runs out in a forward pass, or in a backward pass made here, the step begins again in micro-batches of half the
+    size, and so do all later ones, on the rank where it happened.
 
     Args:
         tokens: Most tokens of a micro-batch, padding included; a longer row stands alone. None: the whole batch, until memory runs out.
@@ -35,72 +39,130 @@ class MicroBatches:
     def __init__(self, tokens: int | None = None) -> None:
         self.tokens = tokens
         self.halvings = 0
+        self._largest = 0
         self._kept: dict[nn.Parameter, Tensor] = {}
+        self._factor: Tensor | None = None
+
+    def step(self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None = None) -> tuple[Tensor, T]:
+        """Runs what makes the loss of a step, and differentiates it.
+
+        Args:
+            module: The LightningModule, in training.
+            run: Returns the loss, and whatever else. It divides its work by `parts`, or sums by calling this object, and is called again
+                where memory ran out, so that it must leave nothing behind that counts twice.
+            update: Collects a gradient per capability while `run` runs, instead.
+
+        Returns:
+            What `run` returned. The loss of a step that was differentiated can still be multiplied, or added to, before it is returned from
+            `training_step`; with an `update` its value alone counts.
+
+        Raises:
+            torch.OutOfMemoryError: The rows cannot be divided further, or half a step that cannot be repeated lies in `update`.
+        """
+        can_repeat = not is_fsdp(module.trainer) and (update is None or update.is_empty)
+        while (result := self._tried(module, run, update, can_repeat)) is None:  # outside the handler, whose traceback holds on to tensors
+            self._kept = {}
+            if update is not None:
+                update.clear()
+            self.halvings += 1
+            told = f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}"
+            warnings.warn(told, stacklevel=2)  # by the rank where it happened
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return result
 
     def __call__(self, module: Any, widths: Sequence[int], loss_of: Callable[[Tensor], Tensor]) -> Tensor:
-        """Returns the loss of all rows; its gradient is that of the last micro-batch, and what `add_gradient` adds.
+        """Returns the loss of all rows; it has the graph of the last micro-batch, and the gradient of the others is kept.
 
         Args:
             module: The LightningModule, in training.
             widths: Tokens of each row.
-            loss_of: The loss of some rows, by their numbers, summed; called again with fewer where memory ran out.
+            loss_of: The loss of some rows, by their numbers, summed.
         """
-        total = torch.zeros((), device=module.device)
-        waiting = self._parts(widths)
-        while waiting:
-            part = waiting.pop(0)
-            loss = self._tried(module, part, loss_of)
-            if loss is None:  # outside the handler, whose traceback holds on to the tensors of the pass that failed
-                self._halve()
-                waiting = [half for whole in (part, *waiting) for half in _halves(whole)]
-            elif waiting:
-                self._keep(module, loss)
-                total += loss.detach()
-            else:
-                total = total + loss
+        total, parts = torch.zeros((), device=module.device), self.parts(widths)
+        for number, part in enumerate(parts):
+            loss = loss_of(torch.tensor(part, device=module.device))
+            total = total + (loss if number == len(parts) - 1 else self._differentiated(module, loss))
         return total
 
-    def add_gradient(self, module: Any) -> None:
-        """Adds what was kept to `.grad`, scaled as the loss of the last micro-batch is."""
-        if not self._kept:
-            return
-        scaler = getattr(module.trainer.precision_plugin, "scaler", None)
-        scale = (1.0 if scaler is None else float(scaler.get_scale())) / module.trainer.accumulate_grad_batches
-        for parameter, gradient in self._kept.items():
-            parameter.grad = gradient.mul_(scale) if parameter.grad is None else parameter.grad.add_(gradient, alpha=scale)
-        self._kept = {}
-
-    def _parts(self, widths: Sequence[int]) -> list[list[int]]:
+    def parts(self, widths: Sequence[int]) -> list[list[int]]:
+        """Row numbers, divided as the recipe and the memory ask for; each of the given widths is one row."""
         parts = [list(range(len(widths)))] if self.tokens is None else chunks(list(widths), self.tokens)
         for _ in range(self.halvings):
             parts = [half for part in parts for half in _halves(part)]
+        self._largest = max(self._largest, *map(len, parts))
         return parts
 
-    def _tried(self, module: Any, part: list[int], loss_of: Callable[[Tensor], Tensor]) -> Tensor | None:
-        """The loss of a micro-batch; None where memory ran out and it can be halved."""
+    def backward(self, module: Any, run: Callable[[], None]) -> None:
+        """Runs Lightning's backward pass, and adds what was kept to `.grad`."""
+        if _reduced_by_lightning(module.trainer):
+            self._add_kept()
+            run()
+        else:
+            run()
+            if self._kept and self._factor is not None:
+                torch._foreach_mul_(list(self._kept.values()), self._factor / _scale(module.trainer))
+            self._add_kept()
+        self._factor = None
+
+    def _add_kept(self) -> None:
+        for parameter, gradient in self._kept.items():
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        self._kept = {}
+
+    def _tried(
+        self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None, can_repeat: bool
+    ) -> tuple[Tensor, T] | None:
+        """What `run` returns; None where memory ran out and the rows can be divided."""
+        self._largest = 0
         try:
-            return loss_of(torch.tensor(part, device=module.device))
+            loss, rest = run()
+            if update is not None or _reduced_by_lightning(module.trainer):
+                return loss, rest
+            anchor = torch.zeros((), device=loss.device, requires_grad=True)
+            return _Differentiated.apply(self._differentiated(module, loss), anchor, self), rest
         except torch.OutOfMemoryError:
-            if len(part) < 2 or is_fsdp(module.trainer):
+            if self._largest < 2 or not can_repeat:
                 raise
         return None
 
-    def _halve(self) -> None:
-        self.halvings += 1
-        told = f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}"
-        warnings.warn(told, stacklevel=3)  # by the rank where it happened
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-    def _keep(self, module: Any, loss: Tensor) -> None:
+    def _differentiated(self, module: Any, loss: Tensor) -> Tensor:
+        """Keeps the gradient of a loss, scaled as Lightning scales what it differentiates, and returns the value alone."""
         if not torch.is_grad_enabled():
-            return
+            return loss
         parameters = [p for p in module.parameters() if p.requires_grad]
+        scaled = loss * _scale(module.trainer)  # before the backward pass, in which half precision would underflow
         with torch.autocast(loss.device.type, enabled=False):
-            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            gradients = torch.autograd.grad(scaled, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is not None:
                 self._kept[parameter] = self._kept[parameter].add_(gradient) if parameter in self._kept else gradient
+        return loss.detach()
+
+
+class _Differentiated(torch.autograd.Function):
+    """The value of a loss whose gradient is kept already; notes what its backward pass would have multiplied that by."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, anchor: Tensor, owner: MicroBatches) -> Tensor:
+        ctx.owner = owner
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        (ctx.owner._factor,) = gradients
+        return None, torch.zeros_like(gradients[0]), None
+
+
+def _scale(trainer: Any) -> float:
+    """What Lightning multiplies a loss by before it differentiates it."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    return (1.0 if scaler is None else float(scaler.get_scale())) / int(trainer.accumulate_grad_batches)
+
+
+def _reduced_by_lightning(trainer: Any) -> bool:
+    """Whether the strategy reduces gradients in Lightning's own backward pass."""
+    return bool(trainer.world_size > 1) or is_fsdp(trainer)
 
 
 def micro_batch_problems(tokens: int | None, trainer: Any, where: str) -> list[Problem]:

@@ -19,6 +19,7 @@ from bbflow.modules.batch import Batch
 from bbflow.modules.checks import warn_of_emulated_precision
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
+from bbflow.modules.memory import MicroBatches, micro_batch_problems
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
@@ -52,6 +53,8 @@ class RewardModel(LightningModule):
         optimizer: Optimiser and schedule.
         max_length: Longest prompt and response together, in tokens; longer ones keep the end of the prompt.
         evaluation_batch_size: Rows scored together at evaluation.
+        micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: pairs are then run in several
+            passes, each differentiated before the next, and the gradient is the same; null: in one pass.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class RewardModel(LightningModule):
         optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
         max_length: int = 512,
         evaluation_batch_size: int = 64,
+        micro_batch_tokens: int | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -77,6 +81,7 @@ class RewardModel(LightningModule):
         self.margins, self.centring = margins, centring
         self.absolute_weight, self.language_weight = absolute_weight, language_weight
         self.evaluation_batch_size = evaluation_batch_size
+        self.micro_batches = MicroBatches(micro_batch_tokens)
         self._scorer: RewardScorer | None = None
         self._encoded: dict[str, list[tuple[list[int], list[int]]]] = {}
         self._held_out: list[PreferencePair] = []
@@ -106,6 +111,7 @@ class RewardModel(LightningModule):
     def setup(self, stage: str) -> None:
         """Refuses a wrong recipe; Lightning loads the model after this."""
         problems = self.problems(getattr(self.trainer, "datamodule", None))
+        problems += micro_batch_problems(self.micro_batches.tokens, self.trainer, f"{WHERE}.micro_batch_tokens") if stage == "fit" else []
         if problems:
             raise InputError(*problems)
         warn_of_emulated_precision(self.trainer)
@@ -147,20 +153,47 @@ class RewardModel(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of pairs."""
-        count = len(batch)
-        heads_MK, gate_MK, hidden_MLD = self.ready(batch.tensors["ids"], batch.tensors["response"])
-        gated_M = (heads_MK * gate_MK).sum(1)
-        own_M = heads_MK[torch.arange(2 * count, device=self.device), batch.tensors["head"].repeat(2)]
-        correct_M = torch.arange(2 * count, device=self.device) < count
-        loss = torch.zeros((), device=self.device)
-        for scores_M in (own_M, gated_M):
-            loss = loss + bradley_terry(scores_M[:count], scores_M[count:], batch.tensors["margin"], self.centring).mean()
-            loss = loss + self.absolute_weight * correctness(scores_M, correct_M).mean()
-        if self.language_weight:
-            loss = loss + self.language_weight * self._language_loss(batch, hidden_MLD[:count])
-        won = (gated_M[:count] > gated_M[count:]).float().mean()
-        self.log_dict({"train/loss": loss.detach(), "train/accuracy": won}, prog_bar=True, batch_size=count)
+        widths = [2 * batch.tensors["ids"].shape[1]] * len(batch)
+        answers = batch.tensors["response"][: len(batch), 1:].sum()
+
+        def run() -> tuple[Tensor, Tensor]:
+            won_N = torch.zeros(len(batch), device=self.device)
+            return self.micro_batches(self, widths, lambda pairs: self._loss(batch, pairs, answers, won_N)), won_N
+
+        loss, won_N = self.micro_batches.step(self, run)
+        self.log_dict({"train/loss": loss.detach(), "train/accuracy": won_N.mean()}, prog_bar=True, batch_size=len(batch))
         return loss
+
+    def _loss(self, batch: Batch, pairs_n: Tensor, answers: Tensor, won_N: Tensor) -> Tensor:
+        """What some pairs add to the batch's loss, the mean over its pairs; notes whether each was ranked rightly.
+
+        Args:
+            batch: N pairs.
+            pairs_n: Numbers of n of them.
+            answers: Tokens of all chosen responses, the divisor of the language-model loss.
+            won_N: Gets 1 where the chosen response scores higher.
+        """
+        count, rows_m = len(pairs_n), torch.cat([pairs_n, pairs_n + len(batch)])
+        ids, response = batch.tensors["ids"][rows_m], batch.tensors["response"][rows_m]
+        heads_mK, gate_mK, hidden_mLD = self.ready(ids, response)
+        gated_m = (heads_mK * gate_mK).sum(1)
+        own_m = heads_mK[torch.arange(2 * count, device=self.device), batch.tensors["head"][pairs_n].repeat(2)]
+        correct_m = torch.arange(2 * count, device=self.device) < count
+        loss = torch.zeros((), device=self.device)
+        for scores_m in (own_m, gated_m):
+            loss = loss + bradley_terry(scores_m[:count], scores_m[count:], batch.tensors["margin"][pairs_n], self.centring).mean()
+            loss = loss + self.absolute_weight * correctness(scores_m, correct_m).mean()
+        loss = loss * (count / len(batch))
+        if self.language_weight:
+            share = response[:count, 1:].sum() / answers
+            loss = loss + self.language_weight * share * self._language_loss(ids[:count], response[:count, 1:], hidden_mLD[:count])
+        won_N[pairs_n] = (gated_m[:count] > gated_m[count:]).float()
+        return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Differentiates what `micro_batches` has not."""
+        own = super().backward
+        self.micro_batches.backward(self, lambda: own(loss, *args, **kwargs))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Remembers the batch, for the case that its gradient is not finite."""
@@ -171,9 +204,9 @@ class RewardModel(LightningModule):
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
         self._gradient_check(self, norm)
 
-    def _language_loss(self, batch: Batch, hidden_NLD: Tensor) -> Tensor:
+    def _language_loss(self, ids_NL: Tensor, predicts_NL: Tensor, hidden_NLD: Tensor) -> Tensor:
+        """Mean over the tokens of the responses, which `predicts_NL` marks one place before them."""
         inner = self.ready.model.get_base_model() if hasattr(self.ready.model, "get_base_model") else self.ready.model
-        ids_NL, predicts_NL = batch.tensors["ids"][: len(hidden_NLD)], batch.tensors["response"][: len(hidden_NLD), 1:]
         logits_SV = inner.get_output_embeddings()(hidden_NLD[:, :-1][predicts_NL])
         return F.cross_entropy(logits_SV.float(), ids_NL[:, 1:][predicts_NL])
 

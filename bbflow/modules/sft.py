@@ -45,8 +45,7 @@ class SFT(PolicyModule):
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: the batch is then run in several
-            passes, each differentiated before the next, and the gradient is the same; null: in one pass. With a weighting, rows are
-            collected chunk by chunk anyway.
+            passes, each differentiated before the next, and the gradient is the same; null: in one pass.
     """
 
     def __init__(
@@ -129,7 +128,9 @@ class SFT(PolicyModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Negative log-likelihood, summed over the response tokens of the batch."""
-        loss, tokens = self._negative_log_likelihood(batch) if self.update is None else self.collect_rows(self.update, batch)
+        update = self.update
+        run = (lambda: self._negative_log_likelihood(batch)) if update is None else (lambda: self.collect_rows(update, batch))
+        loss, tokens = self.micro_batches.step(self, run, update)
         self.log("train/loss", loss.detach() / tokens, prog_bar=True, batch_size=len(batch))
         return self.sum_over_tokens(loss, tokens)
 
@@ -145,10 +146,12 @@ class SFT(PolicyModule):
         jacobian, mode = update.collect(self.model.parameters()), update.decide(self.model, responses)
         likelihood_N = torch.zeros(len(batch), device=self.device)
         for rows, own_N, weights_RN in parts:
-            if own_N.any():
-                own, weights_Rn = responses.groups(own_N.nonzero()[:, 0]), weights_RN[:, own_N]
+            numbers = own_N.nonzero()[:, 0]
+            for part in self.micro_batches.parts(responses.groups(numbers).widths()) if len(numbers) else []:
+                some = numbers[torch.tensor(part, device=self.device)].sort().values
+                own, weights_Rn = responses.groups(some), weights_RN[:, some]
                 update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
-                likelihood_N[own_N] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
+                likelihood_N[some] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
         for name, named_N in zip(self.capabilities, named_KN, strict=True):
             if named_N.any():
                 self._log_loss(f"train/loss/{name}", likelihood_N[named_N], responses.lengths_N[named_N], on_epoch=False)

@@ -1,14 +1,18 @@
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 
+from bbflow.data.preferences import PreferencePair
 from bbflow.errors import InputError
-from bbflow.modules import GRPO, SFT
+from bbflow.modules import GRPO, SFT, RewardModel
 from bbflow.modules import grpo as grpo_module
 from bbflow.modules import sft as sft_module
 from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
+from bbflow.optimization.weightings import ExactUPGrad
 from bbflow.policies import LoraSettings, PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.policies.rollouts.transformers_rollout import TransformersRollout as Engine
+from bbflow.policies.supervised import supervised_logprobs
 
 
 def watched(kind):
@@ -85,6 +89,157 @@ def test_a_step_that_does_not_fit_is_halved_and_is_the_same_step(
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
 
 
+def runs_out_backwards(call, limit):
+    """The same function, whose backward pass finds no room for more than so many rows."""
+
+    def limited(*args, **settings):
+        result = call(*args, **settings)
+        if result.requires_grad and len(result) > limit:
+            result.register_hook(no_room)
+        return result
+
+    return limited
+
+
+def no_room(*_):
+    raise torch.OutOfMemoryError("no room")
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "function", "limit", "accumulated"),
+    [
+        (grpo, {"reference_advantage": 1.0}, (grpo_module, "completion_logprobs"), 8, 1),
+        (grpo, {"reference_advantage": 1.0}, (grpo_module, "completion_logprobs"), 8, 2),
+        (grpo, {"kl_coefficient": 0.1, "updates": 2}, (grpo_module, "completion_logprobs"), 8, 1),
+        (sft, {}, (sft_module, "supervised_logprobs"), 2, 1),
+        (sft, {}, (sft_module, "supervised_logprobs"), 2, 2),
+    ],
+    ids=["grpo with references", "the same, accumulated", "grpo with kl and two updates", "sft", "sft, accumulated"],
+)
+def test_a_backward_pass_that_does_not_fit_is_repeated_in_halves(
+    tiny_qwen_dir, vowels, train, monkeypatch, make, settings, function, limit, accumulated
+):
+    steps = {"accumulate_grad_batches": accumulated, "max_steps": 2}
+    expected = train(make(tiny_qwen_dir, vowels, **settings), **steps)
+    place, name = function
+    monkeypatch.setattr(place, name, runs_out_backwards(getattr(place, name), limit))
+    module = make(tiny_qwen_dir, vowels, **settings)
+    with pytest.warns(UserWarning, match="out of memory: from here on"):
+        train(module, **steps)
+    assert module.micro_batches.halvings == 1
+    for found, wanted in zip(module.seen, expected.seen, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
+    for metric in {"train/kl", "train/clipped", "train/loss"} & set(expected.trainer.logged_metrics):  # nothing counts twice
+        torch.testing.assert_close(module.trainer.logged_metrics[metric], expected.trainer.logged_metrics[metric], atol=1e-5, rtol=1e-3)
+
+
+CAPABLE = [
+    (grpo, {}, grpo_module),
+    (grpo, {"reference_advantage": 1.0, "kl_coefficient": 0.1}, grpo_module),
+    (sft, {}, sft_module),
+]
+
+
+def with_weighting(make, folder, vowels, settings):
+    capabilities = {"capabilities": {"domain": vowels("aeiou")}} if make is sft else {}
+    return make(folder, vowels, weighting=ExactUPGrad(), **capabilities, **settings)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["at once", "after rows were added"])
+@pytest.mark.parametrize(("make", "settings", "place"), CAPABLE, ids=["grpo", "grpo with references and kl", "sft"])
+def test_rows_that_do_not_fit_are_collected_anew_in_halves(tiny_qwen_dir, vowels, train, monkeypatch, make, settings, place, after):
+    expected = train(with_weighting(make, tiny_qwen_dir, vowels, settings))
+    add_rows, seen = place.add_rows, []
+
+    def limited(jacobian, rows, model, rollouts, *args, **kwargs):
+        groups = len(rollouts.prompt_ids_BP)
+        if groups > 1 and not after:
+            no_room()
+        result = add_rows(jacobian, rows, model, rollouts, *args, **kwargs)
+        if groups > 1:
+            no_room()
+        seen.append(groups)
+        return result
+
+    monkeypatch.setattr(place, "add_rows", limited)
+    module = with_weighting(make, tiny_qwen_dir, vowels, settings)
+    with pytest.warns(UserWarning, match="out of memory: from here on"):
+        train(module)
+    assert set(seen) == {1}
+    for found, wanted in zip(module.seen, expected.seen, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_half_a_step_that_cannot_be_repeated_ends_the_run(tiny_qwen_dir, vowels, train, monkeypatch):
+    """The rows of the first of two accumulated batches are lost where the second is begun anew."""
+    add_rows, calls = sft_module.add_rows, []
+
+    def limited(*args, **kwargs):
+        calls.append(1)
+        return no_room() if len(calls) > 2 else add_rows(*args, **kwargs)
+
+    monkeypatch.setattr(sft_module, "add_rows", limited)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(with_weighting(sft, tiny_qwen_dir, vowels, {}), accumulate_grad_batches=2)
+
+
+def test_a_loss_that_a_subclass_changes_is_the_one_that_is_differentiated(tiny_qwen_dir, vowels, train):
+    class Changed(watched(SFT)):
+        def training_step(self, batch, batch_idx):
+            return 3.0 * super().training_step(batch, batch_idx) + self.model.model.norm.weight.sum()
+
+    plain = train(sft(tiny_qwen_dir, vowels), max_steps=1)
+    changed = train(Changed(PolicySettings(path=str(tiny_qwen_dir)), optimizer=OptimizerSettings(learning_rate=1e-3)), max_steps=1)
+    added = changed.seen[0] - 3 * plain.seen[0]
+    names = [name for name, parameter in plain.named_parameters() for _ in range(parameter.numel())]
+    norm = torch.tensor([name.endswith("model.norm.weight") for name in names])
+    assert added[~norm].abs().max() < 1e-6
+    assert added[norm].min() > 1e-3  # one over the number of tokens
+    torch.testing.assert_close(added[norm], added[norm].mean().expand(int(norm.sum())), atol=1e-6, rtol=1e-4)
+
+
+def pairs_of(module, count=6):
+    made = [
+        PreferencePair(f"p{n}", [{"role": "user", "content": f"Which drug, {n}?"}], "Answer: amlodipine" + " now" * n, "Answer: metformin",
+                       "sibling_entity", "factual", 0.5, "t", f"c{n % 4}", "train")
+        for n in range(count)
+    ]  # fmt: skip
+    return torch.utils.data.DataLoader(made, batch_size=3, collate_fn=module.collate)
+
+
+def reward_model(folder, **settings):
+    torch.manual_seed(2)
+    optimizer = OptimizerSettings(learning_rate=1e-3)
+    module = watched(RewardModel)(PolicySettings(path=str(folder)), optimizer=optimizer, language_weight=0.5, **settings)
+    module.configure_model()
+    return module
+
+
+@pytest.mark.parametrize("trouble", ["micro-batches", "forward", "backward"])
+def test_a_reward_model_takes_the_same_steps(tiny_qwen_dir, make_trainer, monkeypatch, trouble):
+    expected = reward_model(tiny_qwen_dir)
+    make_trainer(max_steps=2).fit(expected, pairs_of(expected))
+    module = reward_model(tiny_qwen_dir, micro_batch_tokens=1 if trouble == "micro-batches" else None)
+    if trouble == "forward":
+        monkeypatch.setattr(RewardModel, "_loss", runs_out(RewardModel._loss, 2, lambda args: len(args[2])))
+    if trouble == "backward":
+        loss_of = RewardModel._loss
+
+        def limited(self, batch, pairs, *rest):
+            loss = loss_of(self, batch, pairs, *rest)
+            if len(pairs) > 2:
+                loss.register_hook(no_room)
+            return loss
+
+        monkeypatch.setattr(RewardModel, "_loss", limited)
+    make_trainer(max_steps=2).fit(module, pairs_of(module))
+    assert module.micro_batches.halvings == (trouble != "micro-batches")
+    for found, wanted in zip(module.seen, expected.seen, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
+    for metric in ("train/loss", "train/accuracy"):
+        torch.testing.assert_close(module.trainer.logged_metrics[metric], expected.trainer.logged_metrics[metric])
+
+
 def test_memory_that_runs_out_again_halves_again(tiny_qwen_dir, vowels, train, monkeypatch):
     expected = train(sft(tiny_qwen_dir, vowels))
     monkeypatch.setattr(sft_module, "supervised_logprobs", runs_out(sft_module.supervised_logprobs, 1, lambda args: len(args[1])))
@@ -116,10 +271,10 @@ def test_one_row_that_does_not_fit_ends_the_run(tiny_qwen_dir, vowels, train, mo
 def test_micro_batches_take_the_same_steps(tiny_qwen_dir, vowels, train, make, settings, tokens):
     expected, module = train(make(tiny_qwen_dir, vowels, **settings)), make(tiny_qwen_dir, vowels, micro_batch_tokens=tokens, **settings)
     passes = []
-    keep = module.micro_batches._keep
-    module.micro_batches._keep = lambda *args: passes.append(1) or keep(*args)
+    differentiate = module.micro_batches._differentiated
+    module.micro_batches._differentiated = lambda *args: passes.append(1) or differentiate(*args)
     train(module)
-    assert len(passes) >= 3  # in each step at least one before the last
+    assert len(passes) >= 6  # in each step at least one before the last
     for found, wanted in zip(module.seen, expected.seen, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
     assert set(module.trainer.logged_metrics) == set(expected.trainer.logged_metrics)
@@ -132,6 +287,16 @@ def test_micro_batches_within_accumulation(tiny_qwen_dir, vowels, train):
     expected = train(sft(tiny_qwen_dir, vowels), **settings)
     found = train(sft(tiny_qwen_dir, vowels, micro_batch_tokens=1), **settings)
     torch.testing.assert_close(torch.stack(found.seen), torch.stack(expected.seen), atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("tokens", [None, 1])
+def test_losses_in_half_precision_are_scaled_before_they_underflow(tiny_qwen_dir, vowels, train, monkeypatch, tokens):
+    exact = train(sft(tiny_qwen_dir, vowels), max_steps=1).seen[0]
+    monkeypatch.setattr(sft_module, "supervised_logprobs", lambda *args: 1e-8 * supervised_logprobs(*args))
+    found = train(
+        sft(tiny_qwen_dir, vowels, micro_batch_tokens=tokens), max_steps=1, precision=None, plugins=MixedPrecision("16-mixed", "cpu")
+    ).seen[0]
+    torch.testing.assert_close(found * 1e8, exact, atol=float(exact.abs().max()) / 50, rtol=0)
 
 
 def test_micro_batches_hold_fewer_activations(tiny_qwen_dir, vowels, train):
