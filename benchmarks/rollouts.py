@@ -7,7 +7,7 @@ Random weights of the shape; prompts of equal length. Every completion runs to t
 ends at a random place (one token in sixteen is an end mark), which shows what finished rows cost. In turns, medians over runs:
 
 - `TransformersRollout`, any model: the library's forward, prompt read once per group, a cache with room, finished rows leave;
-- `LlamaRollout`: the forward of `bbflow.policies.rollouts.llama_decoder`;
+- `LlamaRollout`: the forward of `bbflow.policies.rollouts.llama_decoder`; `LlamaRollout graphs` with steps of fixed shape, which CUDA replays;
 - `generate`: the library's own sampling, `num_return_sequences` = group;
 - `continuous`: its continuous batching (`generate_batch`), a request per completion, where it runs on the device.
 
@@ -74,13 +74,13 @@ def main() -> None:
 
     made: dict[str, Rollouts] = {}
 
-    def engine(kind: type[TransformersRollout]) -> Callable[[], int]:
-        sampler = kind(chosen.group, chosen.new_tokens)
+    def engine(sampler: TransformersRollout) -> Callable[[], int]:
         sampler.prepare(policy)
+        name = type(sampler).__name__ + (" graphs" if getattr(sampler, "graphs", False) else "")
 
         def call() -> int:
-            made[kind.__name__] = sampler.generate(policy, prompts, generator=torch.Generator(chosen.device).manual_seed(1))
-            return int(made[kind.__name__].completion_mask_NT.sum())
+            made[name] = sampler.generate(policy, prompts, generator=torch.Generator(chosen.device).manual_seed(1))
+            return int(made[name].completion_mask_NT.sum())
 
         return call
 
@@ -101,8 +101,9 @@ def main() -> None:
         return sum(len(request.generated_tokens) for request in out.values())
 
     ways: dict[str, Callable[[], int]] = {
-        "TransformersRollout": engine(TransformersRollout),
-        "LlamaRollout": engine(LlamaRollout),
+        "TransformersRollout": engine(TransformersRollout(chosen.group, chosen.new_tokens)),
+        "LlamaRollout": engine(LlamaRollout(chosen.group, chosen.new_tokens)),
+        "LlamaRollout graphs": engine(LlamaRollout(chosen.group, chosen.new_tokens, graphs=True)),
         "generate": library,
         "continuous": continuous,
     }
@@ -122,9 +123,9 @@ def main() -> None:
                 failed[name] = "generated nothing"
             elif turn:  # the first turn warms up
                 rates[name].append(tokens / seconds)
-    one, other = made["TransformersRollout"], made["LlamaRollout"]
-    equal = one.completions() == other.completions()
-    apart = float((one.logprobs_NT - other.logprobs_NT).abs().max()) if equal else None
+    one = made.pop("TransformersRollout")
+    equal = all(one.completions() == other.completions() for other in made.values())
+    apart = max(float((one.logprobs_NT - other.logprobs_NT).abs().max()) for other in made.values()) if equal else None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     bound = chosen.prompts * chosen.group * bandwidth(chosen.device) / weights
     median = {name: statistics.median(rate) for name, rate in rates.items() if rate}

@@ -58,9 +58,9 @@ def both(policy, greedy=False, **changes):
     return made
 
 
-def assert_equal(expected, found):
+def assert_equal(expected, found, atol=1e-5):
     assert found.completions() == expected.completions()
-    torch.testing.assert_close(found.logprobs_NT, expected.logprobs_NT, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.logprobs_NT, expected.logprobs_NT, atol=atol, rtol=0)
     assert found.truncated_N.tolist() == expected.truncated_N.tolist()
 
 
@@ -83,6 +83,30 @@ def test_lora_is_added_in(config):
     assert found.completions() != before.completions()
     with adapted.model.disable_adapter():
         assert_equal(before, both(adapted)[1])
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_steps_of_fixed_shape_give_the_same_tokens(config):
+    policy = with_lora(policy_of(config))
+    engine = LlamaRollout(4, 12, 1.3, graphs=True)
+    engine.prepare(policy)
+    for greedy in (False, True):
+        found = engine.generate(policy, PROMPTS, generator=torch.Generator().manual_seed(2), greedy=greedy)
+        assert_equal(both(policy, greedy=greedy)[0], found, atol=2e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("graphs", [False, True])
+def test_a_gpu_samples_what_a_cpu_samples(config, graphs):
+    policy = with_lora(policy_of(config))
+    expected = both(policy, greedy=True)[0]
+    on_gpu = Policy(policy.model.cuda(), policy.tokenizer, policy.eos_ids, policy.pad_id)
+    for engine in (TransformersRollout(4, 12, 1.3), LlamaRollout(4, 12, 1.3, graphs=graphs)):
+        engine.prepare(on_gpu)
+        found = engine.generate(on_gpu, PROMPTS, generator=torch.Generator("cuda").manual_seed(2), greedy=True)
+        assert found.completions() == expected.completions()
+        torch.testing.assert_close(found.logprobs_NT.cpu(), expected.logprobs_NT, atol=1e-3, rtol=0)
 
 
 def test_the_weights_of_now_are_sampled_from():

@@ -92,12 +92,11 @@ class TransformersRollout(RolloutEngine):
                     token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
                 except FloatingPointError as error:
                     raise Refused(_BROKEN) from error
-                running = ~ended[row]
-                now = row[running]
-                ids[now, step] = token[running]
-                logprobs[now, step] = distribution.gather(1, token[:, None])[running, 0]
-                lengths[now] = step + 1
-                ended[now] = torch.isin(token[running], eos_ids)
+                running = ~ended[row]  # masks, where indexing by them would make a GPU wait
+                ids[row, step] = torch.where(running, token, policy.pad_id)
+                logprobs[row, step] = distribution.gather(1, token[:, None])[:, 0].masked_fill(~running, 0.0)
+                lengths[row] += running
+                ended[row] |= torch.isin(token, eos_ids)
                 left = int((~ended[row]).sum())
                 if left == 0 or step == self.max_new_tokens - 1:
                     break

@@ -1,0 +1,90 @@
+"""Decoding steps that are the same operations on the same tensors every time, so that a GPU can replay them as one graph.
+
+A small model's step is hundreds of kernels of a few microseconds each, and launching them costs more than running them. A CUDA graph is
+launched once. It wants fixed shapes and addresses: the cache keeps its full length and the mask hides what is not written yet, place and
+column of the next token are tensors that the step itself moves on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bbflow.policies.rollouts.llama_decoder import LlamaDecoder, LlamaWeights
+
+ALIGNED = 16
+"""Columns of the cache come in multiples of this, which attention kernels ask of their masks."""
+
+
+class StaticDecoder(LlamaDecoder):
+    """As `LlamaDecoder`; on a CUDA device every step replays a graph, recorded anew when rows leave.
+
+    Args:
+        weights: Of the model.
+        prompt_ids_BP: Prompts, padded on the left.
+        prompt_mask_BP: True on real tokens.
+        group_size: Each prompt is read once and then stands for so many rows.
+        room: How many tokens may follow.
+    """
+
+    def __init__(self, weights: LlamaWeights, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int, room: int) -> None:
+        room += -(prompt_ids_BP.shape[1] + room) % ALIGNED
+        super().__init__(weights, prompt_ids_BP, prompt_mask_BP, group_size, room)
+        self.mask_NS[:, self.used :] = False
+        for cache in (self.keys, self.values):
+            cache[:, :, :, self.used :] = 0  # hidden, but NaN times nothing is NaN
+        self.column = torch.tensor([self.used], device=self.position_N.device)
+        self.token_N = torch.zeros_like(self.position_N)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._pool: Any = None
+
+    def advance(self, token: Tensor) -> None:
+        """Appends one token to every row."""
+        self.token_N.copy_(token)
+        if not self.token_N.is_cuda:
+            self.logits = self._step()
+            return
+        if self._graph is None:
+            self._record()
+        if self._graph is not None:
+            self._graph.replay()
+
+    def select(self, keep: Tensor) -> None:
+        """Drops all other rows."""
+        super().select(keep)
+        self.token_N, self._graph = self.token_N[keep], None
+
+    def _record(self) -> None:
+        if self._pool is None:  # the libraries set themselves up in a first run, which a graph must not contain
+            self._pool = torch.cuda.graph_pool_handle()
+            state = self.position_N.clone(), self.column.clone()
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                self._step()
+            torch.cuda.current_stream().wait_stream(side)
+            for moved, before in zip((self.position_N, self.column), state, strict=True):
+                moved.copy_(before)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            self.logits = self._step()
+        self._graph = graph
+
+    def _step(self) -> Tensor:
+        """One token for every row: writes caches and mask, moves place and column on, returns logits [N, V]."""
+        groups = self.weights.heads // self.weights.key_heads
+        self.mask_NS.index_fill_(1, self.column, True)
+        mask_N11S = self.mask_NS[:, None, None]
+
+        def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
+            keys, values = self.keys[number].index_copy_(2, self.column, k_NJLE), self.values[number].index_copy_(2, self.column, v_NJLE)
+            q_NJGE = q_NHLE.reshape(len(q_NHLE), self.weights.key_heads, groups, -1)
+            return F.scaled_dot_product_attention(q_NJGE, keys, values, attn_mask=mask_N11S).reshape(q_NHLE.shape)
+
+        logits_NV = self._forward(self.token_N[:, None], self.position_N[:, None], attend)
+        self.position_N += 1
+        self.column += 1
+        return logits_NV
