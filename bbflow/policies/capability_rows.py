@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from bbflow.optimization.jacobian import Jacobian, capture, unsupported
-from bbflow.policies.logprobs import Prompts, completion_logprobs, token_logprobs
+from bbflow.policies.logprobs import Prompts, completion_logprobs
 from bbflow.policies.rollouts.base import Rollouts
 
 Mode = Literal["factored", "k_backward"]
@@ -108,10 +108,8 @@ def add_rows(
     with capture(model, jacobian) as tap:
         for chunk in prompts.chunks(rollouts.completion_mask_NT, rollouts.group_size):
             leaves = [s.detach().requires_grad_() for s in prompts.states_of(chunk)]
-            logits_nTV = prompts.logits(chunk, leaves if shared else None)
-            chunk_logprobs = token_logprobs(logits_nTV, chunk.ids_nT, temperature).masked_fill(~chunk.mask_nT, 0.0)
+            chunk_logprobs = prompts.logprobs(chunk, leaves if shared else None, temperature)
             logprobs_NT[chunk.rows_n, : chunk.width] = chunk_logprobs.detach().to(logprobs_NT)
-            del logits_nTV
             passes = _passes(chunk_logprobs.detach(), chunk.rows_n, parts_KN, rows, factors, regularizer)
             for number, (factor_nT, part, own_rows, kind) in enumerate(passes):
                 scalar = (factor_nT * chunk_logprobs).sum()

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bbflow.policies.checkpointing import is_checkpointed
+from bbflow.policies.head import decoder_of, head_logprobs, in_blocks, token_logprobs
 
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens per forward pass, by device type; other devices take more."""
@@ -59,8 +60,8 @@ def completion_logprobs(
         prompts.read()
     parts, order, width = [], [], completion_ids_NT.shape[1]
     for chunk in prompts.chunks(completion_mask_NT, group_size):
-        logits = prompts.logits(chunk, prompts.states_of(chunk) if shared else None)
-        parts.append(F.pad(token_logprobs(logits, chunk.ids_nT, temperature).masked_fill(~chunk.mask_nT, 0.0), (0, width - chunk.width)))
+        logprobs_nT = prompts.logprobs(chunk, prompts.states_of(chunk) if shared else None, temperature)
+        parts.append(F.pad(logprobs_nT, (0, width - chunk.width)))
         order.append(chunk.rows_n)
     return torch.cat(parts)[torch.cat(order).argsort()]
 
@@ -111,12 +112,6 @@ def chunks(widths: list[int], budget: int) -> list[list[int]]:
     return result
 
 
-def token_logprobs(logits_NTV: Tensor, ids_NT: Tensor, temperature: float) -> Tensor:
-    """Log-probability of each given token under softmax(logits / temperature), in float32 or better: [N, T]."""
-    scaled = logits_NTV.to(torch.promote_types(logits_NTV.dtype, torch.float32)) / temperature
-    return -F.cross_entropy(scaled.flatten(0, 1), ids_NT.flatten(), reduction="none").view(ids_NT.shape)
-
-
 def positions(mask_NL: Tensor) -> Tensor:
     """Position of each token among the real ones of its row; padding repeats a neighbour's.
 
@@ -144,7 +139,7 @@ def can_share_prompt(model: Any) -> bool:
 
 
 class Prompts:
-    """Prompts of a batch with their completions, and two ways to get the logits of some completions.
+    """Prompts of a batch with their completions, and two ways to get the log-probabilities of some completions.
 
     Args:
         model: A causal language model.
@@ -190,35 +185,39 @@ class Prompts:
         """Keys and values that each row of a chunk starts from."""
         return [state.index_select(0, chunk.prompt_n) for state in self.states]
 
-    def logits(self, chunk: Chunk, states: list[Tensor] | None) -> Tensor:
-        """Logits [n, T, V] that predict the tokens of a chunk, on top of kept states or with nothing shared."""
-        return self._logits_in_full(chunk) if states is None else self._logits_after(chunk, states)
+    def logprobs(self, chunk: Chunk, states: list[Tensor] | None, temperature: float) -> Tensor:
+        """Log-probabilities [n, T] of the tokens of a chunk, 0 where it has none, on top of kept states or with nothing shared."""
+        run = self._in_full(chunk) if states is None else self._after(chunk, states)
+        if not in_blocks(self.model, chunk.ids_nT.numel()):
+            keep = {"logits_to_keep": chunk.width} if states is None else {}
+            logprobs_nT = token_logprobs(self.model(**run, **keep).logits[:, -chunk.width :], chunk.ids_nT, temperature)
+            return logprobs_nT.masked_fill(~chunk.mask_nT, 0.0)
+        hidden_nTD = decoder_of(self.model)(**run).last_hidden_state[:, -chunk.width :]
+        logprobs_S = head_logprobs(self.model, hidden_nTD[chunk.mask_nT], chunk.ids_nT[chunk.mask_nT], temperature)
+        return logprobs_S.new_zeros(chunk.mask_nT.shape).masked_scatter(chunk.mask_nT, logprobs_S)
 
-    def _logits_after(self, chunk: Chunk, states: list[Tensor]) -> Tensor:
+    def _after(self, chunk: Chunk, states: list[Tensor]) -> dict[str, Any]:
         """The last prompt token and all but the last completion token predict the T tokens."""
         row_mask = torch.cat([self.mask[chunk.prompt_n], chunk.mask_nT[:, :-1]], 1)
-        output = self.model(
-            input_ids=torch.cat([self.ids[chunk.prompt_n, -1:], chunk.ids_nT[:, :-1]], 1),
-            attention_mask=row_mask.long(),
-            position_ids=positions(row_mask)[:, -chunk.width :],
-            past_key_values=_filled_cache(states),
-            use_cache=True,
-        )
-        return output.logits
+        return {
+            "input_ids": torch.cat([self.ids[chunk.prompt_n, -1:], chunk.ids_nT[:, :-1]], 1),
+            "attention_mask": row_mask.long(),
+            "position_ids": positions(row_mask)[:, -chunk.width :],
+            "past_key_values": _filled_cache(states),
+            "use_cache": True,
+        }
 
-    def _logits_in_full(self, chunk: Chunk) -> Tensor:
+    def _in_full(self, chunk: Chunk) -> dict[str, Any]:
         """The last completion token predicts nothing that is asked for, so it stays out."""
         prompt_mask = self.mask[chunk.prompt_n]
         longest = max(1, int(prompt_mask.sum(1).max()))  # padding that all rows have in common is cut off
         row_mask = torch.cat([prompt_mask[:, -longest:], chunk.mask_nT[:, :-1]], 1)
-        output = self.model(
-            input_ids=torch.cat([self.ids[chunk.prompt_n][:, -longest:], chunk.ids_nT[:, :-1]], 1),
-            attention_mask=row_mask.long(),
-            position_ids=positions(row_mask),
-            use_cache=False,
-            logits_to_keep=chunk.width,
-        )
-        return output.logits[:, -chunk.width :]
+        return {
+            "input_ids": torch.cat([self.ids[chunk.prompt_n][:, -longest:], chunk.ids_nT[:, :-1]], 1),
+            "attention_mask": row_mask.long(),
+            "position_ids": positions(row_mask),
+            "use_cache": False,
+        }
 
 
 def _filled_cache(states: list[Tensor]) -> Any:

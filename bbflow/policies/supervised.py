@@ -7,14 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bbflow.errors import InputError, Problem
+from bbflow.policies.head import decoder_of, has_plain_head, head_logprobs, token_logprobs
 from bbflow.policies.policy import Policy
 from bbflow.records import Example
-
-_RESHAPED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
-"""Settings by which some architectures change the logits after the head; those run in full."""
 
 
 def encode(policy: Policy, example: Example, max_length: int | None = None) -> tuple[list[int], list[int]]:
@@ -54,14 +51,15 @@ def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor, posit
         [N, L] float32 log-probabilities in nats, 0 where the mask is False.
     """
     packed = {} if positions_NL is None else {"position_ids": positions_NL}
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     predicts_NL = supervised_NL[:, 1:]
-    if any(getattr(inner.config, name, None) not in (None, 1.0) for name in _RESHAPED_LOGITS):
-        logits_SV = model(input_ids=ids_NL, use_cache=False, **packed).logits[:, :-1][predicts_NL]
+    answers_S = ids_NL[:, 1:][predicts_NL]
+    if has_plain_head(model):
+        hidden_NLD = decoder_of(model)(input_ids=ids_NL, use_cache=False, **packed).last_hidden_state
+        logprobs_S = head_logprobs(model, hidden_NLD[:, :-1][predicts_NL], answers_S)
     else:
-        hidden_NLD = inner.get_decoder()(input_ids=ids_NL, use_cache=False, **packed).last_hidden_state
-        logits_SV = inner.get_output_embeddings()(hidden_NLD[:, :-1][predicts_NL])
-    logprobs_S = -F.cross_entropy(logits_SV.float(), ids_NL[:, 1:][predicts_NL], reduction="none")
+        logits_SV = model(input_ids=ids_NL, use_cache=False, **packed).logits[:, :-1][predicts_NL]
+        logprobs_S = token_logprobs(logits_SV[None], answers_S[None], 1.0)[0]
+    logprobs_S = logprobs_S.float()
     return torch.zeros(supervised_NL.shape, dtype=torch.float32, device=ids_NL.device).masked_scatter(supervised_NL, logprobs_S)
 
 

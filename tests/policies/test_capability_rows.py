@@ -3,7 +3,7 @@ import torch
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from bbflow.optimization.jacobian import Jacobian, unsupported
-from bbflow.policies import LoraSettings, PolicySettings, load_policy, logprobs
+from bbflow.policies import LoraSettings, PolicySettings, head, load_policy, logprobs
 from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows, exact_mode
 from bbflow.policies.policy import pad
 from bbflow.policies.rollouts import Rollouts
@@ -65,14 +65,15 @@ def parts():
 
 @pytest.mark.parametrize("adapter", [None, LoraSettings(r=4)], ids=["full", "lora"])
 @pytest.mark.parametrize("signed", [False, True], ids=["one-pass", "two-passes"])
-@pytest.mark.parametrize("budget", [8, 2048], ids=["micro-batches", "one-batch"])
-def test_one_pass_equals_k_backward_passes(tiny_dir, rollouts, parts, adapter, signed, budget, monkeypatch):
+@pytest.mark.parametrize(("budget", "block"), [(8, 1 << 25), (2048, 1 << 25), (2048, 1000)], ids=["chunks", "whole", "logits in blocks"])
+def test_one_pass_equals_k_backward_passes(tiny_dir, rollouts, parts, adapter, signed, budget, block, monkeypatch):
     monkeypatch.setitem(logprobs.TOKENS_AT_ONCE, "cpu", budget)
     model = load(tiny_dir, adapter=adapter)
     assert unsupported(model) == []
     regularizer = Regularizer(3, lambda logprobs_nT, rows_n: rollouts.completion_mask_NT[rows_n, : logprobs_nT.shape[1]] * logprobs_nT)
     expected = rows(model, rollouts, parts, "k_backward", signed, regularizer)
     assert (expected.norm(dim=1) > 0).all()
+    monkeypatch.setitem(head.BLOCK, "cpu", block)
     assert relative(rows(model, rollouts, parts, "factored", signed, regularizer), expected) < 1e-5
 
 

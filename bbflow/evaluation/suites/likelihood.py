@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from bbflow.evaluation.suites.formats import LETTERS
+from bbflow.policies.head import decoder_of, has_plain_head, head_of
 from bbflow.policies.policy import Policy, evaluating
 from bbflow.records import Example
 
@@ -118,11 +119,8 @@ def _score(policy: Policy, requests: dict[Any, dict[Any, float]], budget: int, p
 
 def _last_logits(model: Any, ids_NL: torch.Tensor, ends_N: torch.Tensor, kept: int) -> torch.Tensor:
     """Logits [N, kept, V] at the last `kept` real tokens of each row; the head runs nowhere else."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     places = (ends_N[:, None] - kept + torch.arange(kept)).clamp(min=0).to(ids_NL.device)
     rows = torch.arange(len(ids_NL), device=ids_NL.device)[:, None]
-    reshapes = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
-    if any(getattr(inner.config, name, None) not in (None, 1.0) for name in reshapes):
+    if not has_plain_head(model):
         return model(input_ids=ids_NL, use_cache=False).logits[rows, places]
-    hidden = inner.get_decoder()(input_ids=ids_NL, use_cache=False).last_hidden_state
-    return inner.get_output_embeddings()(hidden[rows, places])
+    return head_of(model)(decoder_of(model)(input_ids=ids_NL, use_cache=False).last_hidden_state[rows, places])
