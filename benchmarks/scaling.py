@@ -1,6 +1,7 @@
 """How the parts of a GRPO step grow with what it is made of: one setting varied at a time.
 
-Run: python benchmarks/scaling.py [--runs 3] [--device cpu|cuda] [--dtype float32|bfloat16]. Prints a table; the last line is JSON.
+Run: python benchmarks/scaling.py [--runs 3] [--device cpu|cuda] [--dtype float32|bfloat16] [--axes group width ...].
+Prints a table; the last line is JSON.
 
 Random weights of a Qwen2 shape, LoRA r = 16, recorded rollouts of equal length. In turns, medians in seconds: `rollout` samples completions of full length;
 `scalar` is the learner's pass with one gradient; `Jacobian` the one with a gradient per capability, Gramian and exact UPGrad.
@@ -66,11 +67,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     chosen = parser.parse_args()
     rows, known = [], dict[tuple[tuple[str, int], ...], dict[str, float]]()
     print("| setting | value | rollout | scalar | Jacobian | Jacobian / scalar |\n|---|---|---|---|---|---|")
-    for axis, values in AXES.items():
-        for value in values:
+    for axis in chosen.axes:
+        for value in AXES[axis]:
             setting = {**BASE, axis: value}
             key = tuple(setting.items())
             found = known.setdefault(key, {}) or measure(setting, chosen.runs, chosen.device, getattr(torch, chosen.dtype))
