@@ -130,12 +130,20 @@ def same(one: dict, other: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole_run(tmp_path_factory):
+    """What a run that was not stopped left, and how many seconds it took."""
     folder = place(tmp_path_factory.mktemp("whole") / "run")
+    start = time.monotonic()
     done = fit(folder)
+    seconds = time.monotonic() - start
     assert done.returncode == 0, done.stderr
     assert len(contents(folder)["metrics"]) >= 10
-    return contents(folder)
+    return contents(folder), seconds
+
+
+@pytest.fixture
+def whole(whole_run):
+    return whole_run[0]
 
 
 def test_a_run_killed_three_times_ends_as_if_it_never_was(whole, tmp_path):
@@ -176,13 +184,10 @@ def test_the_last_good_checkpoint_survives_a_full_disk(whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(20))
-def test_a_run_killed_at_any_moment_ends_as_if_it_never_was(whole, tmp_path, number):
+def test_a_run_killed_at_any_moment_ends_as_if_it_never_was(whole_run, tmp_path, number):
     """Kills at a random moment of the whole command: imports, generation, contract, rollouts, checkpoints, report."""
-    folder = place(tmp_path / "run")
-    start = time.monotonic()
-    assert fit(place(tmp_path / "timed")).returncode == 0
-    moment = random.Random(f"kill {number}").uniform(0.05, 1.0) * (time.monotonic() - start)
-    killed = fit(folder, kill_after=moment)
+    folder, (whole, seconds) = place(tmp_path / "run"), whole_run
+    killed = fit(folder, kill_after=random.Random(f"kill {number}").uniform(0.05, 1.0) * seconds)
     assert killed.returncode in (-signal.SIGKILL, 0)
     if not list(folder.rglob(FINISHED)):  # else it was done, and only leaving
         done = fit(folder)
