@@ -38,6 +38,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, float]:
     batch = [
         t.to(chosen.device) for t in (prompts, torch.ones_like(prompts, dtype=torch.bool), ids, torch.ones_like(ids, dtype=torch.bool))
     ]
+    on_device = torch.cuda.memory_allocated() if chosen.device == "cuda" else 0
     before, taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
     for _ in range(3):
         start = time.perf_counter()
@@ -47,7 +48,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, float]:
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
     if chosen.device == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**30
+        peak = (torch.cuda.max_memory_allocated() - on_device) / 2**30
     else:
         peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     return {"seconds": statistics.median(taken[1:]), "peak": peak}

@@ -158,8 +158,7 @@ class PolicyModule(LightningModule):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Differentiates the loss, unless every capability has its gradient already."""
         if self.update is None:
-            own = super().backward
-            self.micro_batches.backward(self, lambda: own(loss, *args, **kwargs))
+            super().backward(loss, *args, **kwargs)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Remembers the batch, for the case that its gradient is not finite."""

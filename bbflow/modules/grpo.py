@@ -147,10 +147,10 @@ class GRPO(PolicyModule):
         """One step of the algorithm; returns the loss summed over tokens."""
         experience = self._experience or self.gather(batch.examples, batch_idx)
         advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
-        objective = self.objective(experience)
 
         def run() -> tuple[Tensor, tuple[Tensor, Tensor]]:
             self._per_token = {}
+            objective = self.objective(experience)
             total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages)
             normalizer = objective.normalizer(self.rollout.max_new_tokens)
             if any(self.reference_advantages.values()):
@@ -209,8 +209,12 @@ class GRPO(PolicyModule):
         """The loss of the batch, all but its advantages."""
         rollouts = experience.rollouts
         if self.reference is not None and experience.reference_NT is None:
+            reference_NT = torch.zeros_like(rollouts.logprobs_NT)
             with evaluating(self.model), self.reference.model(self.device) as reference:
-                experience.reference_NT = self.logprobs(reference, rollouts)
+                for part in self.micro_batches.parts(rollouts.widths()):
+                    groups, rows_N = self._groups(part, rollouts)
+                    reference_NT[rows_N] = self.logprobs(reference, rollouts.groups(groups)).to(reference_NT)
+            experience.reference_NT = reference_NT
         if self.old_logprobs == "sampled":
             experience.old_NT = rollouts.logprobs_NT
         mask_NT = loss_mask(rollouts.completion_mask_NT, rollouts.truncated_N, self.loss)
@@ -248,8 +252,7 @@ class GRPO(PolicyModule):
         seen_NT, teaching = torch.zeros_like(rollouts.logprobs_NT), teaches_B.nonzero()[:, 0]
 
         def loss_of(some: Tensor) -> Tensor:
-            groups = teaching[some].sort().values
-            rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
+            groups, rows_N = self._groups(teaching[some], rollouts)
             with evaluating(self.model):
                 logprobs_NT = self.logprobs(self.model, rollouts.groups(groups), temperature)
             seen_NT[rows_N] = logprobs_NT.detach().to(seen_NT)
@@ -280,8 +283,7 @@ class GRPO(PolicyModule):
                 update.count(rows, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
             teaching = (own_B & teaches_B).nonzero()[:, 0]
             for part in self.micro_batches.parts(rollouts.groups(teaching).widths()) if len(teaching) else []:
-                groups = teaching[torch.tensor(part, device=self.device)].sort().values
-                rows_N = torch.zeros_like(teaches_B).index_fill(0, groups, True).repeat_interleave(rollouts.group_size)
+                groups, rows_N = self._groups(teaching[part], rollouts)
                 own = objective.rows(rows_N)
                 with evaluating(self.model):
                     logprobs_NT = add_rows(
@@ -299,6 +301,12 @@ class GRPO(PolicyModule):
         return completion_logprobs(
             model, *prompts, *completions, group_size=rollouts.group_size, temperature=temperature or self.rollout.temperature
         )
+
+    def _groups(self, numbers: Tensor | list[int], rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """Numbers of groups in order, and a mask [N] of their completions."""
+        groups = torch.as_tensor(numbers, device=self.device).sort().values
+        chosen_B = torch.zeros(len(rollouts.prompt_ids_BP), dtype=torch.bool, device=self.device).index_fill(0, groups, True)
+        return groups, chosen_B.repeat_interleave(rollouts.group_size)
 
     def _teaches(self, signal_N: Tensor, rollouts: Rollouts, objective: Objective) -> Tensor:
         """Which groups change the gradient: those with a signal; all, where a penalty pulls on every token."""

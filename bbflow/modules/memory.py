@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from bbflow.errors import Problem
@@ -24,10 +25,10 @@ T = TypeVar("T")
 class MicroBatches:
     """Sums losses over the rows of a batch, micro-batch by micro-batch, and starts a step anew where memory runs out.
 
-    On one process the whole gradient is made here and kept until Lightning's backward pass, which says what to multiply it by. On several,
-    the last micro-batch is left to Lightning, and what was kept of the others joins `.grad` first: distributed training then reduces
-    the sum. Where memory runs out in a forward pass, or in a backward pass made here, the step begins again in micro-batches of half the
-    size, and so do all later ones, on the rank where it happened.
+    On a single device the whole gradient is made here, within the step, and the backward pass that follows only says what to multiply it
+    by. Under other strategies the last micro-batch is left to that backward pass, and what was kept of the others joins `.grad` before it:
+    distributed training then reduces the sum. Where memory runs out in a forward pass, or in a backward pass made here, the step begins
+    again in micro-batches of half the size, and so do all later ones, on the rank where it happened.
 
     Args:
         tokens: Most tokens of a micro-batch, padding included; a longer row stands alone. None: the whole batch, until memory runs out.
@@ -40,8 +41,7 @@ class MicroBatches:
         self.tokens = tokens
         self.halvings = 0
         self._largest = 0
-        self._kept: dict[nn.Parameter, Tensor] = {}
-        self._factor: Tensor | None = None
+        self._kept = _Kept()
 
     def step(self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None = None) -> tuple[Tensor, T]:
         """Runs what makes the loss of a step, and differentiates it.
@@ -53,15 +53,17 @@ class MicroBatches:
             update: Collects a gradient per capability while `run` runs, instead.
 
         Returns:
-            What `run` returned. The loss of a step that was differentiated can still be multiplied, or added to, before it is returned from
-            `training_step`; with an `update` its value alone counts.
+            What `run` returned. The loss is a loss like any other: it can be multiplied, added to, and differentiated once; with an
+            `update` it is a value without gradient.
 
         Raises:
             torch.OutOfMemoryError: The rows cannot be divided further, or half a step that cannot be repeated lies in `update`.
         """
         can_repeat = not is_fsdp(module.trainer) and (update is None or update.is_empty)
+        if update is None and module.trainer.fit_loop.batch_idx % module.trainer.accumulate_grad_batches == 0:
+            for parameter in module.parameters():  # Lightning drops it after `training_step`, when the new one is there already
+                parameter.grad = None
         while (result := self._tried(module, run, update, can_repeat)) is None:  # outside the handler, whose traceback holds on to tensors
-            self._kept = {}
             if update is not None:
                 update.clear()
             self.halvings += 1
@@ -82,7 +84,7 @@ class MicroBatches:
         total, parts = torch.zeros((), device=module.device), self.parts(widths)
         for number, part in enumerate(parts):
             loss = loss_of(torch.tensor(part, device=module.device))
-            total = total + (loss if number == len(parts) - 1 else self._differentiated(module, loss))
+            total = total + (loss if number == len(parts) - 1 else self._kept.differentiate(module, loss))
         return total
 
     def parts(self, widths: Sequence[int]) -> list[list[int]]:
@@ -90,79 +92,82 @@ class MicroBatches:
         parts = [list(range(len(widths)))] if self.tokens is None else chunks(list(widths), self.tokens)
         for _ in range(self.halvings):
             parts = [half for part in parts for half in _halves(part)]
-        self._largest = max(self._largest, *map(len, parts))
+        self._largest = max([self._largest, *map(len, parts)])
         return parts
-
-    def backward(self, module: Any, run: Callable[[], None]) -> None:
-        """Runs Lightning's backward pass, and adds what was kept to `.grad`."""
-        if _reduced_by_lightning(module.trainer):
-            self._add_kept()
-            run()
-        else:
-            run()
-            if self._kept and self._factor is not None:
-                torch._foreach_mul_(list(self._kept.values()), self._factor / _scale(module.trainer))
-            self._add_kept()
-        self._factor = None
-
-    def _add_kept(self) -> None:
-        for parameter, gradient in self._kept.items():
-            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        self._kept = {}
 
     def _tried(
         self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None, can_repeat: bool
     ) -> tuple[Tensor, T] | None:
-        """What `run` returns; None where memory ran out and the rows can be divided."""
-        self._largest = 0
+        """What `run` returned; None where memory ran out and the rows can be divided."""
+        self._largest, self._kept = 0, _Kept()
         try:
             loss, rest = run()
-            if update is not None or _reduced_by_lightning(module.trainer):
+            if update is not None or not torch.is_grad_enabled():
                 return loss, rest
-            anchor = torch.zeros((), device=loss.device, requires_grad=True)
-            return _Differentiated.apply(self._differentiated(module, loss), anchor, self), rest
+            if isinstance(module.trainer.strategy, SingleDeviceStrategy):
+                loss = self._kept.differentiate(module, loss)
+            return self._kept.on_top_of(loss), rest
         except torch.OutOfMemoryError:
             if self._largest < 2 or not can_repeat:
                 raise
         return None
 
-    def _differentiated(self, module: Any, loss: Tensor) -> Tensor:
+
+class _Kept:
+    """Gradients of a part of a loss that was differentiated before the rest."""
+
+    def __init__(self) -> None:
+        self.gradients: dict[nn.Parameter, Tensor] = {}
+        self.scale = 1.0
+
+    def differentiate(self, module: Any, loss: Tensor) -> Tensor:
         """Keeps the gradient of a loss, scaled as Lightning scales what it differentiates, and returns the value alone."""
         if not torch.is_grad_enabled():
             return loss
         parameters = [p for p in module.parameters() if p.requires_grad]
-        scaled = loss * _scale(module.trainer)  # before the backward pass, in which half precision would underflow
+        scaler = getattr(module.trainer.precision_plugin, "scaler", None)
+        # before the backward pass, in which half precision would underflow
+        self.scale = (1.0 if scaler is None else float(scaler.get_scale())) / module.trainer.accumulate_grad_batches
         with torch.autocast(loss.device.type, enabled=False):
-            gradients = torch.autograd.grad(scaled, parameters, allow_unused=True)
+            gradients = torch.autograd.grad(loss * self.scale, parameters, allow_unused=True)
+        places: set[int] = set()
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            if gradient is not None:
-                self._kept[parameter] = self._kept[parameter].add_(gradient) if parameter in self._kept else gradient
+            if gradient is None:
+                continue
+            if parameter in self.gradients:
+                self.gradients[parameter].add_(gradient)
+            else:  # what two parameters share, or an expanded number, is not to be added to in place
+                shared = gradient.data_ptr() in places or 0 in gradient.stride()
+                self.gradients[parameter] = gradient.clone() if shared else gradient
+                places.add(gradient.data_ptr())
         return loss.detach()
 
+    def on_top_of(self, loss: Tensor) -> Tensor:
+        """The loss, whose backward pass begins with what is kept."""
+        return _OnTop.apply(loss, torch.zeros((), device=loss.device, requires_grad=True), self)  # type: ignore[no-any-return]
 
-class _Differentiated(torch.autograd.Function):
-    """The value of a loss whose gradient is kept already; notes what its backward pass would have multiplied that by."""
+    def join(self, factor: Tensor) -> None:
+        """Adds what is kept, times a factor, to `.grad`."""
+        kept, self.gradients = self.gradients, {}
+        if kept:
+            torch._foreach_mul_(list(kept.values()), factor / self.scale)
+        for parameter, gradient in kept.items():
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
+
+class _OnTop(torch.autograd.Function):
+    """Passes a loss on; on the way back what is kept joins `.grad` first."""
 
     @staticmethod
-    def forward(ctx: Any, loss: Tensor, anchor: Tensor, owner: MicroBatches) -> Tensor:
-        ctx.owner = owner
+    def forward(ctx: Any, loss: Tensor, anchor: Tensor, kept: _Kept) -> Tensor:
+        ctx.kept = kept
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        (ctx.owner._factor,) = gradients
-        return None, torch.zeros_like(gradients[0]), None
-
-
-def _scale(trainer: Any) -> float:
-    """What Lightning multiplies a loss by before it differentiates it."""
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
-    return (1.0 if scaler is None else float(scaler.get_scale())) / int(trainer.accumulate_grad_batches)
-
-
-def _reduced_by_lightning(trainer: Any) -> bool:
-    """Whether the strategy reduces gradients in Lightning's own backward pass."""
-    return bool(trainer.world_size > 1) or is_fsdp(trainer)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,) = gradients
+        ctx.kept.join(gradient)
+        return gradient, torch.zeros_like(gradient), None
 
 
 def micro_batch_problems(tokens: int | None, trainer: Any, where: str) -> list[Problem]:

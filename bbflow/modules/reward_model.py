@@ -190,11 +190,6 @@ class RewardModel(LightningModule):
         won_N[pairs_n] = (gated_m[:count] > gated_m[count:]).float()
         return loss
 
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Differentiates what `micro_batches` has not."""
-        own = super().backward
-        self.micro_batches.backward(self, lambda: own(loss, *args, **kwargs))
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Remembers the batch, for the case that its gradient is not finite."""
         self._gradient_check.note(batch)

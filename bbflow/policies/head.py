@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 _RESHAPED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
@@ -44,7 +45,9 @@ def in_blocks(model: Any, tokens: int) -> bool:
     afterwards, or where something listens to the head (`bbflow.optimization.jacobian.capture`).
     """
     head = head_of(model)
-    if type(head) is not nn.Linear or head._forward_hooks or not has_plain_head(model):
+    if type(head) is not nn.Linear or not has_plain_head(model):
+        return False
+    if head._forward_hooks or head._forward_pre_hooks or head._backward_hooks or "forward" in vars(head):
         return False
     return tokens * head.out_features > _block(head.weight.device)
 
@@ -88,6 +91,7 @@ class _HeadLogprobs(torch.autograd.Function):
         return logprobs_S
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient_S,) = gradients
         if not ctx.trained:

@@ -7,6 +7,7 @@ column of the next token are tensors that the step itself moves on.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -34,11 +35,12 @@ class StaticDecoder(LlamaDecoder):
         room += -(prompt_ids_BP.shape[1] + room) % ALIGNED
         super().__init__(weights, prompt_ids_BP, prompt_mask_BP, group_size, room)
         self.mask_NS[:, self.used :] = False
-        for cache in (self.keys, self.values):
-            cache[:, :, :, self.used :] = 0  # hidden, but NaN times nothing is NaN
+        for states in (self.keys, self.values):
+            states[:, :, :, self.used :] = 0  # hidden, but NaN times nothing is NaN
         self.column = torch.tensor([self.used], device=self.position_N.device)
         self.token_N = torch.zeros_like(self.position_N)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._stale = True
         self._pool: Any = None
 
     def advance(self, token: Tensor) -> None:
@@ -47,7 +49,7 @@ class StaticDecoder(LlamaDecoder):
         if not self.token_N.is_cuda:
             self.logits = self._step()
             return
-        if self._graph is None:
+        if self._stale:
             self._record()
         if self._graph is not None:
             self._graph.replay()
@@ -55,13 +57,14 @@ class StaticDecoder(LlamaDecoder):
     def select(self, keep: Tensor) -> None:
         """Drops all other rows."""
         super().select(keep)
-        self.token_N, self._graph = self.token_N[keep], None
+        self.token_N, self._stale = self.token_N[keep], True
 
     def _record(self) -> None:
+        """Records a step; the graph before it lives until then, because a pool that no graph uses any more cannot be recorded into."""
         if self._pool is None:  # the libraries set themselves up in a first run, which a graph must not contain
             self._pool = torch.cuda.graph_pool_handle()
             state = self.position_N.clone(), self.column.clone()
-            side = torch.cuda.Stream()
+            side = _side_stream(self.token_N.device)
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 self._step()
@@ -71,7 +74,7 @@ class StaticDecoder(LlamaDecoder):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             self.logits = self._step()
-        self._graph = graph
+        self._graph, self._stale = graph, False
 
     def _step(self) -> Tensor:
         """One token for every row: writes caches and mask, moves place and column on, returns logits [N, V]."""
@@ -88,3 +91,9 @@ class StaticDecoder(LlamaDecoder):
         self.position_N += 1
         self.column += 1
         return logits_NV
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for the whole run: the workspaces that libraries set up for a stream are never given back."""
+    return torch.cuda.Stream(device)
