@@ -1,8 +1,8 @@
 """The ablation: what each part of capability-aware GRPO is worth, from one policy, on one test split, seeds 11 to 15.
 
 Every arm is a recipe of `recipes/` with a file of `recipes/ablation/parts/` laid over it. The arm `gdpo` is `recipes/grpo.yaml` as it stands, the
-main job. The arms of GRPO sample the same number of completions in the same number of steps; `sft_same_time` is stopped after the seconds that
-`gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that the command can be stopped
+main job. The arms of GRPO sample the same number of completions in the same number of steps; `sft_same_steps` learns from the references of the
+same batches by the same optimiser and samples nothing; `sft_same_time` is stopped after the seconds that `gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that the command can be stopped
 and repeated. Nothing is chosen by the test split.
 
 Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--results runs/ablation/results.json] [-- FURTHER OPTIONS OF bbflow fit]
@@ -30,6 +30,7 @@ ARMS = {
     "sft": ("sft.yaml", None),
     "gdpo": ("grpo.yaml", "gdpo.yaml"),
     "sft_same_time": ("sft.yaml", None),
+    "sft_same_steps": ("sft.yaml", "sft_same_steps.yaml"),
     "sampling_alone": ("grpo.yaml", "sampling_alone.yaml"),
     "sum_then_normalize": ("grpo.yaml", "sum_then_normalize.yaml"),
     "gdpo_upgrad": ("grpo.yaml", "gdpo_upgrad.yaml"),

@@ -10,7 +10,8 @@ import pytest
 from bbflow.cli.training import load_recipe
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = sorted((ROOT / "recipes" / "ablation" / "parts").glob("*.yaml"))
+PARTS = ROOT / "recipes" / "ablation" / "parts"
+OVERLAYS = sorted(path for path in PARTS.glob("*.yaml") if not path.stem.startswith("sft"))
 SMALL = [
     "--trainer.max_steps=2", "--trainer.val_check_interval=2", "--data.init_args.train_size=40", "--data.init_args.validation_size=8",
     "--data.init_args.test_size=24", "--data.init_args.batch_size=4", "--trainer.accelerator=cpu",
@@ -24,6 +25,16 @@ def test_an_arm_changes_one_thing(overlay):
     changed = {key.partition(".")[0] for key in arm.init_args.keys() if arm.init_args.get(key) != plain.init_args.get(key)}  # noqa: SIM118
     assert changed <= {"advantage", "weighting", "reference_advantage"}
     assert arm.class_path == plain.class_path
+
+
+def test_supervised_fine_tuning_by_the_same_steps():
+    grpo = load_recipe(ROOT / "recipes" / "grpo.yaml").config
+    sft = load_recipe(ROOT / "recipes" / "sft.yaml", ["--config", str(PARTS / "sft_same_steps.yaml")]).config
+    assert sft.model.class_path.endswith("SFT")
+    assert sft.trainer.max_steps == grpo.trainer.max_steps
+    assert sft.trainer.gradient_clip_val == grpo.trainer.gradient_clip_val
+    assert sft.model.init_args.optimizer == grpo.model.init_args.optimizer
+    assert sft.data == grpo.data
 
 
 @pytest.mark.slow
