@@ -5,7 +5,7 @@ main job. The arms of GRPO sample the same number of completions in the same num
 same batches by the same optimiser and samples nothing; `sft_same_time` is stopped after the seconds that `gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that the command can be stopped
 and repeated. Nothing is chosen by the test split.
 
-Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--results runs/ablation/results.json] [-- FURTHER OPTIONS OF bbflow fit]
+Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--results runs/ablation/results.json] [--show] [-- FURTHER OPTIONS OF bbflow fit]
 About five minutes an arm and seed on two CPU cores.
 """
 
@@ -100,6 +100,34 @@ def table(results: dict[str, dict[int, dict]]) -> str:
     return "\n".join(lines)
 
 
+def paired_table(results: dict[str, dict[int, dict]], base: str = "gdpo") -> str:
+    """Markdown: what an arm's scores after the run have above those of `base` on the same seeds, mean over seeds with 95% interval."""
+    first = next(iter(results[base].values()))
+    names = list(first["capabilities"])
+    lines = [f"| arm, less {base} | seeds | {' | '.join(names)} | integration |", "|---" * (len(names) + 3) + "|"]
+    for arm, by_seed in results.items():
+        seeds = [seed for seed in by_seed if seed in results[base]]
+        if arm == base or len(seeds) < 2:
+            continue
+        pairs = [(by_seed[seed], results[base][seed]) for seed in seeds]
+        cells = [
+            interval(
+                [
+                    one["capabilities"][n]["difference"]["estimate"] - other["capabilities"][n]["difference"]["estimate"]
+                    for one, other in pairs
+                ]
+            )
+            for n in names
+        ]
+        cells.append(
+            interval(
+                [one["integration"]["difference"]["estimate"] - other["integration"]["difference"]["estimate"] for one, other in pairs]
+            )
+        )
+        lines.append(f"| {arm} | {', '.join(map(str, seeds))} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def by_seed_table(results: dict[str, dict[int, dict]]) -> str:
     """Markdown: one row per seed and arm, every score before and after, with the verdicts."""
     first = next(iter(next(iter(results.values())).values()))
@@ -124,21 +152,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[11, 12, 13, 14, 15])
+    parser.add_argument("--show", action="store_true", help="run nothing, print what the file of results holds")
     parser.add_argument("--results", type=Path, default=ROOT / "runs" / "ablation" / "results.json")
     own = sys.argv[1:]
     cut = own.index("--") if "--" in own else len(own)
     chosen = parser.parse_args(own[:cut])
     results: dict[str, dict] = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
     chosen.results.parent.mkdir(parents=True, exist_ok=True)
-    for seed in chosen.seeds:  # seed by seed, so that a stopped ablation has whole rows
+    for seed in [] if chosen.show else chosen.seeds:  # seed by seed, so that a stopped ablation has whole rows
         for arm in chosen.arms:
             run(arm, seed, results, own[cut + 1 :])
             with whole(chosen.results) as draft:
                 draft.write_text(json.dumps(results, indent=1) + "\n")
-    shown = {arm: {seed: results[f"{arm}/{seed}"] for seed in chosen.seeds} for arm in chosen.arms}
+    shown = {arm: {s: results[f"{arm}/{s}"] for s in chosen.seeds if f"{arm}/{s}" in results} for arm in chosen.arms}
+    shown = {arm: by_seed for arm, by_seed in shown.items() if by_seed}
     print(by_seed_table(shown))
-    print()
-    print(table(shown))
+    if "gdpo" in shown and len(shown) > 1:
+        print(f"\n{paired_table(shown)}")
+    print(f"\n{table(shown)}")
 
 
 if __name__ == "__main__":
