@@ -212,8 +212,8 @@ class GRPO(PolicyModule):
             reference_NT = torch.zeros_like(rollouts.logprobs_NT)
             with evaluating(self.model), self.reference.model(self.device) as reference:
                 for part in self.micro_batches.parts(rollouts.widths()):
-                    groups, rows_N = self._groups(part, rollouts)
-                    reference_NT[rows_N] = self.logprobs(reference, rollouts.groups(groups)).to(reference_NT)
+                    groups = torch.tensor(part, device=self.device)
+                    reference_NT[rollouts.rows_of(groups)] = self.logprobs(reference, rollouts.groups(groups)).to(reference_NT)
             experience.reference_NT = reference_NT
         if self.old_logprobs == "sampled":
             experience.old_NT = rollouts.logprobs_NT
@@ -252,11 +252,12 @@ class GRPO(PolicyModule):
         seen_NT, teaching = torch.zeros_like(rollouts.logprobs_NT), teaches_B.nonzero()[:, 0]
 
         def loss_of(some: Tensor) -> Tensor:
-            groups, rows_N = self._groups(teaching[some], rollouts)
+            groups = teaching[some]
+            rows_n = rollouts.rows_of(groups)
             with evaluating(self.model):
                 logprobs_NT = self.logprobs(self.model, rollouts.groups(groups), temperature)
-            seen_NT[rows_N] = logprobs_NT.detach().to(seen_NT)
-            return self._value(objective.rows(rows_N), logprobs_NT, advantages_N[rows_N])
+            seen_NT[rows_n] = logprobs_NT.detach().to(seen_NT)
+            return self._value(objective.rows(rows_n), logprobs_NT, advantages_N[rows_n])
 
         return self.micro_batches(self, rollouts.groups(teaching).widths(), loss_of), seen_NT
 
@@ -283,16 +284,17 @@ class GRPO(PolicyModule):
                 update.count(rows, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))
             teaching = (own_B & teaches_B).nonzero()[:, 0]
             for part in self.micro_batches.parts(rollouts.groups(teaching).widths()) if len(teaching) else []:
-                groups, rows_N = self._groups(teaching[part], rollouts)
-                own = objective.rows(rows_N)
+                groups = teaching[part]
+                rows_n = rollouts.rows_of(groups)
+                own = objective.rows(rows_n)
                 with evaluating(self.model):
                     logprobs_NT = add_rows(
                         update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(groups),
-                        parts_KN[:, rows_N], TokenFactors(own.factors, own.signed), temperature=temperature,
+                        parts_KN[:, rows_n], TokenFactors(own.factors, own.signed), temperature=temperature,
                         mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if own.regularized else None,
                     )  # fmt: skip
-                seen_NT[rows_N] = logprobs_NT.to(seen_NT)
-                total += self._value(own, logprobs_NT, advantages_N[rows_N])
+                seen_NT[rows_n] = logprobs_NT.to(seen_NT)
+                total += self._value(own, logprobs_NT, advantages_N[rows_n])
         return total, seen_NT
 
     def logprobs(self, model: Any, rollouts: Rollouts, temperature: float | None = None) -> Tensor:
@@ -301,12 +303,6 @@ class GRPO(PolicyModule):
         return completion_logprobs(
             model, *prompts, *completions, group_size=rollouts.group_size, temperature=temperature or self.rollout.temperature
         )
-
-    def _groups(self, numbers: Tensor | list[int], rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Numbers of groups in order, and a mask [N] of their completions."""
-        groups = torch.as_tensor(numbers, device=self.device).sort().values
-        chosen_B = torch.zeros(len(rollouts.prompt_ids_BP), dtype=torch.bool, device=self.device).index_fill(0, groups, True)
-        return groups, chosen_B.repeat_interleave(rollouts.group_size)
 
     def _teaches(self, signal_N: Tensor, rollouts: Rollouts, objective: Objective) -> Tensor:
         """Which groups change the gradient: those with a signal; all, where a penalty pulls on every token."""

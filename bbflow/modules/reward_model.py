@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.nn import functional as F
 
 from bbflow.data.preferences import PreferencePair
 from bbflow.errors import InputError, Problem, did_you_mean
@@ -23,6 +22,7 @@ from bbflow.modules.memory import MicroBatches, micro_batch_problems
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
+from bbflow.policies.head import head_logprobs
 from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
 from bbflow.synthesis.corruption import HEADS
 
@@ -201,9 +201,7 @@ class RewardModel(LightningModule):
 
     def _language_loss(self, ids_NL: Tensor, predicts_NL: Tensor, hidden_NLD: Tensor) -> Tensor:
         """Mean over the tokens of the responses, which `predicts_NL` marks one place before them."""
-        inner = self.ready.model.get_base_model() if hasattr(self.ready.model, "get_base_model") else self.ready.model
-        logits_SV = inner.get_output_embeddings()(hidden_NLD[:, :-1][predicts_NL])
-        return F.cross_entropy(logits_SV.float(), ids_NL[:, 1:][predicts_NL])
+        return -head_logprobs(self.ready.model, hidden_NLD[:, :-1][predicts_NL], ids_NL[:, 1:][predicts_NL]).mean()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the recipe's schedule over the whole run."""

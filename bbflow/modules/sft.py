@@ -148,7 +148,7 @@ class SFT(PolicyModule):
         for rows, own_N, weights_RN in parts:
             numbers = own_N.nonzero()[:, 0]
             for part in self.micro_batches.parts(responses.groups(numbers).widths()) if len(numbers) else []:
-                some = numbers[part].sort().values
+                some = numbers[part]
                 own, weights_Rn = responses.groups(some), weights_RN[:, some]
                 update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
                 likelihood_N[some] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()

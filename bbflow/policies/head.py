@@ -23,19 +23,24 @@ BLOCK = {"cpu": 1 << 25}
 """Logits at once, by device type; other devices take more."""
 
 
+def without_adapters(model: Any) -> Any:
+    """The causal language model that adapters are wrapped around; what they put into its layers stays."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def has_plain_head(model: Any) -> bool:
     """Tells whether a causal language model's logits are its decoder's hidden states times its head, and nothing else."""
-    return all(getattr(_inner(model).config, name, None) in (None, 1.0) for name in _RESHAPED_LOGITS)
+    return all(getattr(without_adapters(model).config, name, None) in (None, 1.0) for name in _RESHAPED_LOGITS)
 
 
 def decoder_of(model: Any) -> Any:
     """The model without its head; adapters inside it stay."""
-    return _inner(model).get_decoder()
+    return without_adapters(model).get_decoder()
 
 
 def head_of(model: Any) -> Any:
     """The head."""
-    return _inner(model).get_output_embeddings()
+    return without_adapters(model).get_output_embeddings()
 
 
 def in_blocks(model: Any, tokens: int) -> bool:
@@ -87,7 +92,6 @@ class _HeadLogprobs(torch.autograd.Function):
                 kept_SD[some] = _sent_back(scaled_sV, normalizer_s, ids_S[some], temperature).to(weight_VD.dtype) @ weight_VD
         ctx.temperature = temperature
         ctx.save_for_backward(*(t for t in (hidden_SD, weight_VD, bias_V, ids_S) if t is not None) if ctx.trained else (kept_SD,))
-        ctx.biased = bias_V is not None
         return logprobs_S
 
     @staticmethod
@@ -126,7 +130,3 @@ def _blocks(hidden_SD: Tensor, weight_VD: Tensor) -> list[slice]:
 
 def _block(device: torch.device) -> int:
     return BLOCK.get(device.type, 1 << 28)
-
-
-def _inner(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

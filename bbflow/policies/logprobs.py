@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bbflow.policies.checkpointing import is_checkpointed
-from bbflow.policies.head import decoder_of, head_logprobs, in_blocks, token_logprobs
+from bbflow.policies.head import decoder_of, head_logprobs, in_blocks, token_logprobs, without_adapters
 
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens per forward pass, by device type; other devices take more."""
@@ -130,7 +130,7 @@ def can_share_prompt(model: Any) -> bool:
         return False  # checkpointing switches the cache off without a word
     if torch.is_grad_enabled() and is_checkpointed(model):
         return False
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = without_adapters(model)
     takes = inspect.signature(inner.forward).parameters
     if "past_key_values" not in takes or "position_ids" not in takes:
         return False

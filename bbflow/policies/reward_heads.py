@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bbflow.errors import InputError, Problem
+from bbflow.policies.head import decoder_of
 from bbflow.policies.loading import load_policy
 from bbflow.policies.policy import Policy, evaluating
 from bbflow.policies.settings import PolicySettings
@@ -186,8 +187,7 @@ class RewardScorer(nn.Module):
 
     def forward(self, ids_NL: Tensor, response_NL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """heads_NK, gate_NK and the hidden states [N, L, D] of right-padded rows; causal attention needs no mask for those."""
-        inner = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        hidden_NLD = inner.get_decoder()(input_ids=ids_NL, use_cache=False).last_hidden_state
+        hidden_NLD = decoder_of(self.model)(input_ids=ids_NL, use_cache=False).last_hidden_state
         return *self.heads(hidden_NLD, ids_NL, response_NL), hidden_NLD
 
     @torch.no_grad()

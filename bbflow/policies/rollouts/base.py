@@ -47,9 +47,13 @@ class Rollouts:
         widths: list[int] = (self.prompt_mask_BP.sum(1) + self.group_size * longest_B).tolist()
         return widths
 
+    def rows_of(self, groups: Tensor) -> Tensor:
+        """Numbers of the completions of some prompts, by the prompts' numbers."""
+        return (groups[:, None] * self.group_size + torch.arange(self.group_size, device=groups.device)).flatten()
+
     def groups(self, chosen: Tensor) -> Rollouts:
         """The rollouts of some prompts only, by their numbers."""
-        rows = (chosen[:, None] * self.group_size + torch.arange(self.group_size, device=chosen.device)).flatten()
+        rows = self.rows_of(chosen)
         completion = (self.completion_ids_NT[rows], self.completion_mask_NT[rows], self.logprobs_NT[rows], self.truncated_N[rows])
         return Rollouts(self.prompt_ids_BP[chosen], self.prompt_mask_BP[chosen], *completion, self.group_size)
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bbflow.policies.head import head_of, without_adapters
 from bbflow.policies.logprobs import positions
 
 MODEL_TYPES = ("llama", "qwen2", "qwen3")
@@ -44,7 +45,7 @@ def misfit(model: Any) -> str:
     inner = _inner(model)
     if type(inner.embed_tokens) is not nn.Embedding:
         return f"its embedding is a {type(inner.embed_tokens).__name__}"
-    linear = {name: module for name, module in inner.named_modules() if name.endswith("_proj")} | {"head": _head(model)}
+    linear = {name: module for name, module in inner.named_modules() if name.endswith("_proj")} | {"head": head_of(model)}
     for name, module in linear.items():
         if _effective(module) is None:
             return f"its {name} is a {type(module).__name__}, whose weight is not a plain matrix"
@@ -81,7 +82,7 @@ class LlamaWeights:
         device = self.embedding_VD.device
         autocast = torch.is_autocast_enabled(device.type)
         self.dtype = torch.get_autocast_dtype(device.type) if autocast else self.embedding_VD.dtype
-        self.head = self._packed([_head(model)])
+        self.head = self._packed([head_of(model)])
         self.layers = [self._layer(layer) for layer in inner.layers]
         place = torch.arange(columns, device=device)[None]
         cos, sin = inner.rotary_emb(self.embedding_VD[:1, None].float(), place)
@@ -142,18 +143,20 @@ class LlamaDecoder:
     def advance(self, token: Tensor) -> None:
         """Appends one token to every row."""
         column, stop = self.used, self.used + 1
-        groups = self.weights.heads // self.weights.key_heads
         mask_N11S = self.mask_NS[:, None, None, :stop]
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
             keys, values = self.keys[number], self.values[number]
             keys[:, :, column], values[:, :, column] = k_NJLE[:, :, 0], v_NJLE[:, :, 0]
-            # the queries that share a key stand beside each other like a text of that length: nothing is repeated
-            q_NJGE = q_NHLE.reshape(len(q_NHLE), self.weights.key_heads, groups, -1)
-            return F.scaled_dot_product_attention(q_NJGE, keys[:, :, :stop], values[:, :, :stop], attn_mask=mask_N11S).reshape(q_NHLE.shape)
+            return self._attended(q_NHLE, keys[:, :, :stop], values[:, :, :stop], mask_N11S)
 
         self.logits = self._forward(token[:, None], self.position_N[:, None], attend)
         self.position_N, self.used = self.position_N + 1, stop
+
+    def _attended(self, q_NH1E: Tensor, keys_NJSE: Tensor, values_NJSE: Tensor, mask_N11S: Tensor) -> Tensor:
+        """What the queries of one token see; those that share a key stand beside each other like a text, so that nothing is repeated."""
+        q_NJGE = q_NH1E.reshape(len(q_NH1E), self.weights.key_heads, self.weights.heads // self.weights.key_heads, -1)
+        return F.scaled_dot_product_attention(q_NJGE, keys_NJSE, values_NJSE, attn_mask=mask_N11S).reshape(q_NH1E.shape)
 
     def select(self, keep: Tensor) -> None:
         """Drops all other rows."""
@@ -189,11 +192,7 @@ def _rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def _inner(model: Any) -> Any:
     """The decoder below head and adapters."""
-    return (model.get_base_model() if hasattr(model, "get_base_model") else model).model
-
-
-def _head(model: Any) -> Any:
-    return (model.get_base_model() if hasattr(model, "get_base_model") else model).get_output_embeddings()
+    return without_adapters(model).model
 
 
 def _effective(module: nn.Module) -> tuple[Tensor, Tensor | None] | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bbflow.policies.rollouts.llama_decoder import LlamaDecoder, LlamaWeights
 
@@ -21,15 +20,7 @@ ALIGNED = 16
 
 
 class StaticDecoder(LlamaDecoder):
-    """As `LlamaDecoder`; on a CUDA device every step replays a graph, recorded anew when rows leave.
-
-    Args:
-        weights: Of the model.
-        prompt_ids_BP: Prompts, padded on the left.
-        prompt_mask_BP: True on real tokens.
-        group_size: Each prompt is read once and then stands for so many rows.
-        room: How many tokens may follow.
-    """
+    """As `LlamaDecoder`, with its arguments; on a CUDA device every step replays a graph, recorded anew when rows leave."""
 
     def __init__(self, weights: LlamaWeights, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int, room: int) -> None:
         room += -(prompt_ids_BP.shape[1] + room) % ALIGNED
@@ -78,14 +69,12 @@ class StaticDecoder(LlamaDecoder):
 
     def _step(self) -> Tensor:
         """One token for every row: writes caches and mask, moves place and column on, returns logits [N, V]."""
-        groups = self.weights.heads // self.weights.key_heads
         self.mask_NS.index_fill_(1, self.column, True)
         mask_N11S = self.mask_NS[:, None, None]
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
             keys, values = self.keys[number].index_copy_(2, self.column, k_NJLE), self.values[number].index_copy_(2, self.column, v_NJLE)
-            q_NJGE = q_NHLE.reshape(len(q_NHLE), self.weights.key_heads, groups, -1)
-            return F.scaled_dot_product_attention(q_NJGE, keys, values, attn_mask=mask_N11S).reshape(q_NHLE.shape)
+            return self._attended(q_NHLE, keys, values, mask_N11S)
 
         logits_NV = self._forward(self.token_N[:, None], self.position_N[:, None], attend)
         self.position_N += 1
