@@ -1,9 +1,10 @@
 """The ablation: what each part of capability-aware GRPO is worth, from one policy, on one test split, seeds 11 to 15.
 
-Every arm is a recipe of `recipes/` with a file of `recipes/ablation/parts/` laid over it. The arm `gdpo` is `recipes/grpo.yaml` as it stands, the
-main job. The arms of GRPO sample the same number of completions in the same number of steps; `sft_same_steps` learns from the references of the
-same batches by the same optimiser and samples nothing; `sft_same_time` is stopped after the seconds that `gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that the command can be stopped
-and repeated. Nothing is chosen by the test split.
+Every arm is a recipe of `recipes/` with files of `recipes/ablation/parts/` laid over it. The arm `gdpo` is `recipes/grpo.yaml` as it stands, the
+main job. The arms of GRPO sample the same number of completions in the same number of steps (`rewards_alone` and what is laid over it: more, among
+themselves the same); `sft_same_steps` learns from the references of the same batches by the same optimiser and samples nothing; `sft_same_time` is
+stopped after the seconds that `gdpo` trained with the same seed. What stands in the file of results has run already and is not run again, so that
+the command can be stopped and repeated. Nothing is chosen by the test split.
 
 Run: python benchmarks/ablation.py [--arms A ...] [--seeds S ...] [--results runs/ablation/results.json] [--show] [-- FURTHER OPTIONS OF bbflow fit]
 About five minutes an arm and seed on two CPU cores.
@@ -27,17 +28,21 @@ from bbflow.whole_file import whole
 ROOT = Path(__file__).parents[1]
 ABLATION = ROOT / "recipes" / "ablation" / "parts"
 ARMS = {
-    "sft": ("sft.yaml", None),
+    "sft": ("sft.yaml",),
     "gdpo": ("grpo.yaml", "gdpo.yaml"),
-    "sft_same_time": ("sft.yaml", None),
+    "sft_same_time": ("sft.yaml",),
     "sft_same_steps": ("sft.yaml", "sft_same_steps.yaml"),
     "sampling_alone": ("grpo.yaml", "sampling_alone.yaml"),
     "sum_then_normalize": ("grpo.yaml", "sum_then_normalize.yaml"),
     "gdpo_upgrad": ("grpo.yaml", "gdpo_upgrad.yaml"),
     "gdpo_minnorm": ("grpo.yaml", "gdpo_minnorm.yaml"),
     "hybrid": ("grpo.yaml", "hybrid.yaml"),
+    "rewards_alone": ("grpo.yaml", "rewards_alone.yaml"),
+    "rewards_alone_sum": ("grpo.yaml", "rewards_alone.yaml", "sum_then_normalize.yaml"),
+    "rewards_alone_upgrad": ("grpo.yaml", "rewards_alone.yaml", "gdpo_upgrad.yaml"),
+    "rewards_alone_minnorm": ("grpo.yaml", "rewards_alone.yaml", "gdpo_minnorm.yaml"),
 }
-"""Arm to recipe and overlay; `sft_same_time` comes after `gdpo`, whose time it takes."""
+"""Arm to recipe and what is laid over it; `sft_same_time` comes after `gdpo`, whose time it takes."""
 
 
 def run(arm: str, seed: int, results: dict[str, dict], options: list[str]) -> dict:
@@ -45,9 +50,10 @@ def run(arm: str, seed: int, results: dict[str, dict], options: list[str]) -> di
     key = f"{arm}/{seed}"
     if key in results:
         return results[key]
-    recipe, overlay = ARMS[arm]
+    recipe, *overlays = ARMS[arm]
     command = [sys.executable, "-m", "bbflow.cli.main", "fit", "--config", str(ROOT / "recipes" / recipe)]
-    command += ["--config", str(ABLATION / overlay)] if overlay else []
+    for overlay in overlays:
+        command += ["--config", str(ABLATION / overlay)]
     command += [f"--seed_everything={seed}", *options]
     if arm == "sft_same_time":
         command += same_time(run("gdpo", seed, results, options)["training_seconds"])

@@ -18,13 +18,22 @@ SMALL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("overlay", [path for path in OVERLAYS if path.stem != "hybrid"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("overlay", [path for path in OVERLAYS if path.stem not in ("hybrid", "rewards_alone")], ids=lambda path: path.stem)
 def test_an_arm_changes_one_thing(overlay):
     plain = load_recipe(ROOT / "recipes" / "grpo.yaml").config.model
     arm = load_recipe(ROOT / "recipes" / "grpo.yaml", ["--config", str(overlay)]).config.model
     changed = {key.partition(".")[0] for key in arm.init_args.keys() if arm.init_args.get(key) != plain.init_args.get(key)}  # noqa: SIM118
     assert changed <= {"advantage", "weighting", "reference_advantage"}
     assert arm.class_path == plain.class_path
+
+
+def test_an_arm_is_laid_over_rewards_alone():
+    over = ["--config", str(PARTS / "rewards_alone.yaml"), "--config", str(PARTS / "gdpo_upgrad.yaml")]
+    arm = load_recipe(ROOT / "recipes" / "grpo.yaml", over).config
+    assert arm.trainer.max_steps == 110
+    assert arm.model.init_args.reference_advantage == 0.0
+    assert arm.model.init_args.rollout.init_args.group_size == 8
+    assert arm.model.init_args.weighting.class_path.endswith("ExactUPGrad")
 
 
 def test_supervised_fine_tuning_by_the_same_steps():
