@@ -202,9 +202,11 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
         cell = value.get(name, [])
         if not isinstance(cell, list) or not all(isinstance(v, str) for v in cell):
             raise TypeError(f"'{name}' must be a list of texts, not {cell!r}")
-    for name in ("example_id", "task", "response", "answer"):
-        if not isinstance(value[name], str):
+    for name in ("example_id", "task", "response", "answer", "cluster"):
+        if not isinstance(value.get(name, ""), str):
             raise TypeError(f"'{name}' must be text, not {value[name]!r}")
+    if not value["messages"]:
+        raise ValueError("'messages' must hold at least one message")
     for message in value["messages"]:
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
             raise TypeError(f"'messages' must be a list of objects with a role and a content, not {message!r}")
@@ -218,5 +220,8 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
     for told in value.get("recommended", []):
         if not isinstance(told, Mapping) or not isinstance(told.get("drug"), str):
             raise TypeError(f"'recommended' must be a list of objects with a drug, not {told!r}")
+    provenance = value.get("provenance", dict.fromkeys(Provenance.__annotations__))
+    if not isinstance(provenance, Mapping) or not Provenance.__annotations__.keys() <= provenance.keys():
+        raise TypeError(f"'provenance' must be an object with {', '.join(Provenance.__annotations__)}, not {provenance!r}")
     if value.get("split", "train") not in SPLITS:
         raise ValueError(f"'split' must be one of {', '.join(SPLITS)}, not {value['split']!r}")

@@ -326,6 +326,7 @@ def _provenance(module: LightningModule, data: Any, examples: list[Example]) -> 
     if "PL_GLOBAL_SEED" in os.environ:
         known["seed"] = int(os.environ["PL_GLOBAL_SEED"])
     known["test_items_sha256"] = items_sha256(examples)
+    known["max_new_tokens"] = module.max_new_tokens
     if (graph := _graph(data)) is not None:
         known |= {"graph": f"{graph.name} {graph.version}", "graph_sha256": graph.sha256}
         known |= {"graph_licence": str(graph.about["licence"])} if "licence" in graph.about else {}

@@ -16,6 +16,8 @@ import yaml
 from jsonargparse import ArgumentParser, get_loader, set_loader
 from jsonargparse.typing import register_type
 
+from bbflow.errors import Problem
+
 MODE = "omegaconf+"
 """Parser mode of recipes: `${...}` is resolved after the command line has had its say, where plain `omegaconf` keeps stale values."""
 
@@ -27,6 +29,19 @@ def absolute(path: str | os.PathLike[str], folder: Path | None = None) -> str:
     '/x/b.yaml'
     """
     return os.path.abspath(Path(folder or ".") / Path(path).expanduser())  # noqa: PTH100 (resolve() follows links)
+
+
+def folder_problems(path: str | os.PathLike[str], where: str) -> list[Problem]:
+    """Says why no folder can be made or written at a path, before anything costly is done for it; empty when nothing is in the way.
+
+    >>> print(*folder_problems("/dev/null/out", "--out"))
+    --out: '/dev/null' is a file, and a folder is needed
+    """
+    wanted = Path(path).expanduser().absolute()
+    nearest = next(p for p in (wanted, *wanted.parents) if p.exists())
+    if not nearest.is_dir():
+        return [Problem(f"'{nearest}' is a file, and a folder is needed", where)]
+    return [] if os.access(nearest, os.W_OK | os.X_OK) else [Problem(f"nothing may be written in '{nearest}'", where)]
 
 
 def anchored(data: Any, folder: Path | None = None) -> Any:

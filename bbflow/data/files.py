@@ -76,16 +76,14 @@ def read_examples(path: str | Path) -> list[Example]:
     Raises:
         InputError: The file is missing or unreadable, or rows are no examples; file and row of each are named.
     """
-    examples, problems = [], []
-    for where, row in _rows(Path(path)):
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for where, row in _rows(Path(path), problems):
         try:
             examples.append(Example.from_row(row, where))
         except InputError as error:
             problems += error.problems
-    if len(problems) > _PROBLEMS_SHOWN:
-        problems = [*problems[:_PROBLEMS_SHOWN], Problem(f"and {len(problems) - _PROBLEMS_SHOWN} more problems", str(path))]
-    if problems:
-        raise InputError(*problems)
+    _refuse(problems, path)
     return examples
 
 
@@ -95,7 +93,19 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         InputError: The file is missing, unreadable, or holds what is no table row.
     """
-    return [row for _, row in _rows(Path(path))]
+    return [row for _, row in located_rows(path)]
+
+
+def located_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
+    """Reads rows as they are, each with its place: file and line, or file and row of a table.
+
+    Raises:
+        InputError: As of `read_rows`.
+    """
+    problems: list[Problem] = []
+    rows = list(_rows(Path(path), problems))
+    _refuse(problems, path)
+    return rows
 
 
 def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
@@ -139,8 +149,15 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) ->
         pq.write_table(table, draft, compression="zstd")
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields each row with its place."""
+def _refuse(problems: list[Problem], path: str | Path) -> None:
+    if len(problems) > _PROBLEMS_SHOWN:
+        problems = [*problems[:_PROBLEMS_SHOWN], Problem(f"and {len(problems) - _PROBLEMS_SHOWN} more problems", str(path))]
+    if problems:
+        raise InputError(*problems)
+
+
+def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields each row with its place; what is wrong with single lines is added to the problems, and the lines after them are read."""
     files = [path]
     if path.is_dir():
         files = [file for split in SPLITS for suffix in _SUFFIXES if (file := path / f"{split}{suffix}").is_file()]
@@ -151,10 +168,10 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         suffix = _suffix(file)
         if not file.is_file():
             raise InputError(Problem("no such file", str(file)))
-        yield from _READERS[suffix](file)
+        yield from _READERS[suffix](file, problems)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parquet_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -165,9 +182,9 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from ((f"{path}: row {i}", row) for i, row in enumerate(rows))
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _jsonl_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a byte order mark, as some spreadsheets write it, is no part of the text
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(Problem(f"cannot be read as UTF-8 text: {error}", str(path))) from None
     for i, line in enumerate(lines, start=1):
@@ -176,13 +193,18 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(Problem(f"not valid JSON: {error}", f"{path}:{i}")) from None
-        if not isinstance(row, dict):
-            raise InputError(Problem("a line must be a JSON object", f"{path}:{i}"))
-        yield f"{path}:{i}", row
+            problems.append(Problem(f"not valid JSON: {error}", f"{path}:{i}"))
+            continue
+        if isinstance(row, dict):
+            yield f"{path}:{i}", row
+        else:
+            problems.append(Problem("a line must be a JSON object", f"{path}:{i}"))
 
 
-_READERS: dict[str, Callable[[Path], Iterator[tuple[str, dict[str, Any]]]]] = {".parquet": _parquet_rows, ".jsonl": _jsonl_rows}
+_READERS: dict[str, Callable[[Path, list[Problem]], Iterator[tuple[str, dict[str, Any]]]]] = {
+    ".parquet": _parquet_rows,
+    ".jsonl": _jsonl_rows,
+}
 
 
 def _suffix(path: Path) -> str:

@@ -12,6 +12,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.evaluation.markup import Markup, cards, document, el, join
 from bbflow.evaluation.nulls import best_null
 from bbflow.evaluation.pareto import on_front, pareto_chart
+from bbflow.evaluation.provenance import measured_otherwise
 from bbflow.evaluation.statistics import above_null, integration_score, paired_difference
 
 if TYPE_CHECKING:
@@ -33,20 +34,58 @@ def read_run(folder: str | Path) -> Run:
     Raises:
         InputError: There is no report or no score table in it, or they are unreadable.
     """
-    import pandas as pd
-
     folder = Path(folder)
     place = next((p for p in (folder, folder / "report") if (p / "report.json").is_file()), None)
     if place is None:
         raise InputError(Problem("holds no report", str(folder), "a run folder, or one that `bbflow evaluate` wrote, is needed"))
+    return Run(_name(folder), read_report(place), read_scores(place))
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Reads the report of a folder.
+
+    Raises:
+        InputError: It is unreadable, or not one of scores by capability.
+    """
+    path = folder / "report.json"
     try:
-        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
-        table = pd.read_parquet(place / "scores.parquet")
-        scores = table.rename(columns={"score_after": "score"})[["example_id", "cluster", "capability", "score"]]
-        _ = report["capabilities"]
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"is no report with scores: {error}", str(path))) from None
+    if isinstance(report, dict) and "reward_model" in report:
+        raise InputError(Problem("is the report of a reward model, which has no scores by capability", str(path)))
+    try:
+        for part in (*report["capabilities"].values(), report["integration"]):
+            low, high = part["after"]["ci"]
+            _ = float(part["after"]["score"]) + float(low) + float(high)
+        well = bool(report["capabilities"])
+    except (TypeError, KeyError, ValueError, AttributeError):
+        well = False
+    if not well:
+        raise InputError(Problem("is no report with scores: `capabilities` or `integration` is missing or malformed", str(path)))
+    return dict(report)
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """Reads the score table of a folder: columns of `bbflow.evaluation.scoring`, those after training where there are two.
+
+    Raises:
+        InputError: It is unreadable, or no score table.
+    """
+    import pandas as pd
+
+    from bbflow.evaluation.report import table_problems
+    from bbflow.evaluation.scoring import COLUMNS
+
+    path = folder / "scores.parquet"
+    try:
+        table = pd.read_parquet(path).rename(columns={"score_after": "score", "completion_after": "completion"})[list(COLUMNS)]
+        table = table.astype({"example_id": "str", "cluster": "str", "capability": "str", "score": "float64"})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(Problem(f"is no report with scores: {error}", str(place))) from None
-    return Run(_name(folder), report, scores)
+        raise InputError(Problem(f"is no score table: {error}", str(path))) from None
+    if problems := table_problems(str(path), table):
+        raise InputError(*problems)
+    return table
 
 
 def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
@@ -60,14 +99,15 @@ def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
         InputError: The runs were judged on different items.
     """
     first = runs[0]
+    otherwise = [Problem(why, run.name) for run in runs[1:] for why in measured_otherwise(run.report, first.report, f"in {first.name}")]
     keys = {run.name: set(zip(run.scores["example_id"], run.scores["capability"], strict=True)) for run in runs}
     problems = [
         Problem(f"was judged on other items than {first.name}: {len(keys[run.name] ^ keys[first.name])} differ", run.name)
         for run in runs[1:]
         if keys[run.name] != keys[first.name]
     ]
-    if problems:
-        raise InputError(*problems)
+    if problems or otherwise:
+        raise InputError(*problems, *otherwise)
     names = list(first.report["capabilities"])
     tables = {run.name: {name: _columns(run.scores, name) for name in names} for run in runs}
     nulls = {name: best_null(first.report["capabilities"][name].get("nulls", {})) for name in names}

@@ -61,7 +61,9 @@ def build_report(
     Raises:
         InputError: The two tables do not score the same items, one scores an item twice, or a margin is not the promised one.
     """
-    problems = [p for title, table in (("before", before), ("after", after)) if table is not None for p in _table_problems(title, table)]
+    problems = [
+        p for title, table in (("before", before), ("after", after)) if table is not None for p in table_problems(f"scores {title}", table)
+    ]
     if before is not None and not problems:
         problems = _pairing_problems(before, after)
     if problems:
@@ -197,15 +199,14 @@ def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(table["example_id"], table["capability"], strict=True))
 
 
-def _table_problems(title: str, table: pd.DataFrame) -> list[Problem]:
+def table_problems(where: str, table: pd.DataFrame) -> list[Problem]:
+    """Says what is wrong with a score table: an item scored twice, a score outside [0, 1]."""
     found = []
     twice = table.duplicated(["example_id", "capability"])
     if twice.any():
-        found.append(
-            Problem(f"{int(twice.sum())} items are scored twice, the first is {table['example_id'][twice].iloc[0]}", f"scores {title}")
-        )
+        found.append(Problem(f"{int(twice.sum())} items are scored twice, the first is {table['example_id'][twice].iloc[0]}", where))
     if not table["score"].between(0, 1).all():
-        found.append(Problem("a score is no number in [0, 1]", f"scores {title}"))
+        found.append(Problem("a score is no number in [0, 1]", where))
     return found
 
 

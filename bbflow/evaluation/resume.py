@@ -10,7 +10,7 @@ from typing import Any
 
 
 class KeptAnswers:
-    """Answers by question, appended to a JSONL file batch by batch; half a last line, as an interruption leaves it, is dropped.
+    """Answers by question, appended to a JSONL file batch by batch; half a line, as an interruption leaves it, is dropped.
 
     Args:
         path: The file; None keeps answers in memory only.
@@ -20,11 +20,15 @@ class KeptAnswers:
         self.path = path
         self._answers: dict[str, str] = {}
         if path is not None and path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            for line in lines:
                 try:
-                    self._answers |= json.loads(line)
-                except ValueError:
+                    self._answers |= {str(key): str(answer) for key, answer in json.loads(line).items()}
+                except (ValueError, AttributeError):
                     continue
+            if lines and not lines[-1].endswith("\n"):
+                with path.open("a", encoding="utf-8") as file:  # so that the next batch begins a line of its own
+                    file.write("\n")
 
     def known(self, questions: Iterable[Hashable]) -> dict[Hashable, str]:
         """The answers that are there already."""

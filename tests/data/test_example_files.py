@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbflow.data.files import arrow_schema, read_examples, read_rows, write_examples, write_quarantine
+from bbflow.data.files import arrow_schema, located_rows, read_examples, read_rows, write_examples, write_quarantine
 from bbflow.errors import InputError
 from bbflow.records import Example, Message
 
@@ -120,3 +120,28 @@ def test_the_quarantine_keeps_row_rule_and_reason(tmp_path):
     assert [(r["example_id"], r["rule"], r["reason"]) for r in read_rows(tmp_path / "quarantine.parquet")] == [
         ("id-1", "length", "too long")
     ]
+
+
+def test_every_broken_line_is_told_and_a_byte_order_mark_is_none(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n{broken\n[]\n\n{"a": 2}\n')
+    with pytest.raises(InputError) as error:
+        located_rows(path)
+    assert [p.where for p in error.value.problems] == [f"{path}:2", f"{path}:3"]
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": 2}\n')
+    assert located_rows(path) == [(f"{path}:1", {"a": 1}), (f"{path}:3", {"a": 2})]
+
+
+@pytest.mark.parametrize("change", [{"messages": []}, {"cluster": 5}, {"provenance": "x"}, {"provenance": {"graph": "x"}}])
+def test_fields_of_the_wrong_shape_are_named(tmp_path, change):
+    row = {
+        "example_id": "i",
+        "task": "t",
+        "capabilities": [],
+        "messages": [{"role": "user", "content": "?"}],
+        "response": "r",
+        "answer": "a",
+    }
+    (tmp_path / "x.jsonl").write_text(json.dumps(row | change))
+    with pytest.raises(InputError, match=f"x.jsonl:1: malformed example: '{next(iter(change))}'"):
+        read_examples(tmp_path / "x.jsonl")

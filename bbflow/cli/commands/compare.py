@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bbflow.errors import InputError, Problem
+from bbflow.whole_file import whole
 
 
 def compare(runs: list[str], out: str) -> None:
@@ -22,12 +23,13 @@ def compare(runs: list[str], out: str) -> None:
     Raises:
         InputError: Fewer than two runs, a folder without a report, or runs that were judged on different items.
     """
+    from bbflow.cli.paths import folder_problems
     from bbflow.evaluation.comparison import compare_runs, read_run, render_comparison
     from bbflow.evaluation.report import rounded
 
     if len(runs) < 2:
         raise InputError(Problem("at least two runs are needed to compare", "RUN"))
-    problems, read = [], []
+    problems, read = folder_problems(out, "--out"), []
     for folder_of_run in runs:
         try:
             read.append(read_run(folder_of_run))
@@ -41,21 +43,23 @@ def compare(runs: list[str], out: str) -> None:
         if seen[run.name] > 1:  # the same recipe in two places
             read[i] = replace(run, name=f"{run.name} ({seen[run.name]})")
     comparison = rounded(compare_runs(read))
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.json").write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(render_comparison(comparison), encoding="utf-8")
+    folder, page = Path(out), render_comparison(comparison)
+    with whole(folder / "compare.json") as draft:
+        draft.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
+    with whole(folder / "index.html") as draft:
+        draft.write_text(page, encoding="utf-8")
     _show(comparison, folder / "index.html")
 
 
 def _show(comparison: Mapping[str, Any], page: Path) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     runs = comparison["runs"]
     names = list(next(iter(runs.values()))["capabilities"])
     title = f"Scores, and differences to {comparison['reference']}"
-    table = Table("run", *names, "integration", "verdict", title=title, title_justify="left")
+    heads = [Column("run", overflow="fold"), *names, "integration", Column("verdict", no_wrap=True)]
+    table = Table(*heads, title=title, title_justify="left")
     for run, entry in runs.items():
         change = comparison["differences"].get(run, {})
         of = {**change.get("capabilities", {}), "integration": change.get("integration")}

@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentError
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.evaluation.resume import KeptAnswers, answers_file
 from bbflow.records import Example
+from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,24 +62,29 @@ def evaluate(
     """
     from bbflow.capabilities.capability import unreadable_records
     from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.cli.paths import folder_problems
     from bbflow.data.progress import progress_bar
     from bbflow.evaluation.certificate import refusal
     from bbflow.evaluation.nulls import null_scores
     from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
-    from bbflow.evaluation.report import build_report, rounded, scores_table, write_report
+    from bbflow.evaluation.report import build_report, metric_name, rounded, scores_table, write_report
     from bbflow.evaluation.suites.answering import benchmark_capability
     from bbflow.evaluation.terminal import show_report
     from bbflow.evaluation.unsafe import unsafe_report
-    from bbflow.policies import PolicySettings
 
     start = time.perf_counter()
-    problems = PolicySettings(path=policy).problems("--policy")
-    earlier = None if baseline is None else _collected(lambda: earlier_scores(baseline), problems)
-    if baseline is not None and earlier is None:
-        problems += PolicySettings(path=baseline).problems("--baseline")
-    elif baseline is None and gate:
+    problems = folder_problems(out, "--out") + policy_problems(policy, "--policy")
+    earlier = None
+    if baseline is not None and not (Path(baseline) / "scores.parquet").is_file():
+        problems += policy_problems(baseline, "--baseline")
+    elif baseline is not None:
+        earlier = _collected(lambda: EarlierScores.read(Path(baseline)), problems)
+        if Path(baseline).resolve() == Path(out).resolve():
+            problems.append(Problem("the baseline's scores lie there, and would be written over", "--out", "name another folder"))
+    elif gate:
         problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
-    problems += [Problem(f"must be at least 1, not {value}", key) for key, value in _counts(max_new_tokens, batch_size) if value < 1]
+    least = (("--max_new_tokens", max_new_tokens, 1), ("--batch_size", batch_size, 1), ("--seed", seed, 0))
+    problems += [Problem(f"must be at least {low}, not {value}", key) for key, value, low in least if value < low]
     read = _collected(lambda: read_items(data), problems)
     examples, benchmarks = read or ([], set())
     own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
@@ -93,7 +99,13 @@ def evaluate(
         named = sorted({name for e in examples for name in e.capabilities})
         hint = f"asked for: {', '.join(defined)}; the examples name: {', '.join(named) or 'none'}"
         raise InputError(Problem("no example is judged by any capability", "--data", hint))
-    promise = promised_margins(policy, judging)
+    measure: dict[str, dict[str, Any]] = {
+        "capabilities": {name: {"metric": metric_name(capability)} for name, capability in judging.items()},
+        "provenance": {"test_items_sha256": items_sha256(examples), "max_new_tokens": max_new_tokens},
+    }
+    if earlier is not None and (otherwise := earlier.problems(measure)):
+        raise InputError(*otherwise)
+    promise = None if baseline is None else promised_margins(policy, judging, benchmarks)
     for capability in judging.values():
         capability.prepare(knowledge)
     with progress_bar("checking records", len(examples)) as advance:
@@ -105,12 +117,12 @@ def evaluate(
         _note("some examples were made from another version of the graph than the one they are judged by")
     train, learned_from = train_examples(data, examples)
 
-    todo = dict.fromkeys((policy, None if earlier is not None else baseline))
+    todo = [name for name in dict.fromkeys((policy, None if earlier is not None else baseline)) if name]
     compared = {e.example_id for e in examples if e.options and benchmarks.intersection(e.capabilities)}
     asked = Asked(judging, examples, compared if multiple_choice == "loglikelihood" else set(), max_new_tokens, batch_size)
-    kept = {name: KeptAnswers(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo if name}
+    kept = {name: KeptAnswers(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo}
     scored = {name: _score(name, asked, answers) for name, answers in kept.items()}
-    before, after = earlier if earlier is not None else scored.get(baseline or ""), scored[policy]
+    before, after = scored.get(baseline or "") if earlier is None else earlier.table, scored[policy]
     report = build_report(
         before,
         after,
@@ -122,7 +134,7 @@ def evaluate(
             "policy": policy,
             **({} if baseline is None else {"baseline": baseline}),
             "files": [Path(path).name for path in data],
-            "test_items_sha256": items_sha256(examples),
+            **measure["provenance"],
             **({} if knowledge is None else {"graph": f"{knowledge.name} {knowledge.version}", "graph_sha256": knowledge.sha256}),
             **({"multiple_choice": multiple_choice} if compared else {}),
             "seed": seed,
@@ -134,8 +146,10 @@ def evaluate(
     )
     if benchmarks:
         report["benchmarks"] = rounded(_details(benchmarks, examples, after))
+    Path(out).mkdir(parents=True, exist_ok=True)
+    with whole(Path(out) / "scores.parquet") as draft:
+        scores_table(before, after).to_parquet(draft, index=False)
     page = write_report(out, report)
-    scores_table(before, after).to_parquet(Path(out) / "scores.parquet", index=False)
     for answers in kept.values():
         answers.discard()
     show_report(report, page)
@@ -156,16 +170,17 @@ def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
     benchmarks: set[str] = set()
     problems: list[Problem] = []
     for path in paths:
+        known = len(problems)
         benchmark = _collected(partial(read_benchmark, path), problems)
         if benchmark is not None:
             benchmarks.add(benchmark[0])
             examples += benchmark[1]
-        elif not problems:
-            examples += _collected(partial(read_examples, path), problems) or []
+        elif len(problems) == known:
+            found = _collected(partial(read_examples, path), problems)
+            problems += [Problem("there are no examples in it", str(path))] if found == [] else []
+            examples += found or []
     if problems:
         raise InputError(*problems)
-    if not examples:
-        raise InputError(Problem("there are no examples", "--data"))
     twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
     if twice:
         raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {twice[0]}", "--data"))
@@ -180,17 +195,22 @@ def read_data(paths: Sequence[str]) -> list[Example]:
 def train_examples(paths: Sequence[str], examples: list[Example]) -> tuple[list[Example], str]:
     """Finds what the null models may learn from: the train files beside the data, else the data themselves.
 
+    A train file that cannot be read was not asked for: it is told of, and left out.
+
     Returns:
         The examples, and a sentence for the report that says which they are.
     """
-    from bbflow.data.files import read_examples
-
     given = {Path(path).resolve() for path in paths}
     beside = {(p if p.is_dir() else p.parent) / f"train{suffix}" for p in given for suffix in (".parquet", ".jsonl")}
     found = sorted(path for path in beside - given if path.is_file())
-    if not found:
+    train: list[Example] = []
+    for path in found:
+        problems: list[Problem] = []
+        train += (_collected(partial(read_items, [str(path)]), problems) or ([],))[0]
+        _note(*(f"the null models do not learn from {path.name}: {problem}" for problem in problems[:1]))
+    if not train:
         return examples, "the evaluated data themselves, since no train file lies beside them"
-    return [example for path in found for example in read_examples(path)], "the train split beside the data"
+    return train, "the train split beside the data"
 
 
 def load_capabilities(path: str | None) -> dict[str, Capability]:
@@ -228,38 +248,64 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     return defined
 
 
-def earlier_scores(baseline: str) -> pd.DataFrame | None:
-    """Reads the scores that an earlier evaluation of the baseline wrote; None where `baseline` is no such folder.
+@dataclass(frozen=True)
+class EarlierScores:
+    """What an earlier evaluation of the baseline wrote.
 
-    Raises:
-        InputError: The table is unreadable, or no score table.
+    Attributes:
+        folder: Where it lies.
+        table: Its score table.
+        report: Its report; empty where there is none.
     """
-    import pandas as pd
 
-    from bbflow.evaluation.scoring import COLUMNS
+    folder: Path
+    table: pd.DataFrame
+    report: Mapping[str, Any]
 
-    path = Path(baseline) / "scores.parquet"
-    if not path.is_file():
-        return None
-    try:
-        table = pd.read_parquet(path)
-        return table.rename(columns={"score_after": "score", "completion_after": "completion"})[list(COLUMNS)]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(Problem(f"is no score table: {error}", str(path))) from None
+    @classmethod
+    def read(cls, folder: Path) -> EarlierScores:
+        """Reads a folder that `bbflow evaluate` wrote, or the report folder of a run.
+
+        Raises:
+            InputError: The table or the report is unreadable.
+        """
+        from bbflow.evaluation.comparison import read_report, read_scores
+
+        return cls(folder, read_scores(folder), read_report(folder) if (folder / "report.json").is_file() else {})
+
+    def problems(self, measure: Mapping[str, Any]) -> list[Problem]:
+        """Says why these scores cannot be compared with those of a report."""
+        from bbflow.evaluation.provenance import measured_otherwise
+
+        found = [Problem(why, f"--baseline {self.folder}") for why in measured_otherwise(self.report, measure)]
+        scored, asked = set(self.table["capability"]), set(measure["capabilities"])
+        return found + [Problem(f"does not score '{name}'", f"--baseline {self.folder}") for name in sorted(asked - scored)]
 
 
-def promised_margins(policy: str, capabilities: Capabilities) -> Commitment | None:
-    """The margins that were fixed before the policy was trained, as `bbflow export` notes them; None where it notes none.
+def policy_problems(path: str, option: str) -> list[Problem]:
+    """Says why an option names no policy."""
+    from bbflow.policies import PolicySettings
+
+    return [replace(problem, where=option) for problem in PolicySettings(path=path).problems(option)]
+
+
+def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Commitment | None:
+    """The margins that were fixed before the policy was trained, as `bbflow export` notes them.
+
+    Returns:
+        None where none are noted, or not of all that is judged: no training promises a margin of a benchmark, and with one the margins as
+        a whole are no older than this evaluation.
 
     Raises:
-        InputError: The capabilities have other margins.
+        InputError: Capabilities other than benchmarks have other margins.
     """
     from bbflow.evaluation.commitment import read_commitment
 
     promise = read_commitment(Path(policy).expanduser())
-    if promise is not None and (broken := promise.problems(capabilities, "--capabilities")):
+    own = {name: capability for name, capability in capabilities.items() if name not in benchmarks}
+    if promise is not None and (broken := promise.problems(own, "--capabilities")):
         raise InputError(*broken)
-    return promise
+    return promise if len(own) == len(capabilities) else None
 
 
 @dataclass(frozen=True)
@@ -298,10 +344,6 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _counts(max_new_tokens: int, batch_size: int) -> list[tuple[str, int]]:
-    return [("--max_new_tokens", max_new_tokens), ("--batch_size", batch_size)]
 
 
 def _collected(read: Any, problems: list[Problem]) -> Any:

@@ -1,5 +1,6 @@
 import json
 
+import pandas as pd
 import pytest
 
 from bbflow.cli.main import main
@@ -8,7 +9,6 @@ from bbflow.evaluation.report import build_report, scores_table, write_report
 
 def table(rates, seed=0, items=120):
     import numpy as np
-    import pandas as pd
 
     rng = np.random.default_rng(seed)
     rows = [
@@ -81,6 +81,69 @@ def test_every_mistake_is_told_at_once(run, tmp_path, capsys):
     (tmp_path / "bad" / "report.json").write_text("{")
     assert compare(tmp_path, a, tmp_path / "none", tmp_path / "bad") == 2
     said = capsys.readouterr().err
-    for line in ("at least two runs", "none: holds no report", "bad: is no report with scores"):
+    for line in ("at least two runs", "none: holds no report", "bad/report.json: is no report with scores"):
         assert line in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "is no report with scores"),
+        ('{"capabilities": {}, "integration": {"after": {"score": 0.5, "ci": [0, 1]}}}', "`capabilities` or `integration`"),
+        ('{"capabilities": {"domain": {}}, "integration": {"after": {"score": 0.5, "ci": [0, 1]}}}', "malformed"),
+        (
+            '{"capabilities": {"domain": {"after": {"score": 0.5, "ci": [0]}}}, "integration": {"after": {"score": 0.5, "ci": [0, 1]}}}',
+            "malf",
+        ),
+        ('{"reward_model": {}}', "the report of a reward model"),
+    ],
+)
+def test_a_malformed_report_is_named(run, tmp_path, capsys, text, said):
+    a, b = run("a", {"domain": 0.5}), run("b", {"domain": 0.5})
+    (b / "report" / "report.json").write_text(text)
+    assert compare(tmp_path, a, b) == 2
+    error = capsys.readouterr().err
+    assert "report.json" in error
+    assert said in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("score", [float("nan"), 7.0, "high"])
+def test_a_malformed_score_table_is_named(run, tmp_path, capsys, score):
+    a, b = run("a", {"domain": 0.5}), run("b", {"domain": 0.5})
+    path = b / "report" / "scores.parquet"
+    table = pd.read_parquet(path)
+    table.assign(score_after=[score] * len(table)).to_parquet(path)
+    assert compare(tmp_path, a, b) == 2
+    assert str(path) in capsys.readouterr().err
+    pd.concat([table, table]).to_parquet(path)
+    assert compare(tmp_path, a, b) == 2
+    assert f"{path}: 120 items are scored twice" in capsys.readouterr().err
+
+
+def test_scores_that_were_measured_otherwise_are_refused(run, tmp_path, capsys):
+    a, b = run("a", {"domain": 0.5}), run("b", {"domain": 0.5})
+    for folder, tokens in ((a, 96), (b, 5)):
+        path = folder / "report" / "report.json"
+        known = {"provenance": {"max_new_tokens": tokens, "test_items_sha256": folder.name}}
+        path.write_text(json.dumps(json.loads(path.read_text()) | known))
+    assert compare(tmp_path, a, b) == 2
+    error = capsys.readouterr().err
+    assert "b: completions of at most 5 tokens were scored, in a of at most 96" in error
+    assert "b: other items were scored than in a" in error
+
+
+def test_a_file_where_the_folder_should_be(run, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert compare(tmp_path, run("a", {"domain": 0.5}), run("b", {"domain": 0.5})) == 2
+    assert "--out: " in capsys.readouterr().err
+
+
+def test_the_terminal_shows_whole_names(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    rates = dict.fromkeys(("domain", "reasoning", "instruction", "safety"), 0.5)
+    assert compare(tmp_path, run("a/version_0", rates), run("a/version_1", rates)) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("inconclusive") + shown.count("certified") + shown.count("refused") == 2
+    assert "…" not in "".join(line.split("│")[1] for line in shown.splitlines() if line.startswith("│"))

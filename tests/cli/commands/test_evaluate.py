@@ -1,10 +1,13 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from bbflow.cli.main import main
 from bbflow.data.files import write_examples
+from bbflow.evaluation.commitment import Commitment, write_commitment
+from bbflow.evaluation.resume import KeptAnswers
 from bbflow.graph import ClinicalPack
 
 CAPABILITIES = """
@@ -218,6 +221,89 @@ def test_a_baseline_on_other_items_is_refused(data, evaluate, example, graph, ca
     scores[["example_id"]].to_parquet(data / "earlier" / "scores.parquet")
     assert evaluate("--baseline", data / "earlier") == 2
     assert "is no score table" in capsys.readouterr().err
+
+
+def test_a_baseline_that_was_measured_otherwise_is_refused_before_a_model_is_loaded(data, evaluate, monkeypatch, capsys):
+    write_rows(data / "mmlu.jsonl", mmlu(8))
+    assert evaluate(file="mmlu.jsonl") == 0
+    (data / "out").rename(data / "earlier")
+    monkeypatch.setattr("bbflow.policies.load_policy", lambda *_: pytest.fail("loaded a model"))
+    assert evaluate("--baseline", data / "earlier", "--multiple_choice", "generation", "--max_new_tokens", "9", file="mmlu.jsonl") == 2
+    said = capsys.readouterr().err
+    assert "earlier: 'mmlu_anatomy' was measured by accuracy_by_loglikelihood, here by accuracy_by_generation" in said
+    assert "earlier: completions of at most 4 tokens were scored, here of at most 9" in said
+    rows = mmlu(8)
+    write_rows(data / "mmlu.jsonl", [{**row, "id": i} for i, row in enumerate(rows)])
+    assert evaluate("--baseline", data / "earlier", file="mmlu.jsonl") == 2
+    assert "other items were scored than here: ids, questions, options or answers differ" in capsys.readouterr().err
+    assert evaluate("--baseline", data / "earlier") == 2
+    assert "earlier: does not score 'domain'" in capsys.readouterr().err
+
+
+def test_the_same_ids_with_other_questions_are_other_items(data, evaluate, capsys):
+    rows = [{**row, "id": i} for i, row in enumerate(mmlu(8))]
+    write_rows(data / "mmlu.jsonl", rows)
+    assert evaluate(file="mmlu.jsonl") == 0
+    (data / "out").rename(data / "earlier")
+    write_rows(data / "mmlu.jsonl", [{**row, "question": row["question"] + "!"} for row in rows])
+    assert evaluate("--baseline", data / "earlier", file="mmlu.jsonl") == 2
+    assert "other items were scored" in capsys.readouterr().err
+
+
+def test_a_benchmark_beside_promised_margins(data, evaluate, tiny_qwen_dir, capsys):
+    policy = data / "policy"
+    shutil.copytree(tiny_qwen_dir, policy)
+    write_commitment(policy, Commitment({"domain": 0.5, "safety": 0.03}))
+    write_rows(data / "mmlu.jsonl", mmlu(8))
+    assert evaluate("--baseline", policy, policy=policy, file="mmlu.jsonl") == 0
+    assert report(data)["margins"]["fixed"] == "before_evaluation"
+    assert evaluate("--baseline", policy, policy=policy) == 0
+    assert report(data)["margins"]["fixed"] == "before_training"
+    write_commitment(policy, Commitment({"domain": 0.1, "safety": 0.03}))
+    assert evaluate("--baseline", policy, "--data", data / "mmlu.jsonl", policy=policy) == 2
+    assert "the margin of 'domain' is 0.5, but 0.1 was fixed before the run" in capsys.readouterr().err
+
+
+def test_null_models_learn_from_a_benchmarks_own_train_file(data, evaluate, capsys):
+    (data / "mmlu").mkdir()
+    write_rows(data / "mmlu" / "test.jsonl", mmlu(8))
+    write_rows(data / "mmlu" / "train.jsonl", [row | {"question": row["question"] + "!"} for row in mmlu(20)])
+    assert evaluate(file="mmlu/test.jsonl") == 0
+    assert report(data)["data"]["nulls_learned_from"] == "the train split beside the data"
+    write_rows(data / "mmlu" / "train.jsonl", [{"text": "something else"}])
+    assert evaluate(file="mmlu/test.jsonl") == 0
+    assert "the null models do not learn from train.jsonl" in capsys.readouterr().err
+    assert "the evaluated data themselves" in report(data)["data"]["nulls_learned_from"]
+
+
+def test_a_baseline_is_not_written_over(data, evaluate, capsys):
+    assert evaluate() == 0
+    before = (data / "out" / "report.json").read_bytes()
+    assert evaluate("--baseline", data / "out") == 2
+    assert "--out: the baseline's scores lie there" in capsys.readouterr().err
+    assert (data / "out" / "report.json").read_bytes() == before
+
+
+def test_a_file_where_the_folder_should_be(data, evaluate, monkeypatch, capsys):
+    monkeypatch.setattr("bbflow.policies.load_policy", lambda *_: pytest.fail("loaded a model"))
+    (data / "out").write_text("")
+    assert evaluate("--seed", "-1") == 2
+    said = capsys.readouterr().err
+    assert "--out: " in said
+    assert "--seed: must be at least 0" in said
+
+
+def test_an_empty_file_beside_another_is_named(data, evaluate, capsys):
+    (data / "data" / "empty.jsonl").write_text("")
+    assert evaluate("--data", data / "data" / "empty.jsonl") == 2
+    assert "empty.jsonl: there are no examples in it" in capsys.readouterr().err
+
+
+def test_damaged_kept_answers_are_dropped_and_later_ones_kept(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(b'[1, 2]\n3\n\xff\n{"half')
+    KeptAnswers(path).add({"q": "a"})
+    assert KeptAnswers(path).known(["q"]) == {"q": "a"}
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(data, evaluate, monkeypatch):
