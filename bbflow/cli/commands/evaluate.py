@@ -225,8 +225,10 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     from jsonargparse import ArgumentParser
 
     from bbflow.capabilities import Capability
+    from bbflow.cli.check import mistakes
     from bbflow.cli.commands.init import assets
     from bbflow.cli.errors import innermost
+    from bbflow.cli.located import Located, from_file
     from bbflow.yaml_file import read_yaml
 
     import_module("bbflow.rewards")  # only an imported class can be called by its short name
@@ -241,7 +243,8 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     try:
         defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": file.data})).capabilities
     except (ArgumentError, TypeError, ValueError) as error:
-        raise InputError(Problem(innermost(str(error)), str(file.path))) from error
+        located = Located({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
+        raise InputError(*(mistakes(parser, located) or [Problem(innermost(str(error)), str(file.path))])) from error
     problems = [problem for name, capability in defined.items() for problem in capability.problems(f"{file.path}: {name}")]
     if problems:
         raise InputError(*problems)

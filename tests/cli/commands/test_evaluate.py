@@ -122,8 +122,12 @@ def test_records_that_cannot_be_judged_are_told_at_once_before_a_model_is_loaded
     ("text", "said"),
     [
         ("[1, 2]", "maps names to capabilities"),
-        (CAPABILITIES.replace("CorrectAnswer", "CorectAnswer"), "CorectAnswer"),
-        (CAPABILITIES.replace("margin", "margn"), "margn"),
+        (CAPABILITIES.replace("CorrectAnswer", "CorectAnswer"), "did you mean 'CorrectAnswer'?"),
+        (
+            CAPABILITIES.replace("margin", "margn"),
+            "capabilities.yaml:6:10: capabilities.domain.margn: unknown key (did you mean 'margin'?)",
+        ),
+        (CAPABILITIES.replace("margin: 0.5", "margin: x"), "capabilities.domain.margin"),
         (CAPABILITIES + "tasks: [", "not valid YAML"),
         ("other:\n" + CAPABILITIES.split("safety:")[1], "no example is judged by any capability"),
     ],
