@@ -8,6 +8,8 @@ References:
     Rao and Scott (1992), Biometrics 48, 577-585: clustered counts by dividing the sample size by a design effect.
     Korn and Graubard (1998), Survey Methodology 24, 193-201: Wilson-type intervals with an effective sample size.
     Cochran (1977), Sampling Techniques, ch. 9: linearised variance of a mean over clusters of unequal size.
+    MacKinnon, Nielsen and Webb (2023), Journal of Econometrics 232, 272-299: the cluster jackknife.
+    Carter, Schnepel and Steigerwald (2017), Review of Economics and Statistics 99, 698-709: the effective number of clusters.
     Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
 """
 
@@ -27,6 +29,8 @@ PRIOR_CORRELATION = 0.3
 """Correlation within clusters that is assumed until the data have shown enough changed items to tell."""
 PRIOR_ITEMS = 8.0
 """How many changed items that assumption weighs; chosen by the simulation in `tests/evaluation/test_simulation.py`."""
+_LEAST_FREEDOM = 0.01
+_LEAST_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,10 @@ def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) ->
 
 
 def cluster_variance(totals: Floats, sizes: Floats) -> Any:
-    """Linearised variance of the mean over all items, clusters drawn as wholes (Cochran 1977, eq. 9A.7).
+    """Variance of the mean over all items by leaving out each cluster in turn (the jackknife; MacKinnon, Nielsen and Webb 2023, CV3).
+
+    Where all clusters are of one size it is the linearised variance (Cochran 1977, eq. 9A.7); a large cluster, to which the mean bends,
+    counts for more than its residual shows.
 
     Args:
         totals: Sums by cluster [..., G].
@@ -88,8 +95,20 @@ def cluster_variance(totals: Floats, sizes: Floats) -> Any:
     count = len(sizes)
     if count < 2:
         return float("inf")
-    residuals = totals - sizes * totals.sum(-1, keepdims=True) / sizes.sum()
-    return count / (count - 1) * (residuals**2).sum(-1) / sizes.sum() ** 2
+    n = sizes.sum()
+    shifts = (totals - sizes * totals.sum(-1, keepdims=True) / n) / (n - sizes)
+    return (count - 1) / count * (shifts**2).sum(-1)
+
+
+def degrees_of_freedom(sizes: Floats) -> float:
+    """The effective number of clusters, n^2 / sum of squared sizes, less one (Carter, Schnepel and Steigerwald 2017).
+
+    >>> degrees_of_freedom(np.array([5.0, 5.0, 5.0]))
+    2.0
+    >>> round(degrees_of_freedom(np.array([100.0, 1.0, 1.0])), 2)
+    0.04
+    """
+    return max(float(sizes.sum() ** 2 / (sizes**2).sum() - 1), _LEAST_FREEDOM)
 
 
 def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], level: float = 0.95) -> Interval:
@@ -113,7 +132,7 @@ def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], le
     effective = float(count) if variance <= 1e-15 or spread <= 0 else spread / variance
     if np.isin(np.asarray(scores, dtype=np.float64), (0.0, 1.0)).all():
         effective = min(effective, n)
-    t = stats.t.ppf(0.5 + level / 2, count - 1)
+    t = stats.t.ppf(0.5 + level / 2, degrees_of_freedom(sizes))
     ratio = t * t / effective
     centre = (mean + ratio / 2) / (1 + ratio)
     half = np.sqrt(spread * ratio + ratio * ratio / 4) / (1 + ratio)
@@ -126,10 +145,11 @@ def paired_difference(
     """One-sided bounds of the mean of after - before, items paired, clusters drawn as wholes.
 
     Bounds invert Tango's score test, whose variance is taken under the hypothesis tested and so does not collapse when few items change.
-    That variance is multiplied by the design effect of the clusters and compared with Student's t on (clusters - 1) degrees of freedom.
+    That variance is multiplied by the design effect of the clusters and compared with Student's t on `degrees_of_freedom`.
     The design effect is the ratio of the cluster variance to the independent one, never below 1, averaged with that of a correlation of
     `PRIOR_CORRELATION`, which weighs `PRIOR_ITEMS` changed items. Graded scores enter by the size of their losses and gains, scaled
-    so that the second moment is right; scores of 0 and 1 are Tango's case exactly.
+    so that the second moment is right, as far as changes were seen: what a hypothesis demands beyond those may be whole items. Scores of
+    0 and 1 are Tango's case exactly.
 
     Args:
         before: N scores in [0, 1].
@@ -176,20 +196,22 @@ def paired_differences(
     """
     from scipy import stats
 
-    labels, where = np.unique(np.asarray(clusters), return_inverse=True)
+    _, where = np.unique(np.asarray(clusters), return_inverse=True)
     order, sizes_G = np.argsort(where, kind="stable"), np.bincount(where).astype(np.float64)
     starts = np.r_[0, np.cumsum(sizes_G)[:-1].astype(int)]
-    count, n = len(labels), float(change_RN.shape[1])
+    n, freedom = float(change_RN.shape[1]), degrees_of_freedom(sizes_G)
     totals_RG = np.add.reduceat(change_RN[:, order], starts, axis=1)
     gains, losses = np.maximum(change_RN, 0).sum(1), np.maximum(-change_RN, 0).sum(1)
     changed = gains + losses
     scale = np.where(changed > 0, (change_RN**2).sum(1) / np.where(changed > 0, changed, 1.0), 1.0)
     effect = _design_effects(change_RN, totals_RG, sizes_G, changed / scale)
-    t = float(stats.t.ppf(1 - alpha, count - 1))
+    t = float(stats.t.ppf(1 - alpha, freedom))
 
     def statistic(delta: Floats, gain: Floats, loss: Floats) -> Floats:
         """Score statistic of 'the difference is `delta`', from the totals of gains and of losses."""
-        variance = effect * (scale * restricted_discordance(delta, gain, loss, n) - delta * delta) / n
+        share = restricted_discordance(delta, gain, loss, n)
+        seen = np.minimum(share, changed / n)
+        variance = effect * (scale * seen + (share - seen) - delta * delta) / n
         distance = (gain - loss) / n - delta
         certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
         return np.where(variance > 1e-15, distance / np.sqrt(np.maximum(variance, 1e-15)), certain)
@@ -209,9 +231,9 @@ def paired_differences(
         estimate=estimate,
         lower=lower,
         upper=-bound(losses, gains),
-        p_value=stats.t.sf(at_zero, count - 1),
+        p_value=stats.t.sf(at_zero, freedom),
         # The bound knows that few changes are no certainty; a spread estimated from them would not.
-        detectable=np.minimum(1.0, (estimate - lower) * (t + stats.t.ppf(power, count - 1)) / t),
+        detectable=np.minimum(1.0, (estimate - lower) * (t + stats.t.ppf(power, freedom)) / t),
     )
 
 
@@ -282,7 +304,8 @@ def integration_score(
 
     Returns:
         `before` (and `after`): score, ci, minimum and geometric_mean over capabilities; `difference`: estimate, ci, and the one-sided
-        95% bounds lower and upper.
+        95% bounds lower and upper. With fewer than two clusters, or where nearly every draw misses a capability, nothing is known: the
+        intervals are the widest.
     """
     names = list(before)
     null = np.array([nulls[name] for name in names])
@@ -303,9 +326,14 @@ def integration_score(
 
     tails = (50 * (1 - level), 50 * (1 + level))
 
+    def percentiles(drawn: Floats, shares: Sequence[float], widest: Interval) -> list[float]:
+        if len(labels) < 2 or len(drawn) < _LEAST_DRAWS:
+            return list(widest)
+        return [float(v) for v in np.percentile(drawn, shares)]
+
     def summary(skill: Floats, drawn: Floats) -> dict[str, Any]:
         geometric = float(np.exp(np.log(skill).mean())) if (skill > 0).all() else 0.0
-        ci = [float(v) for v in np.percentile(drawn, tails)]
+        ci = percentiles(drawn, tails, (0.0, 1.0))
         return {"score": float(skill.mean()), "ci": ci, "minimum": float(skill.min()), "geometric_mean": geometric}
 
     skill_before, drawn_before = resampled(before)
@@ -316,8 +344,7 @@ def integration_score(
         result["after"] = summary(skill_after, drawn_after)
         result["difference"] = {
             "estimate": float(skill_after.mean() - skill_before.mean()),
-            "lower": float(np.percentile(change, 5)),
-            "upper": float(np.percentile(change, 95)),
-            "ci": [float(v) for v in np.percentile(change, tails)],
+            **dict(zip(("lower", "upper"), percentiles(change, (5, 95), (-1.0, 1.0)), strict=True)),
+            "ci": percentiles(change, tails, (-1.0, 1.0)),
         }
     return result

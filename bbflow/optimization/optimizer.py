@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from bbflow.errors import Problem
+
+_SETTINGS = ("initial_lr", "weight_decay", "betas")
+
+
+class Schedule(LambdaLR):
+    """A schedule that goes on where a checkpoint stands, by the settings of the recipe and not by those the checkpoint was made with."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        super().__init__(optimizer, lr_lambda)
+        self._built = [{name: group[name] for name in _SETTINGS} for group in optimizer.param_groups]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the step; learning rate, decay and betas stay those that optimiser and schedule were built with."""
+        rates, built = list(self.base_lrs), self._built
+        super().load_state_dict(state_dict)
+        self.base_lrs, self._built = rates, built
+        for group, settings, rate, share in zip(self.optimizer.param_groups, built, rates, self.lr_lambdas, strict=True):
+            group.update(settings, lr=rate * share(self.last_epoch))
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class OptimizerSettings:
             {"params": [p for p, decay in zip(trained, decays, strict=True) if not decay], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate, betas=self.betas)
-        return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, total_steps))
+        return optimizer, Schedule(optimizer, lambda step: self.factor(step, total_steps))
 
     def factor(self, step: int, total_steps: float) -> float:
         """The share of the highest learning rate that step number `step` (from 0) uses.

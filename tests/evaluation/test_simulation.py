@@ -66,6 +66,15 @@ def test_preserved_is_said_wrongly_in_one_of_twenty_runs_at_most(clusters, size,
     assert np.mean(lower > -MARGIN) <= ALPHA + 2.5 * np.sqrt(ALPHA * (1 - ALPHA) / 1000)
 
 
+@pytest.mark.parametrize(("worse", "better", "correlation"), [(0.2, 0.2, 0.1), (0.2, 0.2, 0.3), (0.1, 0.1, 0.3), (0.09, 0.155, 0.05)])
+def test_clusters_of_very_unequal_size(worse, better, correlation):
+    """A few entities hold most of the items, as the large drugs do in the safety items of the main job."""
+    rng = np.random.default_rng(22)
+    labels = np.repeat(np.arange(64), [172, 150, 147, 75, 66, 50, 40, 32, *[8] * 26, *[4] * 30])
+    lower = [paired_differences(changes(rng, BATCH, labels, worse, better, correlation), labels).lower for _ in range(4)]
+    assert np.mean(np.concatenate(lower) > better - worse) <= ALPHA + 2.5 * np.sqrt(ALPHA * (1 - ALPHA) / 2000)
+
+
 def test_finds_what_is_there():
     assert np.mean(simulated(21, 500, 0.05, 0.15, 0.1).lower > 0) > 0.9
 

@@ -11,6 +11,7 @@ from bbflow.evaluation.statistics import (
     holm,
     integration_score,
     paired_difference,
+    paired_differences,
     score_interval,
 )
 
@@ -32,9 +33,9 @@ class TestClusterVariance:
         assert cluster_variance(*cluster_totals(values, list("abcde"))) == pytest.approx(values.var(ddof=1) / 5)
 
     def test_unequal_clusters_by_hand(self):
-        # totals 2, 0, 1 of sizes 2, 1, 1: mean 3/4, residuals 1/2, -3/4, 1/4; 3/2 * (4 + 9 + 1)/16 / 16
+        # totals 2, 0, 1 of sizes 2, 1, 1: mean 3/4; without x 1/2, without y 1, without z 2/3: shifts 1/4, 1/4, 1/12
         totals, sizes = cluster_totals([1, 1, 0, 1], ["x", "x", "y", "z"])
-        assert cluster_variance(totals, sizes) == pytest.approx(1.5 * 14 / 16 / 16)
+        assert cluster_variance(totals, sizes) == pytest.approx(2 / 3 * (2 / 16 + 1 / 144))
 
     def test_matches_a_simulation_of_whole_clusters(self):
         rng = np.random.default_rng(3)
@@ -241,3 +242,30 @@ class TestIntegrationScore:
     def test_a_capability_of_few_clusters_may_be_missing_from_a_draw(self):
         found = integration_score({"x": ([1, 0, 1, 0], list("abcd")), "y": ([1.0], ["a"])}, None, {"x": 0.0, "y": 0.0}, draws=300)
         assert np.isfinite(found["before"]["ci"]).all()
+
+
+def test_integration_knows_nothing_of_one_cluster():
+    table = {"a": ([1.0, 0.0], ["x", "x"])}
+    found = integration_score(table, {"a": ([1.0, 1.0], ["x", "x"])}, {"a": 0.0})
+    assert found["before"]["ci"] == [0.0, 1.0]
+    assert (found["difference"]["lower"], found["difference"]["upper"], found["difference"]["ci"]) == (-1.0, 1.0, [-1.0, 1.0])
+
+
+def test_integration_where_no_draw_holds_every_capability():
+    table = {f"c{i}": ([1.0], [str(i)]) for i in range(60)}
+    assert integration_score(table, None, dict.fromkeys(table, 0.0), draws=200)["before"]["ci"] == [0.0, 1.0]
+
+
+class TestGradedScores:
+    def test_a_tiny_loss_does_not_make_the_bound_surer_than_none(self):
+        none, tiny = np.zeros(200), np.zeros(200)
+        tiny[0] = -0.01
+        lower = [paired_difference(-np.minimum(c, 0), np.maximum(c, 0), range(200)).lower for c in (none, tiny)]
+        assert lower[1] <= lower[0]
+
+    def test_two_items_prove_nothing(self):
+        assert paired_difference([0.1, 0.1], [0.0, 0.0], [0, 1]).lower < -0.5
+
+    def test_rare_whole_losses_behind_many_small_changes(self):
+        change = np.random.default_rng(0).choice([-1, -0.1, 0.1, 0], p=[0.03, 0.1, 0.1, 0.77], size=(2000, 400))
+        assert np.mean(paired_differences(change, range(400)).lower > -0.03) <= 0.065

@@ -1,4 +1,5 @@
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -41,3 +42,30 @@ def test_the_constant_schedule_needs_no_end():
 def test_settings_are_checked():
     found = OptimizerSettings(learning_rate=0.0, weight_decay=-1.0, betas=(0.9, 1.0), warmup_steps=-1).problems("o")
     assert [p.where for p in found] == ["o.learning_rate", "o.weight_decay", "o.betas", "o.warmup_steps"]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_checkpoint_gives_the_step_and_the_recipe_the_settings(schedule):
+    def build(**settings):
+        weight = torch.nn.Parameter(torch.ones(2, 2))
+        optimizer, schedule_ = OptimizerSettings(schedule=schedule, **settings).build([weight], 10)
+        return weight, optimizer, schedule_
+
+    def step(weight, optimizer, schedule_):
+        weight.grad = torch.ones(2, 2)
+        optimizer.step()
+        schedule_.step()
+
+    old, same, other = build(learning_rate=1e-2), build(learning_rate=1e-2), build(learning_rate=1e-3, weight_decay=0.1, betas=(0.5, 0.9))
+    for _ in range(3):
+        step(*old)
+    for new in (same, other):
+        new[1].load_state_dict(deepcopy(old[1].state_dict()))
+        new[2].load_state_dict(old[2].state_dict())
+    assert same[1].param_groups[0]["lr"] == old[1].param_groups[0]["lr"]
+    assert other[1].param_groups[0]["lr"] == pytest.approx(old[1].param_groups[0]["lr"] / 10)
+    assert (other[1].param_groups[0]["weight_decay"], other[1].param_groups[0]["betas"]) == (0.1, (0.5, 0.9))
+    for run in (old, other):
+        step(*run)
+    assert other[1].param_groups[0]["lr"] == pytest.approx(old[1].param_groups[0]["lr"] / 10)
+    assert other[1].state[other[0]]["step"] == 4
