@@ -13,7 +13,9 @@ from bbflow.cli.resume import logged_rows
 from bbflow.errors import InputError, Problem
 
 _KEY = "bbflow"
-_KEYWORDS = ("best", "last", "hpc", "registry")
+_KEYWORDS = ("last", "hpc", "registry")
+_SHARDED = ("meta.pt", "checkpoint")
+"""What stands in a sharded checkpoint, of FSDP or of DeepSpeed; its strategy reads it."""
 
 
 class SaveRecipe(SaveConfigCallback):
@@ -37,20 +39,56 @@ def class_path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def refuse_other_class(config: Any) -> None:
-    """Compares the class in `--ckpt_path` with the recipe's; the recipe's settings are never changed.
+def newest_checkpoint(runs: Path, kind: str) -> Path:
+    """Finds the checkpoint of the newest run that wrote any.
+
+    Args:
+        runs: Folder of the runs of one recipe.
+        kind: `last` or `best`.
+
+    Raises:
+        InputError: There is no such run, or no such checkpoint in it.
+    """
+    made = {path.parent for path in runs.glob("version_*/checkpoints/*.ckpt") if _number(path.parent.parent).isdigit()}
+    folder = max(made, key=lambda path: int(_number(path.parent)), default=None)
+    if folder is None:
+        raise InputError(Problem("no run of this recipe wrote a checkpoint", f"--ckpt_path {kind}", f"looked in {runs}"))
+    if not (folder / f"{kind}.ckpt").exists():
+        there = ", ".join(sorted(path.name for path in folder.glob("*.ckpt")))
+        raise InputError(Problem(f"the newest run has no {kind}.ckpt", f"--ckpt_path {kind}", f"name a file of {folder}: {there}"))
+    return folder / f"{kind}.ckpt"
+
+
+def _number(run: Path) -> str:
+    return run.name.removeprefix("version_")
+
+
+def read_fitting(config: Any) -> dict[str, Any]:
+    """Reads the checkpoint in `--ckpt_path` and compares its class with the recipe's; the recipe's settings are never changed.
+
+    Returns:
+        What the checkpoint holds; empty where Lightning finds or reads it.
 
     Raises:
         InputError: There is no such checkpoint, it cannot be read safely, or it holds another class.
     """
     given = config.get("ckpt_path")
     if not given or str(given) in _KEYWORDS or str(given).startswith("registry:"):
-        return
-    path = Path(given)
-    if path.is_dir():  # a sharded checkpoint; its strategy reads it
-        return
-    made_by = read_checkpoint(path, f"--ckpt_path {given}").get(_KEY, {}).get("class_path")
+        return {}
+    path, where = Path(given), f"--ckpt_path {given}"
+    if given == "best":
+        hint = "name its file: best.ckpt in the checkpoints of a run that ranked its states, else last.ckpt"
+        raise InputError(Problem("which state was best is not known any more once a run has ended", where, hint))
+    if path.is_dir():
+        if not any((path / part).exists() for part in _SHARDED):
+            last = path / "checkpoints" / "last.ckpt"
+            hint = f"did you mean '{last}'?" if last.exists() else "a checkpoint of a run is RUN/checkpoints/last.ckpt"
+            raise InputError(Problem("is a folder, and no sharded checkpoint", where, hint))
+        return {}
+    kept = read_checkpoint(path, where)
+    made_by = kept.get(_KEY, {}).get("class_path")
     wanted = config["model"]["class_path"]
     if made_by and made_by.rpartition(".")[2] != wanted.rpartition(".")[2]:
         hint = "to start from its weights, set policy.path instead; --ckpt_path resumes the same recipe"
-        raise InputError(Problem(f"the checkpoint holds a {made_by}, the recipe asks for a {wanted}", f"--ckpt_path {given}", hint))
+        raise InputError(Problem(f"the checkpoint holds a {made_by}, the recipe asks for a {wanted}", where, hint))
+    return kept

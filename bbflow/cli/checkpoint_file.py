@@ -1,14 +1,43 @@
-"""Reads a checkpoint: no code is run from it, and one with a damaged byte is refused."""
+"""Checkpoint files: written whole or not at all; no code is run from one that is read, and one with a damaged byte is refused."""
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from bbflow.errors import InputError, Problem
+from bbflow.whole_file import whole
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Lightning's way to write a checkpoint, by a draft beside the file.
+
+    Lightning's own draft lies in the system's folder for temporary files. Where that is another file system it is copied over the old
+    checkpoint, and a kill or a full disk in between loses both.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Writes a checkpoint; what is no path of this machine is left to Lightning."""
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        path = Path(path)
+        for abandoned in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed: a run belongs to one
+            abandoned.unlink(missing_ok=True)
+        with whole(path) as draft, draft.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(reason := error.__context__, OSError):  # torch hides the full disk behind an error of its own
+                    raise OSError(reason.errno, reason.strerror, str(path)) from error
+                raise
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_checkpoint(path: Path, where: str, hint: str = "") -> dict[str, Any]:

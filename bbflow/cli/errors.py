@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from bbflow.errors import InputError, Refused
 
 OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_IN_THE_WAY = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -34,6 +35,8 @@ def exit_code(run: Callable[[], object]) -> int:
             return INTERRUPTED
         if isinstance(stop.code, str):
             return _say("error", [stop.code], USAGE)
+        if type(stop).__name__ == "SIGTERMException":  # Lightning's, which is not imported for this
+            return _say("stopped", ["before its end, as it was asked to; the same command with --ckpt_path last goes on"], stop.code or OK)
         return stop.code or OK
     except Exception as error:
         # Lightning and jsonargparse may have wrapped what a floor said, so look at the causes too.
@@ -46,6 +49,8 @@ def exit_code(run: Callable[[], object]) -> int:
             return _say("error", [innermost(error.message)], USAGE)
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             return _say("error", [f"{str(error.filename)[:80]}...: the name is too long for a file"], USAGE)
+        if isinstance(error, _IN_THE_WAY) and error.filename is not None:
+            return _say("error", [f"{error.filename}: {error.strerror}"], USAGE)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return _say("error", [f"{error.filename or 'a file'} could not be written: {error.strerror}"], REFUSED)
         if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other

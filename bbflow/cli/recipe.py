@@ -12,7 +12,7 @@ from typing import Any
 from jsonargparse import ActionConfigFile, Namespace
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from bbflow.cli.resume import Interrupted, RunLog
+from bbflow.cli.resume import Interrupted, RunLog, claim, first_process, numbered, run_number
 from bbflow.yaml_file import read_yaml
 
 FLOORS = (
@@ -84,7 +84,7 @@ def run_loggers(runs: Path, interrupted: Interrupted | None = None) -> list[Logg
         interrupted: The run to go on with, if any: what was logged after its checkpoint is dropped.
     """
     if interrupted is None:
-        version = _next_version(runs)
+        version = _version(runs)
         return [RunLog(runs.parent, name=runs.name, version=version), TensorBoardLogger(runs.parent, name=runs.name, version=version)]
     version, step = interrupted.version, interrupted.step
     events = TensorBoardLogger(runs.parent, name=runs.name, version=version, purge_step=step)
@@ -96,20 +96,20 @@ def recipe_name(recipe: Path) -> str:
 
     >>> recipe_name(Path("recipes/grpo.yaml")), recipe_name(Path("x/recipes/qwen2.5-0.5b/sft.yaml"))
     ('grpo', 'qwen2.5-0.5b/sft')
-    >>> recipe_name(Path("runs/grpo/version_3/config.yaml"))
-    'grpo'
+    >>> recipe_name(Path("runs/grpo/version_3/config.yaml")), recipe_name(Path("runs/qwen2.5-0.5b/sft/version_0/config.yaml"))
+    ('grpo', 'qwen2.5-0.5b/sft')
     """
     parts = recipe.absolute().with_suffix("").parts
     if len(parts) > 2 and parts[-1] == "config" and parts[-2].startswith("version_"):
-        return parts[-3]
+        runs = parts[:-2]
+        return "/".join(runs[len(runs) - runs[::-1].index("runs") :]) if "runs" in runs[:-1] else runs[-1]
     beside = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
     return "/".join(beside)
 
 
-def _next_version(folder: Path) -> str:
-    """Returns the first `version_N` not yet taken; the processes of one distributed run share that of the first."""
-    if os.environ.get("LOCAL_RANK") and _VERSION in os.environ:
-        return os.environ[_VERSION]
-    taken = [int(p.name.removeprefix("version_")) for p in folder.glob("version_*") if p.name.removeprefix("version_").isdigit()]
-    os.environ[_VERSION] = version = f"version_{max(taken, default=-1) + 1}"
+def _version(runs: Path) -> str:
+    """Claims the next run folder; the processes of one distributed run share that of the first, which alone writes."""
+    if not first_process():
+        return os.environ.get(_VERSION) or f"version_{max(map(run_number, numbered(runs)), default=0)}"
+    os.environ[_VERSION] = version = claim(runs).name
     return version

@@ -12,21 +12,24 @@ from typing import Any
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning itself triggers them
 
+import yaml
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from bbflow.callbacks import default_callbacks
-from bbflow.cli.checkpoint import SaveRecipe, refuse_other_class
+from bbflow.cli.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
+from bbflow.cli.checkpoint_file import WholeCheckpointIO
 from bbflow.cli.explain import cross_problems, reread
-from bbflow.cli.paths import MODE, anchor_paths
+from bbflow.cli.paths import MODE, anchor_paths, folder_problems
 from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
-from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
+from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted, release
 from bbflow.errors import InputError, Problem
+from bbflow.evaluation.commitment import Commitment, promise_in
 
 PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
 _BESIDE_DATA = ("trainer", "model", "ckpt_path", "weights_only")
@@ -38,6 +41,8 @@ class RecipeCLI(LightningCLI):
     def __init__(self, argv: Sequence[str], run: bool = True) -> None:
         self.argv = list(argv)
         self.interrupted: Interrupted | None = None
+        self.runs: Path | None = None
+        self.promise: Commitment | None = None
         super().__init__(
             args=self.argv, run=run, parser_kwargs=PARSER, auto_configure_optimizers=False, save_config_callback=SaveRecipe
         )  # fmt: skip
@@ -67,13 +72,19 @@ class RecipeCLI(LightningCLI):
         # Lightning would lay the checkpoint's hyperparameters over recipe and command line; here those always decide.
         command = self.config.get("subcommand", "")
         config = self.config.get(command, self.config)
-        if command == "fit" and config.get("ckpt_path") == "last" and config.trainer.logger in (None, True):
+        given = config.get("ckpt_path")
+        if command == "fit" and given == "last" and config.trainer.logger in (None, True):
             self._take_up(config)
-        refuse_other_class(config)
+        elif command not in ("", "fit") and given in ("last", "best"):
+            config["ckpt_path"] = str(newest_checkpoint(self._runs(config.model["class_path"], config.trainer), given))
+            rank_zero_info(f"measuring {config['ckpt_path']}")
+        kept = read_fitting(config)
+        self.promise = promise_in(kept) if command in ("fit", "test") else None
 
     def _take_up(self, config: Namespace) -> None:
         """Replaces `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
-        self.interrupted = newest_interrupted(self._runs(config.model["class_path"], config.trainer))
+        settings = yaml.safe_load(self._subcommand_parsers["fit"].dump(config, skip_none=False))
+        self.interrupted = newest_interrupted(self._runs(config.model["class_path"], config.trainer), settings)
         config["ckpt_path"] = None if self.interrupted is None else str(self.interrupted.checkpoint)
         found = self.interrupted
         rank_zero_info("no unfinished run: starting anew" if found is None else f"going on from step {found.step} of {found.checkpoint}")
@@ -85,15 +96,19 @@ class RecipeCLI(LightningCLI):
         """Makes the trainer, with a run folder unless the recipe brings loggers of its own."""
         settings = self._get(self.config_init, "trainer")
         if settings.logger in (None, True) and not settings.fast_dev_run:
-            kwargs["logger"] = run_loggers(self._runs(type(self.model).__name__, settings), self.interrupted)
+            kwargs["logger"] = False  # a run folder is made once nothing stands against the run
+            self.runs = self._runs(type(self.model).__name__, settings)
         given = settings.callbacks if isinstance(settings.callbacks, list) else [settings.callbacks] if settings.callbacks else []
         kwargs["callbacks"] = [*given, *default_callbacks(given)]
-        if settings.enable_checkpointing is not False and not any(isinstance(callback, Checkpoint) for callback in given):
+        if settings.enable_checkpointing is not False and not any(getattr(callback, "save_last", False) for callback in given):
             kwargs["callbacks"].append(LastCheckpoint())
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise InputError(Problem(str(error), "trainer")) from error
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        return trainer
 
     def after_fit(self) -> None:
         """Marks the run as one that needs no taking up."""
@@ -102,8 +117,20 @@ class RecipeCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what no single key can show: that model and data fit each other. No weights are loaded yet."""
         problems = cross_problems(self.model, self.datamodule)
+        if self.promise is not None:
+            problems += self.promise.problems(getattr(self.model, "capabilities", None) or {}, "model.init_args.capabilities")
+        if self.runs is not None and self.subcommand is not None:
+            problems += folder_problems(self.runs, "trainer.default_root_dir")
         if problems:
             raise InputError(*problems)
+        if self.runs is not None and self.subcommand is not None:
+            self.trainer.loggers = run_loggers(self.runs, self.interrupted)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        finally:
+            release()
 
 
 class DataCLI(RecipeCLI):

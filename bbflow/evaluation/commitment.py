@@ -11,10 +11,12 @@ from typing import Any
 
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
-from bbflow.evaluation.certificate import ALPHA
+from bbflow.evaluation.certificate import ALPHA, Verdict, certify, run_verdict
+from bbflow.evaluation.statistics import PairedDifference
 
 FILE = "margins.json"
 """Name of the file in a run folder and in an exported policy."""
+_DIGITS = 6  # that a report keeps
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,52 @@ def read_commitment(folder: Path) -> Commitment | None:
     except (OSError, ValueError) as error:
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
     return Commitment.from_json(value, str(path))
+
+
+def promise_in(checkpoint: Mapping[str, Any]) -> Commitment | None:
+    """Reads the promise that a checkpoint of a run carries; None where it carries none.
+
+    Raises:
+        InputError: It is malformed or was edited.
+    """
+    states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, Mapping)]
+    given = next((state["margins"] for state in states if "margins" in state), None)
+    return None if given is None else Commitment.from_json(given, "margins in the checkpoint")
+
+
+def certificate_problems(report: Mapping[str, Any], promise: Commitment | None, where: str) -> list[Problem]:
+    """Says where a report does not hold to the promise, or calls something other than its own bounds and margins give.
+
+    Args:
+        report: A well-formed report; one without a verdict claims nothing.
+        promise: Margins that were fixed before the run; None: nothing is known but what the report says.
+        where: The report's file.
+    """
+    if "verdict" not in report:
+        return []
+    stated, found = report["margins"], []
+    fixed = {name: round(margin, _DIGITS) for name, margin in (stated["margins"] if promise is None else promise.margins).items()}
+    if promise is not None and [stated["alpha"], stated["margins"], stated["sha256"]] != [promise.alpha, fixed, promise.sha256]:
+        found.append(Problem("its margins are not those that were fixed before the run", where))
+    for name, entry in report["capabilities"].items():
+        margin, promised, says = entry["margin"], fixed.get(name, "none"), _verdicts(entry)
+        if margin != promised:
+            found.append(Problem(f"the margin of '{name}' is {margin:g}, but {promised} was fixed before the run", where))
+        elif entry["verdict"] not in says:
+            found.append(Problem(f"'{name}' is called {entry['verdict']}, but its bounds and its margin say {says[0]}", where))
+    whole = run_verdict({name: entry["verdict"] for name, entry in report["capabilities"].items()})
+    if report["verdict"] != whole:
+        found.append(Problem(f"the run is called {report['verdict']}, but the verdicts of its capabilities say {whole}", where))
+    return found
+
+
+def _verdicts(entry: Mapping[str, Any]) -> list[Verdict]:
+    """The verdicts that the numbers of a capability give: first as they stand, then with what their rounding can have moved."""
+    found: list[Verdict] = []
+    difference = entry["difference"]
+    for moved in (0.0, 10.0**-_DIGITS, -(10.0**-_DIGITS)):
+        lower, upper, p = difference["lower"] + moved, difference["upper"] + moved, entry["p_improved"] - moved
+        # The p-value is adjusted already, so each capability is decided by itself.
+        alone = {"it": PairedDifference(difference["estimate"], lower, upper, p, 0.0, entry["n"], entry["clusters"])}
+        found.append(certify(alone, {"it": entry["margin"]}).capabilities["it"])
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bbflow import __version__
@@ -30,12 +30,14 @@ class Facts:
         base_licence: Its licence, where its own card names one.
         module: Class that trained it.
         step: Optimiser step of the checkpoint.
-        form: "full weights", "adapter" or "merged adapter".
-        logit_difference: Largest difference of a logit between checkpoint and folder.
         data: What the data module left in the checkpoint; None when nothing.
         promise: Margins that were fixed before the run, or None.
         report: `report.json` of the run if it is about this very step, else None.
         report_step: Step that the run's report is about, if it is another one.
+        form: "full weights", "adapter" or "merged adapter".
+        logit_difference: Largest difference of a logit between checkpoint and folder.
+        weights: Files of weights and their hashes.
+        local_base: The same of the policy that an adapter names by a folder of this machine; empty where it names none.
     """
 
     name: str
@@ -43,12 +45,14 @@ class Facts:
     base_licence: str | None
     module: str
     step: int
-    form: str
-    logit_difference: float
     data: Mapping[str, Any] | None
     promise: Commitment | None
     report: Mapping[str, Any] | None
     report_step: int | None = None
+    form: str = ""
+    logit_difference: float = 0.0
+    weights: Mapping[str, str] = field(default_factory=dict)
+    local_base: Mapping[str, str] = field(default_factory=dict)
 
 
 def model_card(facts: Facts) -> str:
@@ -59,7 +63,7 @@ def model_card(facts: Facts) -> str:
     head += [f"`{facts.base}`; these are its {facts.form}. Largest difference of a logit to the checkpoint: {facts.logit_difference:.1e}."]
     licences = [f"- starting policy `{facts.base}`: {facts.base_licence or 'its card names none'}", f"- data: {_data_licence(facts)}"]
     parts = [
-        *front, *head, "",
+        *front, *head, "", *_hashes(facts.weights), "",
         "## Data", "", *_data(facts), "",
         "## Certificate", "", *_certificate(facts), "",
         "## Limits", "", *(f"- {limit}" for limit in LIMITS), "",
@@ -78,7 +82,7 @@ def contract_line(data: Mapping[str, Any] | None) -> str:
     '**uncontracted**: no data contract was checked'
     """
     contract = (data or {}).get("contract")
-    if not isinstance(contract, Mapping):
+    if not isinstance(contract, Mapping) or not {"id", "version"} <= contract.keys():
         return "**uncontracted**: no data contract was checked"
     return f"passed the data contract `{contract['id']}` {contract['version']}"
 
@@ -132,5 +136,15 @@ def _loading(facts: Facts) -> list[str]:
     load = [
         f'{it} = {auto}.from_pretrained("{facts.name}")' for it, auto in (("model", "AutoModelForCausalLM"), ("tokenizer", "AutoTokenizer"))
     ]
-    needs = ["An adapter: needs `peft`, and the starting policy where `adapter_config.json` says."] if facts.form == "adapter" else []
+    needs = ["", "An adapter: needs `peft`, and the starting policy where `adapter_config.json` says."] if facts.form == "adapter" else []
+    if facts.local_base:
+        needs[-1] += (
+            " **That is a folder of the machine that wrote it**: elsewhere, write where your copy lies, or export with `--merge`, "
+            "which needs no starting policy. The copy must have these weights:"
+        )
+        needs += ["", *_hashes(facts.local_base)]
     return ["```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "", *load, "```", *needs]
+
+
+def _hashes(weights: Mapping[str, str]) -> list[str]:
+    return [f"- `{name}`: sha256 `{digest}`" for name, digest in weights.items()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import textwrap
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,12 @@ import torch
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.policies.loading import load_policy
 from bbflow.policies.policy import Policy, evaluating
-from bbflow.policies.settings import LoraSettings, PolicySettings
+from bbflow.policies.settings import PolicySettings
 from bbflow.records import Message
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that a float32 export may show."""
 _PROBES = ("Which drug treats hypertension?", "Answer with one word.", "A patient of 60 years takes warfarin. May aspirin be given?")
-
-
-def settings_of(hyperparameters: Mapping[str, Any], where: str) -> PolicySettings:
-    """Reads the policy's settings out of the hyperparameters of a checkpoint.
-
-    Raises:
-        InputError: The checkpoint holds no policy.
-    """
-    kept = hyperparameters.get("policy")
-    if not isinstance(kept, Mapping):
-        raise InputError(Problem("the checkpoint holds no policy", where, "a checkpoint of SFT or GRPO is needed"))
-    known = {field.name for field in fields(PolicySettings)}
-    values = {key: value for key, value in kept.items() if key in known}
-    if values.get("adapter"):
-        values["adapter"] = LoraSettings(**values["adapter"])
-    return PolicySettings(**values)
 
 
 def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where: str) -> Policy:
@@ -46,7 +32,8 @@ def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where
     try:
         policy.model.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(Problem(f"the weights do not fit '{settings.path}': {str(error).splitlines()[-1].strip()}", where)) from None
+        why = textwrap.shorten(str(error).splitlines()[-1], 160, placeholder=" ...")  # it may name every tensor
+        raise InputError(Problem(f"the weights do not fit '{settings.path}': {why}", where)) from None
     return policy
 
 
@@ -82,6 +69,22 @@ def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
         hint = "" if merge or not is_adapter(policy) else "; transformers cannot load this kind of adapter: use --merge"
         raise Refused(f"the exported policy gives other logits than the checkpoint, by up to {difference:.2g}{hint}")
     return difference
+
+
+def base_folder(folder: Path) -> Path | None:
+    """The folder of this machine by which an adapter names its base; None where it is no adapter, or names a Hub id."""
+    config = folder / "adapter_config.json"
+    base = Path(json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]) if config.is_file() else None
+    return base if base is not None and base.is_dir() else None
+
+
+def weights_sha256(folder: Path) -> dict[str, str]:
+    """Returns the hash of each file of weights in a folder, by name."""
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import bbflow
+from bbflow.cli.errors import exit_code
 from bbflow.cli.main import COMMANDS, main
 
 
@@ -19,6 +20,15 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     assert shown.rstrip().endswith("[]")
     for name in COMMANDS:
         assert f"\n  {name} " in shown
+
+
+@pytest.mark.parametrize("kind", [PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError])
+def test_a_file_in_the_way_is_wrong_input(kind, capsys):
+    def run():
+        raise kind(1, "is in the way", "out/file")
+
+    assert exit_code(run) == 2
+    assert capsys.readouterr().err == "error: out/file: is in the way\n"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from bbflow.cli.resume import FINISHED
+from bbflow.cli.checkpoint_file import WholeCheckpointIO, read_checkpoint
+from bbflow.cli.resume import FINISHED, RunLog, claim, release
 
 ROOT = Path(__file__).parents[2]
 CALLBACK = '''
@@ -194,6 +196,95 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_never_was(whole_run, tmp_path,
         assert done.returncode == 0, done.stderr
     same(contents(folder), whole)
     assert not [f.name for f in folder.rglob("*") if f.name.endswith((".part", ".tmp"))]
+
+
+def test_ctrl_c_ends_after_the_step_it_is_at_and_keeps_it(whole, tmp_path):
+    folder = place(tmp_path / "run")
+    stopped = fit(folder, killer("on_before_optimizer_step", 4, "SIGINT"))
+    assert stopped.returncode == 130
+    assert stopped.stderr.splitlines()[-1].endswith("--ckpt_path last goes on")
+    done = fit(folder, killer("on_before_optimizer_step", 4, "SIGINT"))
+    assert "from step 5 of" in done.stderr
+    same(contents(folder), whole)
+
+
+def test_a_run_that_was_moved_keeps_one_last_checkpoint_and_its_own_callback_does_not_replace_it(whole, tmp_path):
+    folder = place(tmp_path / "run")
+    own = "--trainer.callbacks+={class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {every_n_train_steps: 3, save_top_k: -1}}"
+    kills = [killer("on_train_batch_end", 3), killer("on_train_batch_end", 5), own]
+    fit(folder, *kills)
+    for number, told in enumerate(("from step 2 of", "from step 4 of")):
+        (folder / "runs").rename(tmp_path / f"moved{number}")
+        (folder / "runs").symlink_to(tmp_path / f"moved{number}")
+        done = fit(folder, *kills)
+        assert told in done.stderr
+        (folder / "runs").unlink()
+        (tmp_path / f"moved{number}").rename(folder / "runs")
+    assert [path.name for path in folder.rglob("last*.ckpt")] == ["last.ckpt"]
+    same(contents(folder), whole)
+
+
+def test_a_run_of_other_settings_is_passed_over(tmp_path):
+    folder = place(tmp_path / "run")
+    kill, faster = killer("on_train_batch_end", 3), "--model.init_args.optimizer.learning_rate=2.0e-3"
+    fit(folder, kill)
+    other = fit(folder, kill, faster, "--trainer.max_steps=3")
+    assert "passed over, since its recipe was another one: model.init_args.optimizer.learning_rate was 0.001, is 0.002" in other.stderr
+    assert "starting anew" in other.stderr
+    assert other.returncode == 0, other.stderr
+    assert "from step 2 of" in fit(folder, kill, "--trainer.max_steps=3").stderr
+    assert [(path / FINISHED).exists() for path in sorted((folder / "runs" / "small").iterdir())] == [True, True]
+
+
+def test_a_run_that_is_still_going_is_not_taken_up(tmp_path):
+    folder = place(tmp_path / "run")
+    fit(folder, killer("on_train_batch_end", 3))
+    holder = "import sys; from pathlib import Path; from bbflow.cli.resume import lock; print(lock(Path(sys.argv[1])), flush=True); input()"
+    (run,) = (folder / "runs" / "small").iterdir()
+    command = [sys.executable, "-c", holder, str(run)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "True\n"
+        refused = fit(folder)
+        process.communicate("\n")
+    assert refused.returncode == 2
+    assert "this run is still going" in refused.stderr.splitlines()[-1]
+
+
+def test_each_of_several_runs_claims_a_folder_of_its_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: claim(tmp_path / "runs"), range(8)))
+    assert {path.name for path in claimed} == {f"version_{i}" for i in range(8)}
+    release()
+    assert not list((tmp_path / "runs").iterdir())  # nothing was written into them
+
+
+def test_rows_that_were_lost_are_told_of(tmp_path):
+    (tmp_path / "metrics.csv").write_text("a,step\n1,0\n2,1\n3,")
+    log = RunLog(tmp_path.parent, tmp_path.name, "", kept=2)
+    log.log_metrics({"b": 5.0}, 2)
+    log.save()
+    assert (tmp_path / "metrics.csv").read_text().split() == ["a,b,step", "1,,0", "2,,1", ",5.0,2"]
+    with pytest.warns(UserWarning, match="holds 3 of the 9 rows"):
+        RunLog(tmp_path.parent, tmp_path.name, "", kept=9).experiment  # noqa: B018
+
+
+def test_a_checkpoint_is_written_beside_the_one_it_replaces(tmp_path, monkeypatch):
+    path, elsewhere = tmp_path / "last.ckpt", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    WholeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(2)}}, path)
+    (tmp_path / ".last.ckpt.1.tmp").write_text("half a file of a process that was killed")
+
+    def half(checkpoint, draft):
+        draft.write(b"half")
+        assert not list(elsewhere.iterdir())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space"):
+        WholeCheckpointIO().save_checkpoint({"state_dict": {}}, path)
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["elsewhere", "last.ckpt"]
+    assert read_checkpoint(path, "")["state_dict"]["a"].tolist() == [1, 1]
 
 
 def test_two_processes_make_one_run_and_one_folder(tmp_path):

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from bbflow.cli.training import load_recipe
+from bbflow.evaluation.commitment import Commitment
 
 
 def test_a_run_writes_its_folder_and_classes_beside_the_recipe_are_found(workplace):
@@ -90,6 +92,13 @@ def test_paths_are_relative_to_their_file_and_those_of_the_command_line_to_the_w
     assert module.trainer.datamodule.contract == workplace.folder / "here.yaml"
 
 
+def test_a_root_that_cannot_be_written_is_named_before_data_are_made(workplace):
+    (workplace.folder / "taken").write_text("")
+    code, _, said = workplace.fit("--trainer.default_root_dir=taken")
+    assert code == 2
+    assert any("trainer.default_root_dir: " in line and "is a file, and a folder is needed" in line for line in said)
+
+
 def test_loggers_of_the_recipe_are_kept_and_without_a_logger_nothing_is_written(workplace):
     assert workplace.fit("--trainer.logger=false", "--trainer.enable_checkpointing=false")[0] == 0
     assert {path.name for path in workplace.folder.iterdir()} == {"recipes", "contract.yaml"}
@@ -108,10 +117,14 @@ def test_the_last_step_is_always_in_the_checkpoint(workplace, steps):
     assert torch.load(checkpoint, weights_only=True)["global_step"] == steps
 
 
-def test_checkpoints_of_the_recipe_are_kept(workplace):
+def test_checkpoints_of_the_recipe_are_kept_beside_the_one_to_go_on_from(workplace):
     callback = "{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {every_n_train_steps: 1, save_top_k: -1}}"
     assert workplace.fit(f"--trainer.callbacks+={callback}")[0] == 0
-    assert {path.name for path in (workplace.folder / "runs").rglob("*.ckpt")} == {"epoch=0-step=1.ckpt", "epoch=0-step=2.ckpt"}
+    assert {path.name for path in (workplace.folder / "runs").rglob("*.ckpt")} == {
+        "epoch=0-step=1.ckpt",
+        "epoch=0-step=2.ckpt",
+        "last.ckpt",
+    }
 
 
 def test_resuming_never_changes_what_recipe_and_command_line_say(workplace):
@@ -183,6 +196,63 @@ def test_a_checkpoint_that_is_none(workplace, content, what):
     assert what in said[0]
 
 
+def versions(workplace):
+    return {path.name for path in (workplace.folder / "runs" / "toy").glob("*")}
+
+
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_last_and_best_name_the_newest_run_where_something_is_measured(workplace, command):
+    def measure(*options):
+        return workplace.run(command, "--config", "recipes/toy.yaml", "--model=toy_parts.Measured", *options)
+
+    for kind in ("last", "best"):
+        code, _, said = measure("--ckpt_path", kind)
+        assert (code, len(said)) == (2, 1)
+        assert "no run of this recipe wrote a checkpoint" in said[0]
+    assert not (workplace.folder / "runs").exists()
+    for steps in (1, 2):
+        assert workplace.fit("--model=toy_parts.Measured", f"--trainer.max_steps={steps}")[0] == 0
+    assert measure("--ckpt_path", "last")[0] == 0
+    last = workplace.folder / "runs" / "toy" / "version_1" / "checkpoints" / "last.ckpt"
+    assert Path(workplace.module().trainer.ckpt_path).resolve() == last
+    weights = torch.load(last, weights_only=True)["state_dict"]["layer.weight"]
+    assert torch.equal(workplace.module().layer.weight, weights)
+    there = versions(workplace)
+    code, _, said = measure("--ckpt_path", "best")
+    assert code == 2
+    assert "the newest run has no best.ckpt" in said[0]
+    assert "last.ckpt" in said[0]
+    assert versions(workplace) == there
+    last.rename(last.with_name("best.ckpt"))
+    assert measure("--ckpt_path", "best")[0] == 0
+
+
+def test_best_resumes_nothing_and_a_run_folder_is_no_checkpoint(workplace):
+    assert workplace.fit()[0] == 0
+    run = workplace.folder / "runs" / "toy" / "version_0"
+    last = run / "checkpoints" / "last.ckpt"
+    for given, what in (("best", "last.ckpt"), (run, f"did you mean '{last}'?"), (run / "checkpoints", "RUN/checkpoints/last.ckpt")):
+        code, _, said = workplace.fit("--ckpt_path", str(given))
+        assert (code, len(said)) == (2, 1)
+        assert what in said[0]
+    assert versions(workplace) == {"version_0"}
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_other_margins_are_refused_before_there_is_a_run_folder(workplace, command):
+    assert workplace.fit("--model=toy_parts.Measured")[0] == 0
+    (checkpoint,) = (workplace.folder / "runs").rglob("*.ckpt")
+    kept = torch.load(checkpoint, weights_only=True)
+    kept["callbacks"]["Report"] = {"margins": Commitment({"safety": 0.03, "domain": 0.03}).to_json()}
+    torch.save(kept, checkpoint)
+    argv = [command, "--config", "recipes/toy.yaml", "--model=toy_parts.Measured", "--ckpt_path", str(checkpoint)]
+    code, _, said = workplace.run(*argv, "--model.init_args.capabilities.safety.margin=0.9")
+    assert (code, len(said)) == (2, 1)
+    assert "the margin of 'safety' is 0.9, but 0.03 was fixed before the run" in said[0]
+    assert versions(workplace) == {"version_0"}
+    assert workplace.run(*argv)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("fails", "code", "said"),
     [
@@ -213,8 +283,7 @@ def test_the_processes_of_one_run_share_a_folder(workplace, monkeypatch):
     from bbflow.cli.recipe import run_loggers
 
     first = run_loggers(Path("runs/toy"))
-    Path(first[0].log_dir).mkdir(parents=True)
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
     assert run_loggers(Path("runs/toy"))[0].log_dir == first[0].log_dir
-    monkeypatch.delenv("LOCAL_RANK")
+    monkeypatch.setattr(rank_zero_only, "rank", 0)
     assert run_loggers(Path("runs/toy"))[0].log_dir != first[0].log_dir

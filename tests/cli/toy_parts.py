@@ -77,6 +77,20 @@ class OtherModule(ToyModule):
     pass
 
 
+class Measured(ToyModule):
+    """Has what every command asks for, and shows its capabilities."""
+
+    @property
+    def capabilities(self):
+        return self.toy_capabilities
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/loss", self.layer(batch).square().mean())
+
+    def predict_step(self, batch, batch_idx):
+        return self.layer(batch)
+
+
 class ToyData(LightningDataModule):
     def __init__(self, contract: Path | None = None, batch_size: int = 2, feeds: list[str] | None = None) -> None:
         super().__init__()
@@ -92,3 +106,9 @@ class ToyData(LightningDataModule):
 
     def val_dataloader(self):
         return torch.utils.data.DataLoader(torch.ones(2, 2), batch_size=2)
+
+    def test_dataloader(self):
+        return self.val_dataloader()
+
+    def predict_dataloader(self):
+        return self.val_dataloader()

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from bbflow.errors import InputError
-from bbflow.evaluation.commitment import FILE, Commitment, read_commitment, write_commitment
+from bbflow.evaluation.commitment import FILE, Commitment, certificate_problems, promise_in, read_commitment, write_commitment
 
 
 def test_hash_depends_on_margins_and_alpha_alone():
@@ -45,3 +45,32 @@ def test_names_every_margin_that_is_not_the_promised_one(vowels):
         "recipe: the margin of 'b' is 0.1, but 0.03 was fixed before the run",
         "recipe: no margin of 'new' was fixed before the run",
     ]
+
+
+def report(margin=0.03, **difference):
+    entry = {"n": 9, "clusters": 9, "difference": {"estimate": 0.0, **difference}, "p_improved": 0.5}
+    entry |= {"margin": margin, "verdict": "preserved"}
+    return {"capabilities": {"a": entry}, "margins": Commitment({"a": margin}).to_json(), "verdict": "certified"}
+
+
+def test_what_rounding_can_have_moved_is_no_change():
+    third = Commitment({"a": 1 / 3})
+    written = report(0.333333, lower=-0.333333, upper=0.1)  # -0.3333329 above -1/3, as six digits show it
+    written["margins"]["sha256"] = third.sha256
+    assert certificate_problems(written, third, "r") == []
+    assert certificate_problems(report(lower=-0.029, upper=0.1), None, "r") == []
+    said = [str(p) for p in certificate_problems(report(lower=-0.031, upper=0.1), None, "r")]
+    assert said == ["r: 'a' is called preserved, but its bounds and its margin say inconclusive"]
+
+
+def test_a_capability_without_a_promise():
+    written = report(lower=0.0, upper=0.1)
+    assert "the margin of 'a' is 0.03, but none was fixed" in str(certificate_problems(written, Commitment({"b": 0.03}), "r")[1])
+
+
+def test_a_checkpoint_carries_the_promise():
+    promise = Commitment({"a": 0.03})
+    assert promise_in({"callbacks": {"Other": 3, "Report": {"margins": promise.to_json()}}}) == promise
+    assert promise_in({}) is None
+    with pytest.raises(InputError, match="changed after the run"):
+        promise_in({"callbacks": {"Report": {"margins": {**promise.to_json(), "margins": {"a": 0.9}}}}})

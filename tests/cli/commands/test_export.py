@@ -1,4 +1,6 @@
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from bbflow.callbacks import Report
 from bbflow.cli.main import main
-from bbflow.evaluation.commitment import read_commitment
+from bbflow.evaluation.commitment import Commitment, read_commitment
 from bbflow.modules import SFT
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import PolicySettings
@@ -84,7 +86,9 @@ def test_an_adapter_that_transformers_reads_wrongly_is_refused_unless_merged(tra
     _, run = train(LoraSettings(r=4, use_dora=True))
     assert export(tmp_path / "adapter", checkpoint(run)) == 1
     assert "use --merge" in capsys.readouterr().err
-    assert export(tmp_path / "merged", checkpoint(run), "--merge") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    assert export(tmp_path / "adapter", checkpoint(run), "--merge") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "adapter"}
 
 
 def test_learned_positions_too(train, tmp_path, tiny_gpt2_dir):
@@ -131,7 +135,7 @@ def test_other_margins_are_refused_when_the_export_is_evaluated(train, tmp_path,
     (tmp_path / "c.yaml").write_text(f"domain: {{metric: {metric}, rewards: {{r: {metric}}}, margin: 0.2}}")
     code = main(
         ["evaluate", "--policy", str(tmp_path / "out"), "--data", str(tmp_path / "test.parquet"), "--out", str(tmp_path / "e"),
-         "--capabilities", str(tmp_path / "c.yaml")]
+         "--capabilities", str(tmp_path / "c.yaml"), "--baseline", str(tmp_path / "out")]
     )  # fmt: skip
     assert code == 2
     assert "the margin of 'domain' is 0.2, but 0.03 was fixed before the run" in capsys.readouterr().err
@@ -163,3 +167,146 @@ def test_weights_of_another_architecture(train, tmp_path, capsys):
     torch.save(kept, tmp_path / "cut.ckpt")
     assert export(tmp_path / "out", tmp_path / "cut.ckpt") == 2
     assert "do not fit" in capsys.readouterr().err
+
+
+def edited(path, edit):
+    """Changes a JSON file in place; what `edit` returns, if anything, is written instead."""
+    value = json.loads(path.read_text())
+    new = edit(value)
+    path.write_text(json.dumps(value if new is None else new))
+
+
+def loosen(report):
+    report["capabilities"]["domain"] |= {"margin": 0.9, "verdict": "preserved"}
+    report["margins"]["margins"]["domain"] = 0.9
+    report["verdict"] = "certified"
+
+
+def loosen_consistently(report):
+    loosen(report)
+    report["margins"] |= Commitment({"domain": 0.9}).to_json()
+
+
+def call_it_certified(report):
+    report["verdict"] = "certified"
+
+
+def call_it_preserved(report):
+    call_it_certified(report)
+    report["capabilities"]["domain"]["verdict"] = "preserved"
+
+
+def lose(report):
+    """A report that a run may have written: its capability lost."""
+    domain = report["capabilities"]["domain"]
+    domain["difference"] |= {"estimate": -0.5, "lower": -0.8, "upper": -0.2}
+    domain |= {"p_improved": 1.0, "verdict": "regressed"}
+    report["verdict"] = "refused"
+
+
+def remove_difference(report):
+    del report["capabilities"]["domain"]["difference"]
+
+
+def test_a_report_that_was_changed_after_the_run_certifies_nothing(train, tmp_path, capsys):
+    _, run = train()
+    path = run / "report" / "report.json"
+    edited(path, lose)
+    honest = path.read_text()
+    for edit, said in (
+        (loosen, "the margin of 'domain' is 0.9, but 0.03 was fixed before the run"),
+        (loosen_consistently, "its margins are not those that were fixed before the run"),
+        (call_it_certified, "the run is called certified, but the verdicts of its capabilities say refused"),
+        (call_it_preserved, "'domain' is called preserved, but its bounds and its margin say regressed"),
+        (lambda report: [], "is no report"),
+        (lambda report: {}, "is no report"),
+        (lambda report: report | {"provenance": []}, "is no report"),
+        (lambda report: report["data"].update(receipt=3), "is no report"),
+        (remove_difference, "is no report"),
+    ):
+        path.write_text(honest)
+        edited(path, edit)
+        assert export(tmp_path / "out", checkpoint(run)) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert str(path) in err
+        assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    path.write_text(honest)
+    assert export(tmp_path / "out", checkpoint(run)) == 0
+
+
+def test_margins_of_the_run_folder_that_are_not_those_of_the_checkpoint(train, tmp_path, capsys):
+    _, run = train()
+    edited(run / "margins.json", lambda margins: margins["margins"].update(domain=0.9))
+    edited(run / "report" / "report.json", call_it_certified)
+    edited(run / "report" / "report.json", loosen)
+    assert export(tmp_path / "out", checkpoint(run)) == 2
+    err = capsys.readouterr().err
+    assert "margins.json: the margins were changed after the run" in err
+    assert "the margin of 'domain' is 0.9" in err  # both are told at once
+    (run / "margins.json").write_text(json.dumps(Commitment({"domain": 0.9}).to_json()))
+    assert export(tmp_path / "out", checkpoint(run)) == 2
+    assert "the margins are not those of the checkpoint" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_was_edited(train, tmp_path, capsys):
+    _, run = train()
+    policy = {"path": "tiny"}
+    for edit, said in (
+        ({"state_dict": 3}, "its `state_dict` is malformed"),
+        ({"global_step": "x", "callbacks": 3}, "its `global_step` is malformed"),
+        ({"hyper_parameters": {"policy": {"path": 3}}}, "Got value: 3"),
+        ({"hyper_parameters": {"policy": {**policy, "adapter": {"zz": 1}}}}, "Option 'zz' is not accepted"),
+        ({"hyper_parameters": {"policy": {**policy, "adapter": 3}}}, "the settings of its policy are malformed"),
+        ({"hyper_parameters": {"policy": policy}}, "do not fit 'tiny'"),
+    ):
+        torch.save(torch.load(checkpoint(run), weights_only=True) | edit, tmp_path / "m.ckpt")
+        assert export(tmp_path / "out", tmp_path / "m.ckpt") == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert len(err.splitlines()[-1]) < 400
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reward_model_is_told_from_a_policy(tmp_path, capsys):
+    made_by = {"class_path": "bbflow.modules.reward_model.RewardModel"}
+    kept = {"state_dict": {"scorer.x": torch.zeros(1)}, "hyper_parameters": {"policy": {"path": "tiny"}}, "bbflow": made_by}
+    for name in ("checkpoints", "report"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "report" / "report.json").write_text('{"reward_model": {}}')
+    torch.save(kept, tmp_path / "checkpoints" / "reward.ckpt")
+    assert export(tmp_path / "out", tmp_path / "checkpoints" / "reward.ckpt") == 2
+    err = capsys.readouterr().err
+    assert "report.json" not in err
+    assert "is the checkpoint of a bbflow.modules.reward_model.RewardModel, which is no policy" in err
+    assert "as `reward_model/`" in err
+
+
+def test_folders_that_cannot_be_written(train, tmp_path, capsys):
+    _, run = train()
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path / "file", tmp_path / "file" / "sub"):
+        assert export(out, checkpoint(run)) == 2
+        assert "is a file, and a folder is needed" in capsys.readouterr().err
+    if Path("/proc").is_dir():  # where not even root can make a folder
+        assert export("/proc/x", checkpoint(run)) == 2
+        assert "--out /proc/x: " in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert export(tmp_path / "empty", checkpoint(run)) == 0
+    (tmp_path / "new").mkdir()
+    assert (tmp_path / "empty").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+def test_the_card_names_weights_and_base_by_their_hashes(train, tmp_path, tiny_qwen_dir, capsys):
+    _, run = train(LoraSettings(r=4))
+    assert export(tmp_path / "adapter", checkpoint(run)) == 0
+    assert f"by a folder of this machine, {tiny_qwen_dir}" in capsys.readouterr().out
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    hashed = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.glob("adapter/*.safetensors")}
+    (base,) = tiny_qwen_dir.glob("*.safetensors")
+    (weights,) = hashed
+    assert f"`{weights.name}`: sha256 `{hashed[weights]}`" in card
+    after = card.partition("a folder of the machine that wrote it")[2]
+    assert f"`{base.name}`: sha256 `{hashlib.sha256(base.read_bytes()).hexdigest()}`" in after
+    assert export(tmp_path / "merged", checkpoint(run), "--merge") == 0
+    assert "a folder of the machine" not in (tmp_path / "merged" / "README.md").read_text()
