@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bbflow.capabilities.mix import DynamicMix, Mixture, mixed
-from bbflow.capabilities.time_limit import time_limit
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.capabilities.time_limit import TimeIsUp, time_limit
+from bbflow.errors import InputError, Problem, Refused, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
@@ -149,18 +150,28 @@ def unreadable_records(
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float) -> list[Score]:
-    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs.
+    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs or fails.
 
     Raises:
-        InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails.
+        InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails. Of an exception, the line
+            of the reward's own file.
     """
     label = f"reward '{name}' ({type(reward).__name__})"
+    these = f"example {examples[0].example_id} and those after it"
     try:
         with time_limit(timeout):
-            scores = list(reward(examples, completions))
-    except TimeoutError as error:
+            returned = reward(examples, completions)
+            scores = list(returned) if isinstance(returned, Iterable) else None
+    except TimeIsUp as error:
         what, hint = f"{label} hangs: {error} for {len(examples)} completions", "`timeout` of its capability sets the limit"
-        raise InputError(Problem(what, f"example {examples[0].example_id} and those after it", hint)) from error
+        raise InputError(Problem(what, these, hint)) from error
+    except (InputError, Refused):
+        raise
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(Problem(f"{label} raised {told}", _line_of(reward, error), these)) from error
+    if scores is None:
+        raise InputError(Problem(f"{label} returned {returned!r}, not one score for each completion", these))
     if len(scores) != len(examples):
         first = min(len(scores), len(examples) - 1)
         raise InputError(
@@ -170,6 +181,14 @@ def checked(reward: Reward, name: str, examples: Sequence[Example], completions:
         if score is not None and not _is_score(score):
             raise InputError(_bad_score(f"{label} gave {score!r}, not a number in [0, 1]", example, completion))
     return [None if s is None else float(s) for s in scores]
+
+
+def _line_of(reward: Reward, error: Exception) -> str:
+    """The innermost line of the module that a reward stands in; where the error met none of it, the innermost of all."""
+    lines = list(traceback.walk_tb(error.__traceback__))
+    own = [(frame, line) for frame, line in lines if frame.f_globals.get("__name__") == type(reward).__module__]
+    frame, line = (own or lines)[-1]
+    return f"{frame.f_code.co_filename}:{line}"
 
 
 def _is_score(score: Any) -> bool:

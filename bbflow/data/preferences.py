@@ -17,12 +17,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
+from bbflow.contracts.receipt import file_sha256
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import RULES
 from bbflow.data.cache import fingerprint
 from bbflow.data.datamodule import KnowledgeGraphData
+from bbflow.data.files import read_examples
 from bbflow.data.sampling import training_order
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
@@ -39,8 +42,10 @@ from bbflow.synthesis.generate import Generated
 from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.statements import read
 from bbflow.synthesis.tasks import Task
+from bbflow.whole_file import whole
 
 FILE = "preferences.parquet"
+_HASH = "preferences.sha256"
 _SAFETY_RULES = ("no_contraindicated_drug", "no_interacting_pair", "recommended_drug_covered")
 
 
@@ -274,11 +279,27 @@ class PreferenceData(KnowledgeGraphData):
         code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
         return fingerprint({"examples": super().fingerprint, "corruptions": own, "settings": settings, "code": code})
 
+    def _take_over(self) -> bool:
+        """Checks the examples as `KnowledgeGraphData` does, and every byte of the pairs; where one has changed, makes them anew."""
+        sound = super()._take_over()
+        if sound and not self._pairs_are_whole():
+            rank_zero_warn(f"{self.folder / FILE}: the cached preference pairs are broken or were changed; they are made anew")
+            self._write_pairs(self.folder)
+        return sound
+
+    def _pairs_are_whole(self) -> bool:
+        try:
+            return (self.folder / _HASH).read_text(encoding="utf-8") == file_sha256(self.folder / FILE)
+        except (OSError, ValueError):
+            return False
+
     def _write_accepted(self, folder: Path, examples: Any) -> None:
         """Writes the examples that the contract accepts, and the pairs made of them."""
-        from bbflow.data.files import read_examples
-
         super()._write_accepted(folder, examples)
+        self._write_pairs(folder)
+
+    def _write_pairs(self, folder: Path) -> None:
+        """Writes the pairs made of the examples in a folder, and their hash."""
         accepted = [example for split in SPLITS for example in read_examples(folder / f"{split}.parquet")]
         unique = list({example.example_id: example for example in accepted}.values())
         pairs = make_pairs(
@@ -294,7 +315,10 @@ class PreferenceData(KnowledgeGraphData):
                 raise InputError(
                     Problem(f"no preference pair falls into {split}", "data.init_args", "make more examples, or hold out more clusters")
                 )
-        pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in kept]), folder / FILE, compression="zstd")
+        with whole(folder / FILE) as draft:
+            pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in kept]), draft, compression="zstd")
+        with whole(folder / _HASH) as draft:
+            draft.write_text(file_sha256(folder / FILE), encoding="utf-8")
 
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates examples and pairs into a folder."""

@@ -3,6 +3,7 @@
 The attempts of every task and split are divided into blocks; a block depends on nothing but its number. One pass draws blocks,
 one goes over their keys in order and decides which rows stay, one writes the shards, each checked by the contract. Blocks and
 shards lie in a hidden folder beside the output until everything is there, so the same command continues, with the same bytes.
+Each piece has its hash there too; one that has changed since it was written is made again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbflow.contracts import load_contract, validate, write_receipt
+from bbflow.contracts.receipt import file_sha256
 from bbflow.data.files import arrow_schema
 from bbflow.data.shard_verdicts import as_json, joined
 from bbflow.errors import InputError, Problem
@@ -194,7 +196,7 @@ def _block(wanted: tuple[Split, str, int]) -> None:
     split, name, number = wanted
     plan: Plan = _WORKER["plan"]
     path = _block_path(_WORKER["work"], split, name, number)
-    if path.exists():
+    if _is_sound(path):
         return
     job, dropped, seen, pending = plan.job(split, name), Counter[tuple[str, str]](), set[str](), []
     for made in make(job, range(number * BLOCK, (number + 1) * BLOCK), seen, dropped):
@@ -221,6 +223,24 @@ def _write(path: Path, table: pa.Table) -> None:
 
     with whole(path) as draft:
         pq.write_table(table, draft, compression="zstd")
+    _seal(path)
+
+
+def _hash_path(path: Path) -> Path:
+    work: Path = _WORKER["work"]
+    return work / "sha256" / f"{path.relative_to(work)}.sha256"
+
+
+def _seal(path: Path) -> None:
+    """Keeps the hash of a piece that is complete."""
+    with whole(_hash_path(path)) as draft:
+        draft.write_text(file_sha256(path), encoding="utf-8")
+
+
+def _is_sound(path: Path) -> bool:
+    """Tells whether a piece is as an earlier run completed it."""
+    kept = _hash_path(path)
+    return path.exists() and kept.exists() and kept.read_bytes() == file_sha256(path).encode()
 
 
 def _select(
@@ -339,8 +359,8 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
 
     name, parts, order = shard
     plan, work = _WORKER["plan"], _WORKER["work"]
-    path, verdict_path = work / "out" / name, work / "verdicts" / f"{name}.json"
-    if path.exists() and verdict_path.exists():
+    path, aside_path, verdict_path = work / "out" / name, work / "quarantine" / name, work / "verdicts" / f"{name}.json"
+    if all(_is_sound(piece) for piece in (path, verdict_path, *([aside_path] if plan.contract else []))):
         return json.loads(verdict_path.read_text(encoding="utf-8"))
     names = arrow_schema().names
     tables = [pq.read_table(_block_path(work, *block), columns=names).take(rows) for block, rows in parts]
@@ -352,11 +372,12 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
         results[1] = as_json(verdict)
         aside = verdict.quarantined_rows
         reasons = [{**rows[q.row], "rule": q.rule, "reason": q.reason} for q in verdict.quarantine]
-        _write(work / "quarantine" / name, pa.Table.from_pylist(reasons, schema=quarantine_schema()))
+        _write(aside_path, pa.Table.from_pylist(reasons, schema=quarantine_schema()))
         table = table.take([i for i in range(len(rows)) if i not in aside])
     _write(path, table)
     with whole(verdict_path) as draft:
         draft.write_text(json.dumps(results), encoding="utf-8")
+    _seal(verdict_path)
     return results
 
 

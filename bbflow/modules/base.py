@@ -161,8 +161,14 @@ class PolicyModule(LightningModule):
             super().backward(loss, *args, **kwargs)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Remembers the batch, for the case that its gradient is not finite."""
+        """Remembers the batch, for the case that its gradient is not finite, and forgets what was logged of the one before.
+
+        Lightning would log it again at every step that has no new value, such as the reward of a capability that judged nothing.
+        """
         self._gradient_check.note(batch)
+        for result in (self.trainer._results or {}).values():
+            if result.meta.fx != "on_train_batch_start" and not result.meta.on_epoch:
+                result.has_reset = True
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Makes the gradient of the step: solved for the capabilities, or the mean over all tokens. Lightning clips after this."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bbflow.errors import Refused
 from bbflow.modules.batch import Batch
+from bbflow.modules.experience import RolloutRecord
 from bbflow.whole_file import whole
 
 FOLDER = "faults"
@@ -53,7 +54,7 @@ class GradientCheck:
             self.skipped = 0
             return
         step = module.trainer.global_step
-        kept = self._keep(module, step, self._batches)
+        kept = self.keep(module, module.trainer.log_dir, getattr(module, "last_rollouts", None))  # all ranks ask
         found = f"the gradient of step {step} is not finite{f' (its batch: {kept})' if kept else ''}"
         self.skipped += 1
         if self.action == "stop":
@@ -64,17 +65,24 @@ class GradientCheck:
             parameter.grad = None
         rank_zero_warn(f"{found}: the step is skipped")
 
-    @staticmethod
-    def _keep(module: LightningModule, step: int, batches: list[Batch]) -> Path | None:
-        """Writes the batches of a step, and what was sampled from them, into the run folder; one file per rank."""
-        folder = module.trainer.log_dir  # all ranks ask
-        if not folder:
+    def keep(self, module: LightningModule, run: str | None, rollouts: RolloutRecord | None = None) -> Path | None:
+        """Writes the batches of a step, and what was sampled from them, into the run folder; one file per rank.
+
+        Args:
+            module: Is trained.
+            run: The run folder; None where there is none, and nothing is kept.
+            rollouts: What was sampled from the last of the batches.
+
+        Returns:
+            The file of the batches.
+        """
+        if not run:
             return None
-        path = Path(folder) / FOLDER / f"step-{step:06d}-rank-{module.global_rank}.jsonl"
-        rows: list[dict[str, Any]] = [dataclasses.asdict(example) for batch in batches for example in batch.examples]
+        step = module.trainer.global_step
+        path = Path(run) / FOLDER / f"step-{step:06d}-rank-{module.global_rank}.jsonl"
+        rows: list[dict[str, Any]] = [dataclasses.asdict(example) for batch in self._batches for example in batch.examples]
         with whole(path) as draft:
             draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        record = getattr(module, "last_rollouts", None)
-        if record is not None:
-            record.write(path.with_suffix(".rollouts.parquet"), step)
+        if rollouts is not None:
+            rollouts.write(path.with_suffix(".rollouts.parquet"), step)
         return path

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bbflow.capabilities import Capability
 from bbflow.data.sampling import seed_of
-from bbflow.errors import Problem
+from bbflow.errors import Problem, Refused
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
@@ -99,6 +99,7 @@ class GRPO(PolicyModule):
         self.last_rollouts: RolloutRecord | None = None
         self.tokens_generated = 0
         self._seed = 0
+        self._folder: str | None = None
         self._experience: Experience | None = None
         self._per_token: dict[str, Tensor] = {}  # sums over the micro-batches of a step, and their tokens
 
@@ -140,8 +141,12 @@ class GRPO(PolicyModule):
             self.reference = Reference(self.ready_policy)
 
     def on_fit_start(self) -> None:
-        """Notes the run's seed; every batch samples from its own seed, so that a resumed run goes on as if it had not stopped."""
+        """Notes the run's seed; every batch samples from its own seed, so that a resumed run goes on as if it had not stopped.
+
+        Notes the run folder too, for which all ranks have to ask together: a policy may turn out broken on one alone.
+        """
         self._seed = torch.initial_seed()
+        self._folder = self.trainer.log_dir
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of the algorithm; returns the loss summed over tokens."""
@@ -187,11 +192,20 @@ class GRPO(PolicyModule):
         return gathered
 
     def sample(self, examples: list[Example], batch_idx: int, attempt: int = 0) -> Rollouts:
-        """G completions per example, from a seed of the run, the rank, the batch and the attempt."""
+        """G completions per example, from a seed of the run, the rank, the batch and the attempt.
+
+        Raises:
+            Refused: The policy computes numbers that are not finite; the batch is kept.
+        """
         seed = seed_of(self._seed, self.global_rank, self.current_epoch, batch_idx, *([attempt] if attempt else []))
         generator = torch.Generator(self.device).manual_seed(seed)
         policy = self.ready_policy
-        return self.rollout.generate(policy, [policy.prompt_ids(example.messages) for example in examples], generator=generator)
+        try:
+            return self.rollout.generate(policy, [policy.prompt_ids(example.messages) for example in examples], generator=generator)
+        except Refused as error:
+            kept = self._gradient_check.keep(self, self._folder)
+            found = f"step {self.global_step}: {error}{f' (the batch: {kept})' if kept else ''}"
+            raise Refused(f"{found}; a lower optimizer.learning_rate may help") from error
 
     def advantages(self, rewards: dict[str, Tensor], group_size: int) -> Advantages:
         """Advantages of this rank's completions, with statistics over the batches of all ranks."""

@@ -1,15 +1,17 @@
+import json
 import math
 import re
 import signal
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bbflow.capabilities import Capability, DynamicMix
 from bbflow.capabilities.capability import unreadable_records
 from bbflow.capabilities.mix import told_apart
-from bbflow.errors import InputError, Problem
+from bbflow.errors import InputError, Problem, Refused
 from bbflow.records import Example
 from bbflow.rewards.base import Reward
 
@@ -159,6 +161,52 @@ def test_a_reward_that_hangs_is_stopped_and_named(stubborn: int) -> None:
     with pytest.raises(InputError, match=r"reward 'mine.metric' \(Hangs\) hangs"):
         capability.measure("mine", examples("a"), ["x"])
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+class Fails(Reward):
+    """Raises what it was given, from one line."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, examples, completions):
+        return [self.score(text) for text in completions]
+
+    def score(self, text):
+        json.loads("0", parse_int=self.one)
+
+    def one(self, text):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("division\nby zero"), TimeoutError("timed out"), torch.OutOfMemoryError("out of memory")]
+)
+def test_a_reward_that_raises_is_named_with_its_line(error: Exception) -> None:
+    capability, line = Capability(metric=Fails(error), rewards={"broken": Fails(error)}), Fails.one.__code__.co_firstlineno + 1
+    with pytest.raises(InputError) as caught:
+        capability.reward("mine", examples("a"), ["x"])
+    told = f"reward 'broken' (Fails) raised {type(error).__name__}: {' '.join(str(error).split())}"
+    assert str(caught.value) == f"{__file__}:{line}: {told} (example 0 and those after it)"
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [InputError("the reward model is missing"), Refused("no"), KeyboardInterrupt()])
+def test_what_a_reward_says_itself_stands_as_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        Capability(metric=Fails(error), rewards={"broken": Fails(error)}).measure("mine", examples("a"), ["x"])
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("returned", [None, 0.5, True])
+def test_a_reward_that_returns_no_list_is_named(returned) -> None:
+    class Given(Fixed):
+        def __call__(self, examples, completions):
+            return self.scores
+
+    with pytest.raises(InputError) as caught:
+        Capability(Fixed([]), {"r": Given(returned)}).reward("mine", examples("a"), ["x"])
+    assert f"reward 'r' (Given) returned {returned}, not one score for each completion" in str(caught.value)
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("inf"), float("nan")])

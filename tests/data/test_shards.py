@@ -79,3 +79,26 @@ def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> No
         (work / name).write_bytes(b"PAR")
     write_shards(plan, tmp_path / "again")
     assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
+
+
+def test_damaged_pieces_of_a_killed_run_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bbflow.data import shards
+
+    plan = data(tmp_path, CONTRACT).plan(50)
+    write_shards(plan, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write_shards(plan, tmp_path / "again")
+    work = tmp_path / f".again.{plan.key[:12]}.partial"
+    for number, piece in enumerate(("verdicts/{}.json", "out/{}", "quarantine/{}")):
+        file = work / piece.format(f"train-{number:05d}-of-00003.parquet")
+        file.write_bytes(file.read_bytes()[:40])
+    block = work / "blocks" / "train-fact_recall-000000.parquet"
+    changed = bytearray(block.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    block.write_bytes(changed)
+    write_shards(plan, tmp_path / "again")
+    assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "again")
+    tables = [(tmp_path / run / "quarantine.parquet").read_bytes() for run in ("whole", "again")]
+    assert tables[0] == tables[1]

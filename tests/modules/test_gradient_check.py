@@ -94,3 +94,16 @@ def test_all_micro_batches_of_a_step_are_kept(tiny_qwen_dir, example, vowels, ma
     with pytest.raises(Refused):
         train(module, example, make_trainer, make_data, 3, accumulate_grad_batches=2)
     assert len((tmp_path / "run" / "faults" / "step-000001-rank-0.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_policy_that_computes_no_numbers_names_the_step_and_keeps_the_batch(
+    tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path
+):
+    module = make_module("grpo", tiny_qwen_dir, vowels, set, "skip")
+    module.optimizer_settings = OptimizerSettings(learning_rate=1e30)
+    path = "run/faults/step-000001-rank-0.jsonl"
+    with pytest.raises(Refused, match=rf"step 1: the policy computes numbers that are not finite.* \(the batch: .*{path}\)"):
+        train(module, example, make_trainer, make_data, 5)
+    kept = [json.loads(line)["messages"][0]["content"] for line in (tmp_path / path).read_text().splitlines()]
+    assert kept == ["Question 2?", "Question 3?"]
+    assert not list(tmp_path.rglob("*.rollouts.parquet"))  # nothing was sampled from this batch

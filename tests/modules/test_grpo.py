@@ -1,10 +1,12 @@
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
 from bbflow.optimization import DecoupledAdvantage, OptimizerSettings, SumThenNormalize
+from bbflow.optimization.weightings import ExactUPGrad
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
@@ -97,6 +99,36 @@ def test_what_is_logged(tiny_qwen_dir, example, vowels, make_trainer, make_data,
     assert row["train/reward/domain"] == pytest.approx(sum(record.rewards["domain"]) / 8, abs=1e-6)
     assert row["train/truncated"] == pytest.approx(sum(record.truncated) / 8)
     assert row["train/tokens_generated"] == pytest.approx(8 * row["train/completion_length"])
+
+
+@pytest.mark.parametrize("weighting", [None, ExactUPGrad()])
+def test_a_step_logs_nothing_of_the_steps_before_so_that_a_resumed_run_logs_the_same(
+    weighting, tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path
+):
+    """Every other batch is judged on safety, and taught by its reference; one run goes on from the middle of the epoch."""
+    judged = ["safety", "domain", "safety", "domain", "domain", "domain", "safety", "domain"]
+    examples = [example(i, question=f"Question {i}?", capabilities=[name]) for i, name in enumerate(judged)]
+
+    def run(folder, resumed=None):
+        torch.manual_seed(5)
+        capabilities = {"domain": vowels(), "safety": vowels("stxyz")}
+        module = make_module(tiny_qwen_dir, capabilities, weighting=weighting, reference_advantage={"safety": 1.0})
+        data = make_data(examples, batch_size=1)
+        if resumed:
+            data.splits["train"] = examples[3:] + examples[:3]  # this loader knows nothing of the epoch's progress
+        states = ModelCheckpoint(tmp_path / folder, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+        trainer = make_trainer(max_steps=8, folder=tmp_path / folder, callbacks=[states], enable_checkpointing=True)
+        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
+        trainer.logger.finalize("success")
+        metrics = pd.read_csv(tmp_path / folder / "metrics.csv")
+        return metrics[[c for c in metrics if not c.endswith("_seconds")]].set_index("step")
+
+    whole = run("whole")
+    resumed = run("resumed", tmp_path / "whole" / "step=3.ckpt")
+    pd.testing.assert_frame_equal(whole.loc[3:], resumed[whole.columns])
+    for kind in ("reward/", "reward_std/", "signal/"):
+        assert whole[f"train/{kind}safety"].notna().tolist() == [name == "safety" for name in judged]
+    assert whole["train/reference_loss"].notna().tolist() == [name == "safety" for name in judged]
 
 
 def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels):
