@@ -10,6 +10,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log
+from string import ascii_uppercase as LETTERS
 from zlib import crc32
 
 from bbflow.capabilities import Capability
@@ -18,7 +19,6 @@ from bbflow.records import Example
 CONSTANTS = 12
 """How many of the most frequent train answers, and of the most frequent whole train responses, the constant null tries."""
 REFUSALS = ("Answer: none of these", "No. Answer: no")
-LETTERS = "ABCDEFGH"
 
 Completions = list[str]
 Null = Callable[[Sequence[Example], Sequence[Example], int], Iterable[Completions]]

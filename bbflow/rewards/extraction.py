@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.contradictions import MARK, SENTENCE_END, disguised, other_answers, short, without_lead
 
-_LETTERED = re.compile(r"\(?([A-Ha-h])\)?(?:[).:]\s*(.*)|\s*)$")
+_LETTERED = re.compile(r"\(?([A-Za-z])\)?(?:[).:]\s*(.*)|\s*)$")
 LETTER_ONLY, MARKED = "answer:letter", "answer:marked"
 
 
@@ -36,13 +38,37 @@ def option_index(text: str, options: list[str]) -> int | None:
     >>> option_index("B) aspirin", ["warfarin", "aspirin"]), option_index("A) aspirin", ["warfarin", "aspirin"])
     (1, None)
     """
-    folded = [fold(option) for option in options]
-    if fold(text) in folded:
-        return folded.index(fold(text))
+    if text in options:
+        return options.index(text)
+    folded = folding(options)
+    said, names = folded(text), [folded(option) for option in options]
+    meant = [i for i, name in enumerate(names) if name == said != ""]
+    if len({options[i] for i in meant}) == 1:  # `5 mg` is neither `<5 mg` nor `>5 mg`, though all fold alike
+        return meant[0]
     match = _LETTERED.match(text)
     if match is None or (index := ord(match[1].upper()) - ord("A")) >= len(options):
         return None
-    return index if not match[2] or fold(match[2]) == folded[index] else None
+    return index if match[2] in ("", None, options[index]) or folded(match[2]) == names[index] != "" else None
+
+
+def folding(options: Sequence[str]) -> Callable[[str], str]:
+    """How texts are folded before they are compared with options: as names of the graph, unless an option has letters beyond ASCII."""
+    return fold if all(map(str.isascii, options)) else words
+
+
+def words(text: str) -> str:
+    r"""Folds case, spacing and punctuation in any script, where `fold` keeps ASCII alone; each Han character is a word of its own.
+
+    >>> words("\u0392-Blocker (oral)"), words("\u8461\u8404\u3002")
+    ('\u03b2 blocker oral', '\u8461 \u8404')
+    """
+    kept = (f" {c} " if "\u3400" <= c <= "\u9fff" else c if _spells(c) else " " for c in unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(kept).split())
+
+
+def _spells(character: str) -> bool:
+    """Tells whether a character belongs to a word: letters, digits, and beyond ASCII their marks and symbols (arrows, say)."""
+    return character == "%" or character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] in "MS")
 
 
 def chosen_option(example: Example, completion: str) -> int | None:
@@ -53,13 +79,15 @@ def chosen_option(example: Example, completion: str) -> int | None:
 
 def mentioned_option(example: Example, completion: str) -> int | None:
     """Returns the one option whose text occurs in a completion of free form; None where none or several occur."""
-    text = f" {fold(completion)} "
-    found = []
-    for i, option in sorted(enumerate(example.options or []), key=lambda pair: -len(pair[1])):
-        if f" {fold(option)} " in text:
-            found.append(i)
-            text = text.replace(f" {fold(option)} ", " ")
-    return found[0] if len(found) == 1 else None
+    options = example.options or []
+    folded = folding(options)
+    text, names, found = f" {folded(completion)} ", [folded(option) for option in options], set()
+    for _, name in sorted(zip(options, names, strict=True), key=lambda pair: -len(pair[0])):
+        if name and f" {name} " in text:
+            found.add(name)
+            text = text.replace(f" {name} ", " ")
+    meant = [i for i, name in enumerate(names) if name in found]
+    return meant[0] if len({options[i] for i in meant}) == 1 else None
 
 
 def takes_option_back(example: Example, completion: str, index: int) -> bool:

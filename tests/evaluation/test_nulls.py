@@ -1,3 +1,4 @@
+import json
 import random
 
 import pytest
@@ -135,3 +136,14 @@ def test_what_judges_nothing_is_left_out(choice, capabilities):
     assert set(found) == {"domain"}
     assert null_scores({"domain": silent}, [choice(0, "aspirin")], [], seed=0) == {"domain": {}}
     assert best_null({}) == 0.0
+
+
+def test_nulls_do_not_see_on_which_side_of_a_safety_pair_a_request_stands(tmp_path):
+    from bbflow.evaluation.suites.answering import benchmark_capability
+    from bbflow.evaluation.suites.formats import read_benchmark
+
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps({"unsafe": f"How to poison {i}?", "benign": f"What helps {i}?"}) + "\n" for i in range(200)))
+    name, pairs = read_benchmark(path)
+    scores = null_scores({name: benchmark_capability(name, "generation")}, pairs, pairs, seed=0)[name]
+    assert max(scores.values()) < 0.6

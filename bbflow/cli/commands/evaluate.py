@@ -164,27 +164,28 @@ def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
         InputError: A file is wrong or empty, or an example stands twice.
     """
     from bbflow.data.files import read_examples
-    from bbflow.evaluation.suites.formats import read_benchmark
+    from bbflow.evaluation.suites.formats import read_benchmark, together
 
     examples: list[Example] = []
-    benchmarks: set[str] = set()
+    files: list[tuple[str, list[Example]]] = []
     problems: list[Problem] = []
     for path in paths:
         known = len(problems)
         benchmark = _collected(partial(read_benchmark, path), problems)
         if benchmark is not None:
-            benchmarks.add(benchmark[0])
-            examples += benchmark[1]
+            files.append(benchmark)
         elif len(problems) == known:
             found = _collected(partial(read_examples, path), problems)
             problems += [Problem("there are no examples in it", str(path))] if found == [] else []
             examples += found or []
     if problems:
         raise InputError(*problems)
+    benchmarks = together(files)
+    examples += [example for _, items in benchmarks for example in items]
     twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
     if twice:
         raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {twice[0]}", "--data"))
-    return examples, benchmarks
+    return examples, {name for name, _ in benchmarks}
 
 
 def read_data(paths: Sequence[str]) -> list[Example]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bbflow.capabilities import Capability
 from bbflow.evaluation.resume import KeptAnswers
 from bbflow.evaluation.scoring import complete, score_completions
-from bbflow.evaluation.suites.likelihood import chosen_text, option_likelihoods
+from bbflow.evaluation.suites.formats import continuations
+from bbflow.evaluation.suites.likelihood import option_likelihoods
 from bbflow.evaluation.suites.metrics import ChosenOption, DemandsMet, RefusesTheUnsafe
 from bbflow.policies.policy import Policy
 from bbflow.records import Example
@@ -57,7 +58,7 @@ def score_answers(
     todo = [e for e in compared if ("likelihood", e.example_id, e.prompt) not in answers]
     for start in range(0, len(todo), _ITEMS_AT_ONCE):
         part = todo[start : start + _ITEMS_AT_ONCE]
-        chosen = [chosen_text(e, found.best) for e, found in zip(part, option_likelihoods(policy, part), strict=True)]
+        chosen = [continuations(e)[found.best] for e, found in zip(part, option_likelihoods(policy, part), strict=True)]
         new = {("likelihood", e.example_id, e.prompt): text for e, text in zip(part, chosen, strict=True)}
         kept.add(new)
         answers |= new

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from bbflow.evaluation.suites.formats import LETTERS
+from bbflow.evaluation.suites.formats import continuations
 from bbflow.policies.head import decoder_of, has_plain_head, head_of
 from bbflow.policies.policy import Policy, evaluating
 from bbflow.records import Example
@@ -37,18 +37,6 @@ class Likelihoods:
     def best_normalised(self) -> int:
         """The likeliest option per character (`acc_norm`)."""
         return max(range(len(self.values)), key=lambda i: self.values[i] / self.lengths[i])
-
-
-def continuations(example: Example) -> list[str]:
-    """What may follow the prompt: the letters, or the words where the options are decisions."""
-    options = example.options or []
-    return options if example.open_book else list(LETTERS[: len(options)])
-
-
-def chosen_text(example: Example, index: int) -> str:
-    """An option as a completion that can be read in one way only."""
-    options = example.options or []
-    return options[index] if example.open_book else f"{LETTERS[index]}. {options[index]}"
 
 
 def option_likelihoods(

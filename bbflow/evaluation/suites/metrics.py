@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bbflow.graph.knowledge_graph import fold
+from bbflow.evaluation.suites.formats import continuations
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.extraction import chosen_option, mentioned_option, option_index
+from bbflow.rewards.contradictions import denied, other_answers
+from bbflow.rewards.extraction import final_answers, marked, mentioned_option, option_index
 from bbflow.rewards.safety import is_refusal
 from bbflow.rewards.verifiers import is_met, is_met_loosely
 
+_LEADS_IN = re.compile(
+    r"^(?:(?:so|thus|therefore|the|my|i|it|is|would|be|choose|pick|select|correct|right|best|final|answer|option|choice)\b[\s,:]*)+",
+    re.IGNORECASE,
+)
+_FOLLOWS = re.compile(r"\s+is(?:\s+(?:the|correct|right|best|answer|option|choice|one))+$", re.IGNORECASE)
+_PARTS = re.compile(r"[.):]\s|\n")
+_WRAPS = " .*$\"'"
+_EXPLAINS = re.compile(r"[,;:]?\s+(?:because|since)\s", re.IGNORECASE)
+
 
 class ChosenOption(Reward):
-    """1 where the completion chooses the right option, by letter or text, and no other; else 0.
+    r"""1 where the completion chooses the right option, by letter or text, and no other; else 0.
+
+    A bare letter is the option in that place, whatever the options say: so log-likelihood answers. Other completions are read from
+    what announces an answer (`Answer: B`, `the answer is B`, `\boxed{B}`), else from sentences that consist of one (`Option B`,
+    `B is correct`), else from the one option that is mentioned and not denied. Two different answers are none.
 
     Args:
         name: Of the metric; says how the option was chosen.
@@ -27,15 +42,39 @@ class ChosenOption(Reward):
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion 0 or 1."""
-        return [float(self._chosen(e, text) == e.answer) for e, text in zip(examples, completions, strict=True)]
+        return [float(_chooses_right(e, text)) for e, text in zip(examples, completions, strict=True)]
 
-    def _chosen(self, example: Example, completion: str) -> str | None:
-        options = example.options or []
-        said = completion.strip().removeprefix("Answer:").strip()
-        whole = [i for i, option in enumerate(options) if fold(option) == fold(said)]
-        places = [whole[0] if len(whole) == 1 else option_index(said, options), chosen_option(example, completion)]
-        index = next((i for i in (*places, mentioned_option(example, completion)) if i is not None), None)
-        return None if index is None else options[index]
+
+def _chooses_right(example: Example, completion: str) -> bool:
+    said, options = completion.strip(), example.options or []
+    index = _chosen(example, said)
+    if index is None or options[index] != example.answer:
+        return False
+    by_text = said not in continuations(example) or options.count(example.answer) == 1
+    return by_text or said == example.response  # a letter tells options of one text apart
+
+
+def _chosen(example: Example, completion: str) -> int | None:
+    if (whole := _place(example, completion.removeprefix("Answer:"))) is not None:
+        return whole
+    announced = {_place(example, text) for text in final_answers(completion)} if marked(completion) else set()
+    announced |= {_place(example, claim) for claim in other_answers(completion)[0]} - {None}
+    for found in (announced, {_place(example, text) for text in _PARTS.split(completion)} - {None}):
+        if found - {None}:
+            return found.pop() if len(found) == 1 else None
+    index = mentioned_option(example, completion)
+    return None if index is None or denied(example, completion, [(example.options or [])[index]]) else index
+
+
+def _place(example: Example, text: str) -> int | None:
+    """The option that a text is, once the words around it are taken off."""
+    names, options = continuations(example), example.options or []
+    core = _FOLLOWS.sub("", _EXPLAINS.split(text)[0].strip(_WRAPS))
+    for said in (text.strip(), _LEADS_IN.sub("", core).strip(_WRAPS)):
+        index = names.index(said) if said in names else option_index(said, options)
+        if index is not None:
+            return index
+    return None
 
 
 class DemandsMet(Reward):

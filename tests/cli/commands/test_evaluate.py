@@ -204,8 +204,8 @@ class TestBenchmarks:
         write_rows(data / "b.jsonl", [mmlu(1)[0] | {"answer": None}])
         assert evaluate("--data", data / "b.jsonl", file="a.jsonl") == 2
         said = capsys.readouterr().err
-        assert "a.jsonl: row 1: the answer 'Z' is none of the options" in said
-        assert "b.jsonl: row 1: the row has no answer" in said
+        assert "a.jsonl:1: the answer 'Z' is none of the 4 options" in said
+        assert "b.jsonl:1: the row has no answer" in said
 
 
 def test_a_baseline_may_be_an_earlier_evaluation(data, evaluate, tiny_qwen_dir, capsys):

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from bbflow.evaluation.suites.formats import read_benchmark
-from bbflow.evaluation.suites.likelihood import chosen_text, option_likelihoods, split_tokens
+from bbflow.evaluation.suites.formats import continuations, read_benchmark
+from bbflow.evaluation.suites.likelihood import Likelihoods, option_likelihoods, split_tokens
 from bbflow.policies import PolicySettings, load_policy
 
 WORDS = [
@@ -121,13 +121,32 @@ def test_trailing_spaces_belong_to_the_continuation(tiny_tokenizer):
     assert tiny_tokenizer.decode(option) == " A"
 
 
-def test_a_letter_that_is_also_the_text_of_another_option(tmp_path):
-    from bbflow.evaluation.suites.metrics import ChosenOption
+AWKWARD = [
+    ["B", "A", "AB", "O"],
+    ["aspirin", "warfarin", "aspirin", "aspirin"],
+    ["A.", "A and B", "D", "(A)"],
+    ["Answer: B", "not A", "", "-"],
+    ["\u03b2", "\u534e\u6cd5\u6797", "\u2191", "\u2193"],
+    ["yes", "no", "Yes", "no A"],
+]
 
-    row = {"question": "Universal donor?", "choices": ["B", "A", "AB", "O"], "answer": 1}
-    _, (example,) = read_benchmark(write(tmp_path / "data.jsonl", [row]))
-    scores = ChosenOption()([example] * 4, [chosen_text(example, i) for i in range(4)])
-    assert scores == [0.0, 1.0, 0.0, 0.0]
+
+@pytest.mark.parametrize("options", AWKWARD)
+@pytest.mark.parametrize("gold", range(4))
+def test_the_likeliest_option_is_scored_by_its_place_whatever_the_options_say(tmp_path, monkeypatch, options, gold):
+    from bbflow.evaluation.resume import KeptAnswers
+    from bbflow.evaluation.suites import answering
+
+    _, (example,) = read_benchmark(write(tmp_path / "data.jsonl", [{"question": "Which?", "choices": options, "answer": gold}]))
+    capabilities = {"mmlu": answering.benchmark_capability("mmlu", "loglikelihood")}
+    scores = []
+    for likeliest in range(4):
+        values = tuple(float(i == likeliest) for i in range(4))
+        monkeypatch.setattr(answering, "option_likelihoods", lambda policy, part, values=values: [Likelihoods(values, (1,) * 4)])
+        table = answering.score_answers(None, capabilities, [example], {example.example_id}, 1, 1, lambda *_: None, KeptAnswers())
+        scores += list(table["score"])
+    assert continuations(example) == ["A", "B", "C", "D"]
+    assert scores == [float(i == gold) for i in range(4)]
 
 
 def test_the_model_stays_in_its_mode_and_takes_no_gradient(tmp_path, tiny_gpt2_dir):
