@@ -236,12 +236,17 @@ class GRPO(PolicyModule):
         return whole.rewarded_kl(rollouts.logprobs_NT, rollouts.completion_mask_NT, rollouts.group_size)
 
     def loss_and_logprobs(
-        self, rollouts: Rollouts, objective: Objective, advantages: Advantages, temperature: float | None = None
+        self,
+        rollouts: Rollouts,
+        objective: Objective,
+        advantages: Advantages,
+        temperature: float | None = None,
+        numbers_B: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The summed loss of completions, and their log-probabilities without gradient; an update is given the gradients."""
         if self.update is None:
             return self.summed_loss(rollouts, objective, advantages.combined_N.to(self.device), temperature)
-        return self.collect_rows(self.update, rollouts, objective, advantages, temperature)
+        return self.collect_rows(self.update, rollouts, objective, advantages, temperature, numbers_B)
 
     def learn_from_references(self, examples: list[Example]) -> tuple[Tensor, Tensor]:
         """The loss of the references of a batch, as `loss_and_logprobs` makes it of completions, and what they add to the divisor."""
@@ -249,7 +254,7 @@ class GRPO(PolicyModule):
         none = torch.zeros((), device=self.device)
         if not term.teaches and self.update is not None:
             return none, none
-        total, logprobs_NT = self.loss_and_logprobs(term.rollouts, term.objective, term.advantages, temperature=1.0)
+        total, logprobs_NT = self.loss_and_logprobs(term.rollouts, term.objective, term.advantages, 1.0, term.numbers_B)
         if not term.teaches:  # run all the same, as other ranks do: a sharded model would wait for ever
             return total, none
         tokens_N = term.rollouts.lengths_N
@@ -282,8 +287,13 @@ class GRPO(PolicyModule):
         objective: Objective,
         advantages: Advantages,
         temperature: float | None = None,
+        numbers_B: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Adds every capability's gradient to the update; returns the value of the loss, without gradient, and log-probabilities."""
+        """Adds every capability's gradient to the update; returns the value of the loss, without gradient, and log-probabilities.
+
+        `numbers_B`: which example of the batch each group is of (default: in order). By it, groups alternate between the halves that
+        interference is measured on, so that all of one example is in one half.
+        """
         temperature = temperature or self.rollout.temperature
         update.collect(self.model.parameters())
         update.fresh = self._experience is None
@@ -291,8 +301,9 @@ class GRPO(PolicyModule):
         advantages_N, parts_KN = advantages.combined_N.to(self.device), advantages.parts_KN.to(self.device)
         teaches_B = self._teaches((parts_KN != 0).any(0), rollouts, objective)
         total, seen_NT = torch.zeros((), device=self.device), torch.zeros_like(rollouts.logprobs_NT)
-        for half in range(update.halves):  # whole groups, alternating
-            own_B = torch.arange(len(teaches_B), device=self.device) % update.halves == half
+        numbers_B = torch.arange(len(teaches_B)) if numbers_B is None else numbers_B
+        for half in range(update.halves):
+            own_B = (numbers_B % update.halves == half).to(self.device)
             own_N = own_B.repeat_interleave(rollouts.group_size)
             for rows in (update.rows(half), update.shared_rows):
                 update.count(rows, objective.rows(own_N).normalizer(self.rollout.max_new_tokens))

@@ -34,11 +34,13 @@ class ReferenceTerm:
         rollouts: The references as completions, groups of one; of the examples that some capability learns from.
         objective: The loss of completions, on-policy (a reference has no ratio), without penalties.
         advantages: The fixed advantage for every capability that judges the example, else 0: two that judge one both ask for its reference.
+        numbers_B: Which example of the batch each reference is of.
     """
 
     rollouts: Rollouts
     objective: Objective
     advantages: Advantages
+    numbers_B: torch.Tensor
 
     @property
     def teaches(self) -> bool:
@@ -73,7 +75,7 @@ def reference_term(
     rollouts = given([prompt for prompt, _ in encoded], [response for _, response in encoded], policy.pad_id, policy.device)
     objective = Objective(replace(loss, entropy_coefficient=0.0), KLSettings(), 0.0, rollouts.completion_mask_NT)
     parts_KN = parts_KB[:, taught]
-    return ReferenceTerm(rollouts, objective, Advantages(parts_KN, weights_K, parts_KN != 0))
+    return ReferenceTerm(rollouts, objective, Advantages(parts_KN, weights_K, parts_KN != 0), torch.tensor(taught))
 
 
 def reference_problems(advantages: Mapping[str, float], capabilities: Mapping[str, Capability], where: str) -> list[Problem]:

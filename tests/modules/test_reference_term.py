@@ -146,6 +146,27 @@ def test_who_judges_decides_the_advantage(tiny_dir, vowels, examples):
     assert some.rollouts.completions() == [policy.response_ids(item.response) for item in examples[::2]]
 
 
+def test_all_of_one_example_is_in_one_half(tiny_qwen_dir, vowels, train, examples, monkeypatch):
+    """Halves that share an example share its noise, and what they say of interference is biased."""
+    from bbflow.modules import grpo
+
+    halves, add_rows = {0: set(), 1: set()}, grpo.add_rows
+
+    def watched(jacobian, rows, model, rollouts, *args, **settings):
+        asked = [tuple(ids[mask].tolist()) for ids, mask in zip(rollouts.prompt_ids_BP, rollouts.prompt_mask_BP.bool(), strict=True)]
+        halves[rows.start // 2] |= {(rollouts.group_size, prompt) for prompt in asked}
+        return add_rows(jacobian, rows, model, rollouts, *args, **settings)
+
+    monkeypatch.setattr(grpo, "add_rows", watched)
+    module = train(
+        make(tiny_qwen_dir, {"domain": vowels(), "safety": vowels("st")}, weighting=ExactUPGrad(), reference_advantage={"safety": 2.0})
+    )
+    prompts = [tuple(module.ready_policy.prompt_ids(e.messages)) for e in examples]
+    assert {prompt for size, prompt in halves[0] if size == 1} == {prompts[0], prompts[2], prompts[4]}
+    assert {prompt for _, prompt in halves[0]} == {prompts[0], prompts[2], prompts[4]}
+    assert {prompt for _, prompt in halves[1]} <= {prompts[1], prompts[3], prompts[5]}
+
+
 @pytest.mark.parametrize("type", ["dapo", "grpo", "dr_grpo"])
 @pytest.mark.parametrize("weighting", [None, WeightedSum()])
 def test_a_batch_without_references_to_learn_from_is_a_plain_one(tiny_qwen_dir, vowels, train, type, weighting):
