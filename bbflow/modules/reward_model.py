@@ -222,7 +222,7 @@ class RewardModel(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Logs `validation/accuracy`, and one value per head."""
         pairs, self._held_out = self._held_out, []
-        if pairs and not self.trainer.sanity_checking:
+        if not self.trainer.sanity_checking:
             self._log_accuracy("validation", self.score_pairs(pairs))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -240,8 +240,17 @@ class RewardModel(LightningModule):
         return scores.table().to_dict("records")  # type: ignore[no-any-return]
 
     def _log_accuracy(self, stage: str, scores: PairScores) -> None:
-        for head, value in scores.accuracies().items():
-            self.log(f"{stage}/accuracy" if head == GATED else f"{stage}/accuracy/{head}", value, prog_bar=head == GATED, sync_dist=True)
+        """Logs shares of the pairs of all ranks; a pair that a distributed sampler gave out twice to fill up counts once."""
+        own = {pair.pair_id: (pair.head, won) for pair, won in zip(scores.pairs, scores.won().tolist(), strict=True)}
+        parts = [own] * self.trainer.world_size
+        if len(parts) > 1:
+            torch.distributed.all_gather_object(parts, own)
+        pairs = {pair_id: result for part in parts for pair_id, result in part.items()}
+        for head in (GATED, *self.file.heads):
+            won = [won for of, won in pairs.values() if head in (GATED, of)]
+            if won:
+                name = f"{stage}/accuracy" if head == GATED else f"{stage}/accuracy/{head}"
+                self.log(name, sum(won) / len(won), prog_bar=head == GATED, rank_zero_only=False)
 
     def score_pairs(self, pairs: list[PreferencePair]) -> PairScores:
         """Scores pairs with the current weights."""

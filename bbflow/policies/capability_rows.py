@@ -172,8 +172,9 @@ def _sum_over_groups(totals: list[Tensor], gradients: list[Tensor], part_Kn: Ten
     prompts, place_n = prompt_n.unique(return_inverse=True)
     own_bn = (torch.arange(len(prompts), device=place_n.device)[:, None] == place_n).to(part_Kn.dtype)
     weights = (part_Kn[:, None, :] * own_bn[None]).flatten(0, 1)
-    for total, gradient in zip(totals, gradients, strict=True):
-        total[:, prompts] += (weights @ gradient.to(weights.dtype).flatten(1)).view(len(part_Kn), len(prompts), *gradient.shape[1:])
+    with torch.autocast(weights.device.type, enabled=False):  # the sum keeps the precision of the rows
+        for total, gradient in zip(totals, gradients, strict=True):
+            total[:, prompts] += (weights @ gradient.to(weights.dtype).flatten(1)).view(len(part_Kn), len(prompts), *gradient.shape[1:])
 
 
 def _of_sign(parts_Kn: Tensor, sign: int) -> Tensor:

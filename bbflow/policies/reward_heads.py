@@ -97,12 +97,13 @@ class Pointer(nn.Module):
             self.query.weight.copy_(self.key.weight)
 
     def forward(self, hidden_NLD: Tensor, ids_NL: Tensor, prompt_NL: Tensor) -> Tensor:
-        """Returns the support [N, L] of each token in nats, at most 0; that of the first token of a row is `SILENT`."""
+        """Returns the support [N, L] of each token in nats, at most 0: `SILENT` where no token of the prompt could be pointed at."""
         state = self.norm(hidden_NLD[:, :-1])
         logits = self.query(state) @ self.key(state).transpose(1, 2) * self.log_scale.exp() / POINTER_WIDTH**0.5
-        logits = logits.masked_fill(~prompt_NL[:, None, 1:], -1e9)
-        same = ids_NL[:, 1:, None] == ids_NL[:, None, 1:]
-        support = (logits.softmax(2) * same).sum(2).clamp(min=math.exp(SILENT)).log()
+        prompt_N1L = prompt_NL[:, None, 1:]
+        attention = logits.masked_fill(~prompt_N1L, torch.finfo(logits.dtype).min).softmax(2)  # uniform where nothing is left to attend to
+        same = prompt_N1L & (ids_NL[:, 1:, None] == ids_NL[:, None, 1:])
+        support = (attention * same).sum(2).clamp(min=math.exp(SILENT)).log()
         return nn.functional.pad(support, (1, 0), value=SILENT)
 
 

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,16 @@ from bbflow.modules import RewardModel
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
-from bbflow.policies.reward_heads import HEADS_FILE, RewardModelFile, RewardScorer, Scored, load_scorer, reward_model_problems
+from bbflow.policies.reward_heads import (
+    HEADS_FILE,
+    SILENT,
+    RewardModelFile,
+    RewardScorer,
+    Scored,
+    load_scorer,
+    reward_model_problems,
+    stack,
+)
 from bbflow.policies.settings import LoraSettings
 from bbflow.rewards import CorrectAnswer, LearnedReward
 from bbflow.rewards.worked import CHOICE, GRAPH, MULTI_HOP
@@ -88,6 +100,30 @@ def test_the_head_comes_back_with_its_backbone(tiny_qwen_dir, tmp_path, adapter,
 def test_what_is_too_long_is_flagged(scorer: RewardScorer) -> None:
     scored = scorer.score([PROMPT, PROMPT], ["Answer: amlodipine", "amlodipine " * 100])
     assert scored.truncated_N.tolist() == [False, True]
+
+
+def test_a_prompt_cut_to_one_token_supports_nothing_however_wide_the_batch(scorer: RewardScorer) -> None:
+    prompt, answer, cut = scorer.encode(PROMPT, "amlodipine " * 100)
+    assert cut
+    assert len(prompt) == 1
+    ids, response = stack([(prompt, answer)], scorer.policy.pad_id)
+    wide = torch.nn.functional.pad(ids, (0, 40), value=scorer.policy.pad_id), torch.nn.functional.pad(response, (0, 40))
+    with torch.no_grad():
+        (narrow_1K, _, hidden_1LD), (wide_1K, *_) = scorer.eval()(ids, response), scorer(*wide)
+        support_1L = scorer.heads.pointer(hidden_1LD, ids, torch.arange(ids.shape[1])[None] < 1)
+    torch.testing.assert_close(narrow_1K, wide_1K, atol=1e-5, rtol=0)
+    torch.testing.assert_close(support_1L, torch.full_like(support_1L, SILENT))
+
+
+def test_half_precision(scorer: RewardScorer) -> None:
+    ids, response = stack([scorer.encode(PROMPT, text)[:2] for text in TEXTS], scorer.policy.pad_id)
+    expected_NK = scorer.eval()(ids, response)[0]
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
+            heads_NK = scorer(ids, response)[0]
+        torch.testing.assert_close(heads_NK.float(), expected_NK, atol=0.05, rtol=0)
+        heads_NK.sum().backward()
+    assert all(p.grad.isfinite().all() for p in scorer.heads.parameters() if p.grad is not None)
 
 
 def test_a_folder_without_its_head_is_refused(scorer, tmp_path, tiny_qwen_dir) -> None:
@@ -202,6 +238,40 @@ def test_training_lowers_the_loss(tiny_qwen_dir, make_trainer) -> None:
     scores = module.score_pairs(pairs)
     assert scores.won().all()
     assert scores.scored.gated_N[0] > 0 > scores.scored.gated_N[4]
+
+
+def test_an_accumulated_step_is_the_mean_over_its_batches(tiny_qwen_dir, make_trainer) -> None:
+    class Watched(RewardModel):
+        def on_before_optimizer_step(self, optimizer):
+            self.gradient = torch.cat([p.grad.flatten().clone() for p in self.parameters() if p.grad is not None])
+
+    pairs = [pair(i, "Answer: amlodipine" + " and asthma" * i, "Answer: metformin") for i in range(3)]
+
+    def gradient(pairs, accumulate=1):
+        torch.manual_seed(0)
+        module = Watched(PolicySettings(path=str(tiny_qwen_dir)))
+        module.configure_model()
+        loader = torch.utils.data.DataLoader(pairs, batch_size=2, collate_fn=module.collate)
+        make_trainer(max_steps=1, accumulate_grad_batches=accumulate).fit(module, loader)
+        return module.gradient
+
+    torch.testing.assert_close(gradient(pairs, 2), (gradient(pairs[:2]) + gradient(pairs[2:])) / 2, atol=1e-6, rtol=1e-4)
+
+
+def test_ranks_log_the_accuracy_of_all_pairs(tmp_path, tiny_qwen_dir, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    import ddp_reward_accuracy
+
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, ddp_reward_accuracy.__file__, str(tiny_qwen_dir), str(tmp_path / "logged")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    expected = {"": 4 / 7, "/factual": 2 / 3, "/safety": 0.0, "/workflow": 1.0, "/reasoning": 0.5}
+    for rank in (0, 1):
+        logged = json.loads((tmp_path / f"logged.{rank}").read_text())
+        assert logged == pytest.approx({f"test/accuracy{head}": value for head, value in expected.items()})
+    _, alone = ddp_reward_accuracy.tested(str(tiny_qwen_dir), 1)
+    assert alone == pytest.approx(logged)
 
 
 @pytest.mark.parametrize("nonfinite", ["stop", "skip"])

@@ -4,7 +4,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from bbflow.optimization.jacobian import Jacobian, unsupported
 from bbflow.policies import LoraSettings, PolicySettings, head, load_policy, logprobs
-from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows, exact_mode
+from bbflow.policies.capability_rows import Regularizer, TokenFactors, _sum_over_groups, add_rows, exact_mode
 from bbflow.policies.policy import pad
 from bbflow.policies.rollouts import Rollouts
 
@@ -118,6 +118,16 @@ def test_bfloat16_accumulates_in_float32(tiny_qwen_dir, rollouts, parts):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = rows(load(tiny_qwen_dir), rollouts, parts, "factored")
     assert relative(mixed, expected) < 0.1
+
+
+def test_what_completions_send_into_their_prompt_is_summed_in_float32(parts):
+    gradient, prompt_n = torch.randn(9, 4, 5, generator=torch.Generator().manual_seed(1)), torch.arange(3).repeat_interleave(3)
+    expected, found = torch.zeros(3, 3, 4, 5), torch.zeros(3, 3, 4, 5)
+    _sum_over_groups([expected], [gradient], parts, prompt_n)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _sum_over_groups([found], [gradient], parts, prompt_n)
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(expected, (parts[:, :, None, None] * gradient).unflatten(1, (3, 3)).sum(2))
 
 
 def test_the_mode_is_chosen_by_what_is_trained(tiny_qwen_dir, rollouts):
