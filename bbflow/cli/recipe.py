@@ -13,6 +13,7 @@ from jsonargparse import ActionConfigFile, Namespace
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from bbflow.cli.resume import Interrupted, RunLog, claim, first_process, numbered, run_number
+from bbflow.errors import InputError, Problem
 from bbflow.yaml_file import read_yaml
 
 FLOORS = (
@@ -40,7 +41,8 @@ class RecipeFile(ActionConfigFile):
             InputError: The file is missing or not valid YAML; file, line and column are named.
         """
         path = Path(values)
-        read_yaml(path)
+        if not isinstance(read_yaml(path).data, dict):
+            raise InputError(Problem("is empty, or no mapping: a recipe maps `model`, `data`, `trainer` to their settings", str(path)))
         folder = str(path.parent.absolute())
         if folder not in sys.path:
             sys.path.append(folder)

@@ -99,6 +99,14 @@ def test_a_root_that_cannot_be_written_is_named_before_data_are_made(workplace):
     assert any("trainer.default_root_dir: " in line and "is a file, and a folder is needed" in line for line in said)
 
 
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "# nothing yet\n"])
+def test_a_recipe_that_is_no_mapping_is_named(workplace, text):
+    (workplace.folder / "recipes" / "toy.yaml").write_text(text)
+    code, _, said = workplace.fit()
+    assert code == 2
+    assert "toy.yaml: is empty, or no mapping" in said[0]
+
+
 def test_loggers_of_the_recipe_are_kept_and_without_a_logger_nothing_is_written(workplace):
     assert workplace.fit("--trainer.logger=false", "--trainer.enable_checkpointing=false")[0] == 0
     assert {path.name for path in workplace.folder.iterdir()} == {"recipes", "contract.yaml"}
