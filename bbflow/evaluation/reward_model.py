@@ -42,11 +42,6 @@ class PairScores:
         gated = self.scored.gated_N.numpy()
         return np.asarray(gated[: len(self.pairs)] > gated[len(self.pairs) :])
 
-    def accuracies(self) -> dict[str, float]:
-        """Accuracy of the mixture on all pairs, and on those of each head."""
-        won, by = self.won(), np.array([pair.head for pair in self.pairs])
-        return {GATED: float(won.mean()), **{head: float(won[by == head].mean()) for head in sorted(set(by))}}
-
     def table(self) -> pd.DataFrame:
         """One row per pair: id, corruption, head, task, cluster, and the mixture's two scores."""
         import pandas as pd
