@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from bbflow.capabilities import Capability
+from bbflow.whole_file import whole
 
 BEST, RANKING = "best.ckpt", "ranking.json"
 
@@ -48,8 +49,8 @@ class RankCheckpoints(Callback):
             self._best_step = best
             trainer.save_checkpoint(folder / BEST)
         if folder is not None and trainer.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / RANKING).write_text(json.dumps({"best": best, "states": self.ranking}, indent=1) + "\n", encoding="utf-8")
+            with whole(folder / RANKING) as draft:
+                draft.write_text(json.dumps({"best": best, "states": self.ranking}, indent=1) + "\n", encoding="utf-8")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Puts the weights of the best state back."""

@@ -31,6 +31,7 @@ from bbflow.evaluation.unsafe import unsafe_report
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.policies import load_policy
 from bbflow.records import Example
+from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,8 +224,8 @@ class Report(Callback):
             promise=self._kept_promise(),
         )
         folder = self._folder / "report"
-        folder.mkdir(parents=True, exist_ok=True)
-        scores_table(self.before, after).to_parquet(folder / "scores.parquet", index=False)
+        with whole(folder / "scores.parquet") as draft:
+            scores_table(self.before, after).to_parquet(draft, index=False)
         recipe = self._folder / "config.yaml"
         page = write_report(
             folder,

@@ -9,7 +9,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
 from bbflow.cli.checkpoint_file import read_checkpoint
-from bbflow.cli.resume import logged_rows
+from bbflow.cli.run_folder import numbered, run_number
+from bbflow.cli.run_log import logged_rows
 from bbflow.errors import InputError, Problem
 
 _KEY = "bbflow"
@@ -49,18 +50,14 @@ def newest_checkpoint(runs: Path, kind: str) -> Path:
     Raises:
         InputError: There is no such run, or no such checkpoint in it.
     """
-    made = {path.parent for path in runs.glob("version_*/checkpoints/*.ckpt") if _number(path.parent.parent).isdigit()}
-    folder = max(made, key=lambda path: int(_number(path.parent)), default=None)
-    if folder is None:
+    made = [run for run in numbered(runs) if any((run / "checkpoints").glob("*.ckpt"))]
+    if not made:
         raise InputError(Problem("no run of this recipe wrote a checkpoint", f"--ckpt_path {kind}", f"looked in {runs}"))
+    folder = max(made, key=run_number) / "checkpoints"
     if not (folder / f"{kind}.ckpt").exists():
         there = ", ".join(sorted(path.name for path in folder.glob("*.ckpt")))
         raise InputError(Problem(f"the newest run has no {kind}.ckpt", f"--ckpt_path {kind}", f"name a file of {folder}: {there}"))
     return folder / f"{kind}.ckpt"
-
-
-def _number(run: Path) -> str:
-    return run.name.removeprefix("version_")
 
 
 def read_fitting(config: Any) -> dict[str, Any]:

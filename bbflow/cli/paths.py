@@ -8,6 +8,7 @@ Both become absolute as soon as they are read, so that a saved recipe runs from 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,11 @@ def folder_problems(path: str | os.PathLike[str], where: str) -> list[Problem]:
     nearest = next(p for p in (wanted, *wanted.parents) if p.exists())
     if not nearest.is_dir():
         return [Problem(f"'{nearest}' is a file, and a folder is needed", where)]
-    return [] if os.access(nearest, os.W_OK | os.X_OK) else [Problem(f"nothing may be written in '{nearest}'", where)]
+    try:
+        tempfile.TemporaryDirectory(dir=nearest).cleanup()  # permissions alone do not tell: not of the root user, nor of every file system
+    except OSError as error:
+        return [Problem(f"nothing can be written in '{nearest}': {error.strerror}", where)]
+    return []
 
 
 def anchored(data: Any, folder: Path | None = None) -> Any:

@@ -12,7 +12,9 @@ from typing import Any
 from jsonargparse import ActionConfigFile, Namespace
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from bbflow.cli.resume import Interrupted, RunLog, claim, first_process, numbered, run_number
+from bbflow.cli.resume import Interrupted
+from bbflow.cli.run_folder import claim, first_process, numbered, run_number
+from bbflow.cli.run_log import RunLog
 from bbflow.errors import InputError, Problem
 from bbflow.yaml_file import read_yaml
 

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import errno
 import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from bbflow.cli.checkpoint_file import read_checkpoint
+from bbflow.cli.run_folder import first_process, lock, numbered, run_number
+from bbflow.cli.run_log import RunLog
 from bbflow.errors import InputError, Problem
-from bbflow.whole_file import whole
 from bbflow.yaml_file import read_yaml
 
 FINISHED = "finished"
 """Empty file that stands in a run folder once the run, its report included, is done."""
 
-_LOCK = ".lock"
-_HELD: list[Any] = []
-"""Open lock files: a lock ends when its file is closed."""
 _FREE = ("cache_dir", "workers", "num_workers", "micro_batch_tokens", "evaluation_batch_size")
 """Settings that change how fast, or where, but not what is learned."""
 _SHOWN = 5
@@ -86,65 +78,6 @@ def newest_interrupted(runs: Path, settings: Mapping[str, Any]) -> Interrupted |
     return None
 
 
-def first_process() -> bool:
-    """Whether this is the one process of a distributed run that writes; known before the processes have met."""
-    return not getattr(rank_zero_only, "rank", 0)
-
-
-def numbered(runs: Path) -> list[Path]:
-    """The run folders of a recipe: `version_0`, `version_1`, ..."""
-    return [path for path in runs.glob("version_*") if path.name.removeprefix("version_").isdigit()]
-
-
-def run_number(run: Path) -> int:
-    """The number in the name of a run folder."""
-    return int(run.name.removeprefix("version_"))
-
-
-def claim(runs: Path) -> Path:
-    """Makes the next run folder and locks it; of two processes that ask at the same time, each gets its own."""
-    number = max(map(run_number, numbered(runs)), default=-1) + 1
-    while True:
-        folder = runs / f"version_{number}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            continue
-        lock(folder)
-        return folder
-
-
-def lock(run: Path) -> bool:
-    """Locks a run folder for the life of this process; False where another process holds it.
-
-    The lock is the system's, so that it ends with the process however that ends, and is not inherited by children. Where there are no such
-    locks, nothing is held and nothing refused.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return True
-    file = (run / _LOCK).open("a")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        return error.errno not in (errno.EACCES, errno.EAGAIN)
-    _HELD.append(file)
-    return True
-
-
-def release() -> None:
-    """Ends the locks of this process, and takes a run folder away where nothing was written into it."""
-    while _HELD:
-        file = _HELD.pop()
-        Path(file.name).unlink(missing_ok=True)
-        file.close()
-        with suppress(OSError):
-            Path(file.name).parent.rmdir()
-
-
 def changed_settings(run: Path, settings: Mapping[str, Any]) -> list[str]:
     """Tells which settings of what is learned are not those that a run saved; one whose recipe was not saved has none to differ in."""
     try:
@@ -156,7 +89,7 @@ def changed_settings(run: Path, settings: Mapping[str, Any]) -> list[str]:
 
 def _differences(was: Any, now: Any, key: str) -> Iterator[str]:
     if isinstance(was, dict) and isinstance(now, dict):
-        for name in was.keys() | now.keys() if was.keys() != now.keys() else was:
+        for name in dict.fromkeys((*was, *now)):
             if name not in _FREE:
                 yield from _differences(was.get(name), now.get(name), f"{key}.{name}")
     elif _comparable(was) != _comparable(now):
@@ -231,75 +164,6 @@ class LastCheckpoint(ModelCheckpoint):
             loop.batch_progress.current.completed -= 1
             loop._batches_that_stepped -= 1
         self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
-
-
-class MetricsFile(ExperimentWriter):
-    """Lightning's writer of `metrics.csv`, which no kill leaves without the rows it had.
-
-    Args:
-        folder: Where the file lies.
-        kept: How many rows stay of what is there.
-    """
-
-    def __init__(self, folder: str, kept: int) -> None:
-        super().__init__(folder)
-        path = Path(self.metrics_file_path)
-        rows = _rows(path)[:kept]
-        if len(rows) < kept:
-            rank_zero_warn(f"{path} holds {len(rows)} of the {kept} rows that were logged before the checkpoint: the others are lost.")
-        if rows:
-            self.metrics_keys = list(rows[0])
-            self._write(rows, self.metrics_keys)
-        else:
-            path.unlink(missing_ok=True)
-
-    def _check_log_dir_exists(self) -> None:
-        """Lightning would warn of the rows of an interrupted run, and delete them."""
-
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        self._write(_rows(Path(self.metrics_file_path)), fieldnames)
-
-    def _write(self, rows: list[dict[str, str]], fieldnames: list[str]) -> None:
-        with whole(Path(self.metrics_file_path)) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, fieldnames=fieldnames)
-            table.writeheader()
-            table.writerows(rows)
-
-
-class RunLog(CSVLogger):
-    """`metrics.csv`; of an interrupted run the rows before its checkpoint stay.
-
-    Args:
-        kept: How many rows stay.
-    """
-
-    def __init__(self, folder: Path, name: str, version: str, kept: int = 0) -> None:
-        super().__init__(folder, name=name, version=version)
-        self.kept = kept
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The writer of the file, made when something is logged first."""
-        if self._experiment is None:
-            self._experiment = MetricsFile(self.log_dir, self.kept)
-        return self._experiment
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
-
-
-def logged_rows(trainer: Trainer) -> int:
-    """Writes what is logged so far to `metrics.csv` and counts its rows."""
-    for logger in trainer.loggers:
-        if isinstance(logger, RunLog) and trainer.is_global_zero:
-            logger.save()
-            return len(_rows(Path(logger.experiment.metrics_file_path)))
-    return 0
 
 
 def mark_finished(trainer: Trainer) -> None:

@@ -27,7 +27,8 @@ from bbflow.cli.checkpoint_file import WholeCheckpointIO
 from bbflow.cli.explain import cross_problems, reread
 from bbflow.cli.paths import MODE, anchor_paths, folder_problems
 from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
-from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted, release
+from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
+from bbflow.cli.run_folder import release
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.commitment import Commitment, promise_in
 

@@ -28,7 +28,7 @@ from bbflow.contracts.validation import validate
 from bbflow.contracts.verdict import Failure, Quarantined, RuleResult, Verdict
 
 # Last, since they look at the package as a whole.
-from bbflow.contracts.receipt import check_receipt, file_sha256, write_receipt  # isort: skip
+from bbflow.contracts.receipt import check_receipt, write_receipt  # isort: skip
 from bbflow.contracts.report import write_report  # isort: skip
 
 __all__ = [
@@ -48,7 +48,6 @@ __all__ = [
     "Verdict",
     "check_receipt",
     "data_contract_schema",
-    "file_sha256",
     "load_contract",
     "mask",
     "row_rule",

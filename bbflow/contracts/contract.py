@@ -16,6 +16,7 @@ from bbflow.contracts.check import check
 from bbflow.contracts.rule import RULES, Rule
 from bbflow.contracts.schema import ACTIONS, data_contract_schema
 from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.sealed_file import file_sha256
 from bbflow.yaml_file import YamlFile, read_yaml
 
 Severity = Literal["critical", "warning", "info"]
@@ -131,7 +132,7 @@ def load_contract(path: str | Path) -> Contract:
         for i, raw in enumerate(table.get("quality", ())):
             entries[raw["id"]] = _laid_over(entries.get(raw["id"]), _Entry(raw, file, i, file, i))
     _complete(chain[-1], entries, problems)
-    files = {file.path.resolve(): _sha256(file.path) for file in chain}
+    files = {file.path.resolve(): file_sha256(file.path) for file in chain}
     owner = settings.get("owner", "")
     rules = [_rule(entry, owner, files, problems) for entry in entries.values() if not problems and "disabled" not in _settings(entry.raw)]
     if problems:
@@ -254,16 +255,11 @@ def _with_files(entry: _Entry, rule: Rule, kwargs: Mapping[str, Any], files: dic
             path = (entry.source.path.parent / given).resolve()
             where = entry.source.where("schema", 0, "quality", entry.source_index, "implementation", "kwargs", key, name)
             if path.is_file():
-                files[path] = _sha256(path)
+                files[path] = file_sha256(path)
             else:
                 problems.append(Problem(f"there is no file '{given}'", where, "relative to the contract"))
             made[key][name] = str(path)
     return made
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import bbflow.graph
 from bbflow.contracts.contract import Contract
 from bbflow.contracts.verdict import Verdict
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.sealed_file import file_sha256
 
 _FORMAT = 2
 _PACKAGES = ("bbflow", "great-expectations", "pandas", "numpy", "pyarrow", "networkx", "PyYAML")
@@ -110,12 +111,6 @@ _LABELS = {
     "graph_sha256": "the graph",
     "rules_sha256": "the code of the rules",
 }
-
-
-def file_sha256(path: str | Path) -> str:
-    """Returns the sha256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import bbflow
-
-_UNFINISHED = ".unfinished"
-_ABANDONED_S = 7 * 24 * 3600.0
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
@@ -35,26 +28,3 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
         if file.suffix in (".py", ".yaml"):
             digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def completed(folder: Path) -> Iterator[Path]:
-    """Gives a temporary folder that takes the final name when the block ends without an error, and vanishes otherwise.
-
-    What runs that were killed a week ago or earlier left beside it is removed.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".*{_UNFINISHED}"):
-        with suppress(FileNotFoundError):  # another process may clear up too
-            if time.time() - left.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(left, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name[:16]}-{secrets.token_hex(8)}{_UNFINISHED}")
-    temporary.mkdir()  # as readable for others as any folder, which one of `tempfile` is not
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

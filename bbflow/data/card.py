@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import bbflow
 from bbflow.data.shards import Summary
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
+from bbflow.sealed_file import file_sha256
 from bbflow.synthesis.generate import Generated
 
 _OF_CROISSANT = (
@@ -166,9 +166,7 @@ def croissant(files: Mapping[Split, Sequence[Path]], graph: KnowledgeGraph, task
 
 
 def _file(file: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return {
         "@type": "cr:FileObject", "@id": file.name, "name": file.name, "contentUrl": file.name,
-        "encodingFormat": "application/x-parquet", "sha256": digest,
+        "encodingFormat": "application/x-parquet", "sha256": file_sha256(file),
     }  # fmt: skip

@@ -16,8 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from bbflow.contracts import Contract, check_receipt, load_contract, validate, write_receipt
-from bbflow.contracts.receipt import file_sha256
-from bbflow.data.cache import completed, fingerprint
+from bbflow.data.cache import fingerprint
 from bbflow.data.files import read_examples, write_examples, write_quarantine
 from bbflow.data.progress import progress_bar
 from bbflow.data.sampling import training_order
@@ -25,10 +24,12 @@ from bbflow.data.shards import Plan
 from bbflow.errors import InputError, Problem, Refused, did_you_mean
 from bbflow.graph import GraphSource, KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
+from bbflow.sealed_file import file_sha256
 from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.generate import Generated, generate
 from bbflow.synthesis.splits import Stage
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
+from bbflow.whole_file import completed
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -83,7 +83,7 @@ def read_examples(path: str | Path) -> list[Example]:
             examples.append(Example.from_row(row, where))
         except InputError as error:
             problems += error.problems
-    _refuse(problems, path)
+    refuse(problems, path)
     return examples
 
 
@@ -104,7 +104,7 @@ def located_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
     """
     problems: list[Problem] = []
     rows = list(_rows(Path(path), problems))
-    _refuse(problems, path)
+    refuse(problems, path)
     return rows
 
 
@@ -149,7 +149,8 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) ->
         pq.write_table(table, draft, compression="zstd")
 
 
-def _refuse(problems: list[Problem], path: str | Path) -> None:
+def refuse(problems: list[Problem], path: str | Path) -> None:
+    """Raises what is wrong with a file, if anything is: the first problems, and how many more there are."""
     if len(problems) > _PROBLEMS_SHOWN:
         problems = [*problems[:_PROBLEMS_SHOWN], Problem(f"and {len(problems) - _PROBLEMS_SHOWN} more problems", str(path))]
     if problems:

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from bbflow.contracts.receipt import file_sha256
 from bbflow.contracts.row import Row
 from bbflow.contracts.rule import RULES
 from bbflow.data.cache import fingerprint
@@ -36,6 +35,7 @@ from bbflow.rewards.instruction import is_met
 from bbflow.rewards.knowledge import CorrectAnswer
 from bbflow.rewards.reasoning import ReasonedAnswer
 from bbflow.rewards.workflow import WorkflowSteps
+from bbflow.sealed_file import is_sealed, seal
 from bbflow.synthesis.corruption import CORRUPTIONS, HEADS, Case, Corruption
 from bbflow.synthesis.evidence import draw_evidence, with_evidence
 from bbflow.synthesis.generate import Generated
@@ -45,7 +45,7 @@ from bbflow.synthesis.tasks import Task
 from bbflow.whole_file import whole
 
 FILE = "preferences.parquet"
-_HASH = "preferences.sha256"
+_SEAL = "preferences.sha256"
 _SAFETY_RULES = ("no_contraindicated_drug", "no_interacting_pair", "recommended_drug_covered")
 
 
@@ -282,16 +282,10 @@ class PreferenceData(KnowledgeGraphData):
     def _take_over(self) -> bool:
         """Checks the examples as `KnowledgeGraphData` does, and every byte of the pairs; where one has changed, makes them anew."""
         sound = super()._take_over()
-        if sound and not self._pairs_are_whole():
+        if sound and not is_sealed(self.folder / FILE, self.folder / _SEAL):
             rank_zero_warn(f"{self.folder / FILE}: the cached preference pairs are broken or were changed; they are made anew")
             self._write_pairs(self.folder)
         return sound
-
-    def _pairs_are_whole(self) -> bool:
-        try:
-            return (self.folder / _HASH).read_text(encoding="utf-8") == file_sha256(self.folder / FILE)
-        except (OSError, ValueError):
-            return False
 
     def _write_accepted(self, folder: Path, examples: Any) -> None:
         """Writes the examples that the contract accepts, and the pairs made of them."""
@@ -317,8 +311,7 @@ class PreferenceData(KnowledgeGraphData):
                 )
         with whole(folder / FILE) as draft:
             pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in kept]), draft, compression="zstd")
-        with whole(folder / _HASH) as draft:
-            draft.write_text(file_sha256(folder / FILE), encoding="utf-8")
+        seal(folder / FILE, folder / _SEAL)
 
     def write(self, folder: Path, workers: int = 1) -> Generated:
         """Generates examples and pairs into a folder."""

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbflow.contracts import load_contract, validate, write_receipt
-from bbflow.contracts.receipt import file_sha256
 from bbflow.data.files import arrow_schema
 from bbflow.data.shard_verdicts import as_json, joined
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example, Split
+from bbflow.sealed_file import is_sealed, seal
 from bbflow.synthesis.curation import Curation, Selector
 from bbflow.synthesis.draws import Job, curated, make, patience
 from bbflow.synthesis.generate import divided, mixed, option_set, prepare
@@ -196,7 +196,7 @@ def _block(wanted: tuple[Split, str, int]) -> None:
     split, name, number = wanted
     plan: Plan = _WORKER["plan"]
     path = _block_path(_WORKER["work"], split, name, number)
-    if _is_sound(path):
+    if is_sealed(path, _seal(path)):
         return
     job, dropped, seen, pending = plan.job(split, name), Counter[tuple[str, str]](), set[str](), []
     for made in make(job, range(number * BLOCK, (number + 1) * BLOCK), seen, dropped):
@@ -223,24 +223,13 @@ def _write(path: Path, table: pa.Table) -> None:
 
     with whole(path) as draft:
         pq.write_table(table, draft, compression="zstd")
-    _seal(path)
+    seal(path, _seal(path))
 
 
-def _hash_path(path: Path) -> Path:
+def _seal(path: Path) -> Path:
+    """Where the hash of a piece lies."""
     work: Path = _WORKER["work"]
     return work / "sha256" / f"{path.relative_to(work)}.sha256"
-
-
-def _seal(path: Path) -> None:
-    """Keeps the hash of a piece that is complete."""
-    with whole(_hash_path(path)) as draft:
-        draft.write_text(file_sha256(path), encoding="utf-8")
-
-
-def _is_sound(path: Path) -> bool:
-    """Tells whether a piece is as an earlier run completed it."""
-    kept = _hash_path(path)
-    return path.exists() and kept.exists() and kept.read_bytes() == file_sha256(path).encode()
 
 
 def _select(
@@ -360,7 +349,7 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
     name, parts, order = shard
     plan, work = _WORKER["plan"], _WORKER["work"]
     path, aside_path, verdict_path = work / "out" / name, work / "quarantine" / name, work / "verdicts" / f"{name}.json"
-    if all(_is_sound(piece) for piece in (path, verdict_path, *([aside_path] if plan.contract else []))):
+    if all(is_sealed(piece, _seal(piece)) for piece in (path, verdict_path, *([aside_path] if plan.contract else []))):
         return json.loads(verdict_path.read_text(encoding="utf-8"))
     names = arrow_schema().names
     tables = [pq.read_table(_block_path(work, *block), columns=names).take(rows) for block, rows in parts]
@@ -377,7 +366,7 @@ def _shard(shard: _Shard) -> list[tuple[Any, ...]]:
     _write(path, table)
     with whole(verdict_path) as draft:
         draft.write_text(json.dumps(results), encoding="utf-8")
-    _seal(verdict_path)
+    seal(verdict_path, _seal(verdict_path))
     return results
 
 

@@ -13,6 +13,7 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.certificate import ALPHA, Verdict, certify, run_verdict
 from bbflow.evaluation.statistics import PairedDifference
+from bbflow.whole_file import whole
 
 FILE = "margins.json"
 """Name of the file in a run folder and in an exported policy."""
@@ -78,8 +79,8 @@ class Commitment:
 
 def write_commitment(folder: Path, promise: Commitment) -> None:
     """Writes `margins.json` into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
+    with whole(folder / FILE) as draft:
+        draft.write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def read_commitment(folder: Path) -> Commitment | None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from bbflow.evaluation.commitment import Commitment
 from bbflow.evaluation.joint import joint_success
 from bbflow.evaluation.nulls import best_null
 from bbflow.evaluation.statistics import integration_score, paired_difference, score_interval
+from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,10 +146,14 @@ def write_report(
     from bbflow.evaluation.page import render_page
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     page = folder / "index.html"
-    _replace(page, render_page(report, history, rollouts, recipe))
+    texts = {
+        folder / "report.json": json.dumps(report, indent=1, allow_nan=False) + "\n",
+        page: render_page(report, history, rollouts, recipe),
+    }
+    for path, text in texts.items():
+        with whole(path) as draft:
+            draft.write_text(text, encoding="utf-8")
     return page
 
 
@@ -218,9 +222,3 @@ def _pairing_problems(before: pd.DataFrame, after: pd.DataFrame) -> list[Problem
     return [
         Problem(f"{len(apart)} items are scored on one side only, e.g. {example} ({capability})", "scores", "score the same items twice")
     ]
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)  # noqa: PTH105

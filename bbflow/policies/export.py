@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import textwrap
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from bbflow.policies.loading import load_policy
 from bbflow.policies.policy import Policy, evaluating
 from bbflow.policies.settings import PolicySettings
 from bbflow.records import Message
+from bbflow.sealed_file import file_sha256
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that a float32 export may show."""
@@ -80,11 +80,7 @@ def base_folder(folder: Path) -> Path | None:
 
 def weights_sha256(folder: Path) -> dict[str, str]:
     """Returns the hash of each file of weights in a folder, by name."""
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
 @torch.no_grad()

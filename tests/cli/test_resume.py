@@ -7,15 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from bbflow.cli.checkpoint_file import WholeCheckpointIO, read_checkpoint
-from bbflow.cli.resume import FINISHED, RunLog, claim, release
+from bbflow.cli.resume import FINISHED
 
 ROOT = Path(__file__).parents[2]
 CALLBACK = '''
@@ -239,7 +237,9 @@ def test_a_run_of_other_settings_is_passed_over(tmp_path):
 def test_a_run_that_is_still_going_is_not_taken_up(tmp_path):
     folder = place(tmp_path / "run")
     fit(folder, killer("on_train_batch_end", 3))
-    holder = "import sys; from pathlib import Path; from bbflow.cli.resume import lock; print(lock(Path(sys.argv[1])), flush=True); input()"
+    holder = (
+        "import sys; from pathlib import Path; from bbflow.cli.run_folder import lock; print(lock(Path(sys.argv[1])), flush=True); input()"
+    )
     (run,) = (folder / "runs" / "small").iterdir()
     command = [sys.executable, "-c", holder, str(run)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -248,43 +248,6 @@ def test_a_run_that_is_still_going_is_not_taken_up(tmp_path):
         process.communicate("\n")
     assert refused.returncode == 2
     assert "this run is still going" in refused.stderr.splitlines()[-1]
-
-
-def test_each_of_several_runs_claims_a_folder_of_its_own(tmp_path):
-    with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda _: claim(tmp_path / "runs"), range(8)))
-    assert {path.name for path in claimed} == {f"version_{i}" for i in range(8)}
-    release()
-    assert not list((tmp_path / "runs").iterdir())  # nothing was written into them
-
-
-def test_rows_that_were_lost_are_told_of(tmp_path):
-    (tmp_path / "metrics.csv").write_text("a,step\n1,0\n2,1\n3,")
-    log = RunLog(tmp_path.parent, tmp_path.name, "", kept=2)
-    log.log_metrics({"b": 5.0}, 2)
-    log.save()
-    assert (tmp_path / "metrics.csv").read_text().split() == ["a,b,step", "1,,0", "2,,1", ",5.0,2"]
-    with pytest.warns(UserWarning, match="holds 3 of the 9 rows"):
-        RunLog(tmp_path.parent, tmp_path.name, "", kept=9).experiment  # noqa: B018
-
-
-def test_a_checkpoint_is_written_beside_the_one_it_replaces(tmp_path, monkeypatch):
-    path, elsewhere = tmp_path / "last.ckpt", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setenv("TMPDIR", str(elsewhere))
-    WholeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(2)}}, path)
-    (tmp_path / ".last.ckpt.1.tmp").write_text("half a file of a process that was killed")
-
-    def half(checkpoint, draft):
-        draft.write(b"half")
-        assert not list(elsewhere.iterdir())
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="No space"):
-        WholeCheckpointIO().save_checkpoint({"state_dict": {}}, path)
-    assert [p.name for p in sorted(tmp_path.iterdir())] == ["elsewhere", "last.ckpt"]
-    assert read_checkpoint(path, "")["state_dict"]["a"].tolist() == [1, 1]
 
 
 def test_two_processes_make_one_run_and_one_folder(tmp_path):

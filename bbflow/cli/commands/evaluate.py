@@ -146,7 +146,6 @@ def evaluate(
     )
     if benchmarks:
         report["benchmarks"] = rounded(_details(benchmarks, examples, after))
-    Path(out).mkdir(parents=True, exist_ok=True)
     with whole(Path(out) / "scores.parquet") as draft:
         scores_table(before, after).to_parquet(draft, index=False)
     page = write_report(out, report)

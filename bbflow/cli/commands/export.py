@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from argparse import ArgumentError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbflow.errors import InputError, Problem
+from bbflow.whole_file import completed
 
 if TYPE_CHECKING:
     from bbflow.policies import PolicySettings
@@ -89,7 +89,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     with _malformed(report_path):
         model_card(facts)  # told before the weights are read
 
-    with _draft(folder, f"--out {out}") as draft:
+    with completed(folder) as draft:
         policy = restore(settings, weights, where)
         form = "full weights" if not is_adapter(policy) else "merged adapter" if merge else "adapter"
         difference = save_policy(policy, draft, merge)
@@ -155,23 +155,6 @@ def _malformed(path: Path) -> Iterator[None]:
         yield
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(Problem(f"is no report that a run wrote: {type(error).__name__}: {error}", str(path))) from error
-
-
-@contextmanager
-def _draft(folder: Path, where: str) -> Iterator[Path]:
-    """Gives a folder beside another, which takes its place once it is complete and vanishes otherwise."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = tempfile.TemporaryDirectory(prefix=f".{folder.name[:16]}-", dir=folder.parent)
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", where)) from None
-    with beside as name:
-        draft = Path(name) / folder.name  # the temporary folder itself can be read by its owner alone
-        draft.mkdir()
-        yield draft
-        if folder.exists():
-            folder.rmdir()
-        draft.replace(folder)
 
 
 def _licence(folder: Path) -> str | None:

@@ -34,12 +34,12 @@ def generate(
     """
     from bbflow.cli.training import load_data
     from bbflow.data import KnowledgeGraphData
-    from bbflow.data.cache import completed
     from bbflow.data.card import summary_of
     from bbflow.data.progress import progress_bar
     from bbflow.data.shards import write_shards
     from bbflow.graph import graph_source
     from bbflow.records import SPLITS
+    from bbflow.whole_file import completed
 
     folder = Path(out)
     if explain is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

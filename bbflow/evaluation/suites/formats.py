@@ -24,7 +24,7 @@ from reprlib import repr as shortened
 from string import ascii_uppercase as LETTERS
 from typing import Any, get_type_hints
 
-from bbflow.data.files import located_rows
+from bbflow.data.files import located_rows, refuse
 from bbflow.errors import InputError, Problem
 from bbflow.records import Constraint, Example, Message
 from bbflow.rewards.verifiers import VERIFIERS, is_met
@@ -40,7 +40,6 @@ BIOMED_MMLU = {
 """The six subjects of MMLU that are called BIOMED-MMLU, and their test items: 1,089 in all, accuracy weighted by items."""
 
 DECISIONS = ("yes", "no", "maybe")
-_SHOWN = 20
 _SIGNS: dict[str, tuple[str, ...]] = {
     "ifeval": ("prompt", "instruction_id_list", "kwargs"),
     "safety": ("unsafe", "benign"),
@@ -102,9 +101,7 @@ def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
         if (earlier := places.setdefault(read[0].example_id, where)) != where:
             problems.append(Problem(f"is the item of {earlier} once more", where, "both have one id, or without ids one text"))
         examples += read
-    if problems:
-        more = [Problem(f"and {len(problems) - _SHOWN} more problems", str(path))] if len(problems) > _SHOWN else []
-        raise InputError(*problems[:_SHOWN], *more)
+    refuse(problems, path)
     name = mmlu_name([e.task for e in examples]) if kind == "mmlu" else kind
     return name, [_named(e, name) for e in examples]
 

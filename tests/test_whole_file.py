@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from bbflow.data.cache import completed
+from bbflow.whole_file import completed
 
 
 def test_others_may_read_a_completed_folder_as_any_other(tmp_path: Path) -> None:
