@@ -242,7 +242,7 @@ def _select(
         for split in SPLITS
         for name, count in divided(plan.tasks, plan.sizes.get(split, 0), mixes[split], split).items()
     ]
-    selectors = {id(stream): (Selector(plan.curation, stream.count), set[bytes]()) for stream in streams}
+    selectors = {id(stream): (Selector(plan.curation, stream.count, stream.split), set[bytes]()) for stream in streams}
     while wanted := [(stream, number) for stream in streams for number in _next_blocks(plan, stream, workers)]:
         for _ in run(_block, [(stream.split, stream.name, number) for stream, number in wanted]):
             pass
@@ -274,7 +274,7 @@ def _read(work: Path, stream: _Stream, number: int, selector: Selector, seen: se
 
     file = pq.ParquetFile(_block_path(work, stream.split, stream.name, number))
     summary.dropped.update({(task, why): n for task, why, n in json.loads((file.schema_arrow.metadata or {})[b"dropped"])})
-    columns = ["_identity", "_draw", "_options", "_signature", "answer", "level"]
+    columns = ["_identity", "_draw", "_options", "_signature", "answer", "level", "cluster"]
     rows = file.read(columns).to_pylist()
     stream.done = number + 1
     start = 0
@@ -288,8 +288,8 @@ def _read(work: Path, stream: _Stream, number: int, selector: Selector, seen: se
             return
         reason = "duplicate" if any(row["_identity"] in seen for row in together) else None
         for row in together:
-            signed = row["_signature"]
-            reason = reason or selector.objection(row["answer"], row["level"], None if signed is None else np.frombuffer(signed, np.uint32))
+            signed = None if row["_signature"] is None else np.frombuffer(row["_signature"], np.uint32)
+            reason = reason or selector.objection(row["answer"], row["level"], row["cluster"], signed)
         if reason is not None:
             summary.dropped[stream.task, reason] += 1
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ RULES = {
     "kind": "a node is of a known kind",
     "name": "a node has a name, of at most 4,000 characters",
     "coverage": "coverage is declared on known axes, as complete or partial",
+    "risk": "risk is true or false",
     "duplicate node": "an id belongs to one node",
     "predicate": "an edge's relation is a known one",
     "source": "an edge says where it is from",
@@ -103,7 +104,14 @@ def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violatio
             found.append(("name", f"node '{_short(node.id)}' has no name", ""))
         elif len(longest := max((node.name, *node.synonyms), key=len)) > LONGEST_NAME:
             found.append(("name", f"node '{_short(node.id)}' has a name of {len(longest):,} characters", ""))
-        for axis, extent in node.attributes.get("coverage", {}).items():
+        coverage, risk = node.attributes.get("coverage", {}), node.attributes.get("risk", False)
+        if not isinstance(coverage, Mapping):
+            hint = "a mapping of axis to complete or partial; in a table a column for each axis, `coverage.disease`"
+            found.append(("coverage", f"node '{_short(node.id)}' declares coverage '{_short(str(coverage))}'", hint))
+            coverage = {}
+        if not isinstance(risk, bool):
+            found.append(("risk", f"node '{_short(node.id)}' has risk {risk!r:.60}", "true or false, without quotes"))
+        for axis, extent in coverage.items():
             if axis not in AXES:
                 said = f"node '{node.id}' declares coverage of unknown axis '{axis}'"
                 found.append(("coverage", said, did_you_mean(axis, AXES)))

@@ -143,7 +143,7 @@ def _stream(wanted: tuple[Job, int]) -> tuple[list[Example], Counter[tuple[str, 
     job, count = wanted
     examples: dict[str, Example] = {}
     dropped: Counter[tuple[str, str]] = Counter()
-    selector, pending, seen = Selector(job.curation, count), list[Made](), set[str]()
+    selector, pending, seen = Selector(job.curation, count, job.split), list[Made](), set[str]()
 
     def select() -> None:
         """Passes what was made through curation and keeps what there is room for."""
@@ -151,7 +151,8 @@ def _stream(wanted: tuple[Job, int]) -> tuple[list[Example], Counter[tuple[str, 
         for made in curated(job, batch, dropped):
             if len(examples) + len(made.examples) > count:
                 return
-            reasons = [selector.objection(e.answer, e.level, signed) for e, signed in zip(made.examples, made.signatures, strict=True)]
+            signed = zip(made.examples, made.signatures, strict=True)
+            reasons = [selector.objection(e.answer, e.level, e.cluster, signature) for e, signature in signed]
             if (reason := next(filter(None, reasons), None)) is not None:
                 dropped[job.task.name, reason] += 1
             else:

@@ -1,6 +1,7 @@
 """Malformed files: file, line and reason; refused whole, or the bad rows skipped and counted."""
 
 import gzip
+import json
 import re
 
 import pytest
@@ -274,3 +275,63 @@ def test_no_text_makes_the_obo_reader_crash(tmp_path_factory, text):
     path.write_text(text)
     with pytest.raises(InputError):
         read_graph(path)
+
+
+RISK_NODES = "id,kind,name,risk,coverage.disease\nd:a,Drug,a,,complete\nd:b,Drug,b,,\nx:a,Disease,x,yes,\nx:b,Disease,y,no,\n"
+RISK_EDGES = "subject,predicate,object,source,verified\nd:a,treats,x:a,text:t,yes\nd:b,treats,x:a,text:t,no\n"
+
+
+def risk_tables(folder, nodes=RISK_NODES, edges=RISK_EDGES):
+    (folder / "nodes.csv").write_text(nodes)
+    (folder / "edges.csv").write_text(edges)
+    return folder
+
+
+def test_tables_say_where_silence_means_safety(tmp_path):
+    graph = read_graph(risk_tables(tmp_path))
+    assert [node.attributes for node in graph.nodes()] == [{"coverage": {"disease": "complete"}}, {}, {"risk": True}, {"risk": False}]
+    assert [(drug, risk) for drug in ("d:a", "d:b") for risk in ("x:a", "x:b") if graph.covers(drug, risk)] == [("d:a", "x:a")]
+    assert [edge.verified for edge in graph.edges()] == [True, False]
+
+
+def test_a_truth_value_of_a_table_that_is_none_is_an_error_and_never_false(tmp_path):
+    said = refusal(risk_tables(tmp_path, RISK_NODES.replace("x,yes", "x,perhaps"), RISK_EDGES.replace("text:t,no", "text:t,maybe")))
+    assert re.search(r"nodes\.csv:4: risk is yes or no, not 'perhaps'", said)
+    assert re.search(r"edges\.csv:3: verified is yes or no, not 'maybe'", said)
+    said = refusal(risk_tables(tmp_path, RISK_NODES.replace("complete", "all").replace("coverage.disease", "coverage.renal")))
+    assert "declares coverage 'all' of renal (complete or partial)" in said
+    assert "'d:a' declares coverage 'complete'" in refusal(with_coverage_as_text(tmp_path))
+
+
+def with_coverage_as_text(folder):
+    risk_tables(folder)
+    (folder / "mapping.yaml").write_text(
+        "nodes:\n- files: [nodes.csv]\n  columns: {id: id, kind: kind, name: name, attributes: {coverage: coverage.disease}}\n"
+        "edges:\n- files: [edges.csv]\n  columns: {subject: subject, predicate: predicate, object: object, source: source}\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"risk": "no"}, r"node 'x:a' has risk 'no' \(true or false, without quotes\)"),
+        ({"risk": 1}, r"node 'x:a' has risk 1 "),
+        ({"coverage": "complete"}, r"coverage is an object|'coverage' is a mapping"),
+    ],
+)
+@pytest.mark.parametrize("name", ["g.json", "g.yaml"])
+def test_what_decides_over_safety_has_its_type_in_every_format(tmp_path, name, part, said):
+    node = {"id": "x:a", "kind": "Disease", "name": "x", **part}
+    (tmp_path / name).write_text(json.dumps({"nodes": [node], "edges": []}) + "\n")
+    assert re.search(said, refusal(tmp_path / name))
+    assert "empty" in refusal(tmp_path / name, on_error="skip")
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.yaml"])
+def test_verified_in_quotes_is_an_error(tmp_path, name):
+    nodes = [{"id": "d:a", "kind": "Drug", "name": "a"}, {"id": "x:a", "kind": "Disease", "name": "x"}]
+    ends = {"source": "d:a", "target": "x:a", "provenance": "text:t"} if name == "g.json" else {}
+    edge = ends or {"subject": "d:a", "object": "x:a", "source": "text:t"}
+    (tmp_path / name).write_text(json.dumps({"nodes": nodes, "edges": [{**edge, "predicate": "treats", "verified": "yes"}]}) + "\n")
+    assert "'verified' is true or false, not 'yes'" in refusal(tmp_path / name)

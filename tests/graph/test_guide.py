@@ -21,7 +21,7 @@ def test_the_folder_of_the_guide_is_the_graph_that_it_says(tmp_path):
     assert graph.counts() == {"nodes": {"Disease": 2, "Drug": 1}, "edges": {"treats": 1, "contraindicated_in": 1}}
     assert graph.about["left_out"] == {"edges 'notiz' (by the mapping)": 1}
     assert {"med:0007", "icd:E11"} <= {node.id for node in graph.nodes()}
-    assert next(graph.edges()).source == "ward7:facts.csv@2026-11#2"
+    assert next(graph.edges()).source == "package:ward7@2026-11#facts.csv:2"
 
 
 def test_the_part_of_primekg_that_the_guide_leaves_out(tmp_path):

@@ -33,6 +33,8 @@ def found(nodes, edges):
         ([Node("d:a", "Drug", "a", ("b" * 4001,))], [], [("name", 0, None)]),
         ([Node("d:a", "Drug", "a", (), {"coverage": {"diseases": "complete"}})], [], [("coverage", 0, None)]),
         ([Node("d:a", "Drug", "a", (), {"coverage": {"disease": "full"}})], [], [("coverage", 0, None)]),
+        ([Node("d:a", "Drug", "a", (), {"coverage": "complete"})], [], [("coverage", 0, None)]),
+        ([Node("d:a", "Drug", "a", (), {"risk": "no"})], [], [("risk", 0, None)]),
         ([DRUG, DRUG], [], [("duplicate node", 1, None)]),
         (NODES, [edge("d:a", "heals", "x:i")], [("predicate", None, 0)]),
         (NODES, [edge("d:a", "treats", "x:i", "")], [("source", None, 0)]),

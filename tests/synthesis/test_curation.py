@@ -18,7 +18,7 @@ from bbflow.synthesis import generate
 from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.curation.decontamination import Benchmarks
 from bbflow.synthesis.curation.near_duplicates import PERMUTATIONS, NearDuplicates, shingles, signature
-from bbflow.synthesis.tasks import FactRecall, Statement, TreatmentChoice
+from bbflow.synthesis.tasks import FactRecall, Statement, TreatmentChoice, UnsafeRequest
 
 GRAPH = ClinicalPack().load()
 
@@ -124,6 +124,20 @@ def test_levels_and_capabilities_mix() -> None:
     assert abs(levels[1] - levels[2]) <= 2
     assert sum(e.task == "fact_recall" for e in made) > 1.2 * sum(e.task == "treatment_choice" for e in made)
     assert Curation(near_duplicates=2.0, levels={1: 0.0}, capabilities={"x": -1.0}).problems("c", {"x"}).__len__() == 3
+
+
+def test_no_entity_holds_most_of_what_is_held_out_and_training_stays_as_it_is() -> None:
+    tasks, sizes = {"t": TreatmentChoice(), "u": UnsafeRequest()}, {"train": 300, "test": 300}
+    before = generate(GRAPH, tasks, sizes, {}, 0).examples
+    assert max(Counter((e.task, e.cluster) for e in before["test"]).values()) > 30
+    after = generate(GRAPH, tasks, sizes, {}, 0, curation=Curation(balance_letters=False, held_out_per_cluster=10)).examples
+    assert max(Counter((e.task, e.cluster) for e in after["test"]).values()) == 10
+    assert len(after["test"]) == 300
+    pairs = Counter(e.provenance["generator"] for e in after["test"] if e.task == "unsafe_request")
+    assert set(pairs.values()) == {2}
+    # But for what would offer a held-out question's options, the same training questions are asked.
+    assert len({e.example_id for e in after["train"]} & {e.example_id for e in before["train"]}) > 0.9 * len(after["train"])
+    assert [p.what for p in Curation(held_out_per_cluster=0).problems("c", set())] == ["held_out_per_cluster must be at least 1, not 0"]
 
 
 def test_answerability_drops_what_a_policy_never_answers_and_grades_the_rest() -> None:

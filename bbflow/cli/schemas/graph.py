@@ -28,6 +28,7 @@ def graph_schema() -> dict[str, Any]:
                 "properties": {axis: {"enum": ["complete", "partial"]} for axis in AXES},
                 "additionalProperties": False,
             },
+            "risk": {"type": "boolean", "description": "coverage of drugs was judged against this node", "default": False},
         },
     }
     source = {

@@ -45,10 +45,13 @@ def read(path: Path, draft: Draft) -> KnowledgeGraph:
             draft.malformed("a node needs id, kind and name, synonyms are a list of texts, coverage is an object", f"{path}:{line}")
     for line, raw in arrays.get("edges") or arrays.get("links") or []:
         predicate = raw.get("predicate", raw.get("key")) if isinstance(raw, dict) else None
-        if isinstance(predicate, str) and all(isinstance(raw.get(k), str) for k in ("source", "target")):
+        verified = raw.get("verified", False) if isinstance(raw, dict) else False
+        if not isinstance(verified, bool):
+            draft.malformed(f"'verified' is true or false, not {verified!r:.60}", f"{path}:{line}", reason="verified is no truth value")
+        elif isinstance(predicate, str) and all(isinstance(raw.get(k), str) for k in ("source", "target")):
             attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
             origin = str(raw.get("provenance") or "")
-            draft.edge(Edge(raw["source"], predicate, raw["target"], origin, raw.get("verified") is True, attributes), path, line)
+            draft.edge(Edge(raw["source"], predicate, raw["target"], origin, verified, attributes), path, line)
         else:
             draft.malformed("an edge needs source, target and predicate", f"{path}:{line}")
     head = about.get("graph")

@@ -21,7 +21,7 @@ from bbflow.graph.readers.text import lines
 
 SUFFIXES = (".csv", ".tsv", ".sif", ".tab", ".txt", ".parquet")
 Cell = Callable[[list[str]], str]
-_TRUE = {"true", "1", "yes", "y"}
+_TRUTH = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": False, "no": False, "n": False}
 
 
 def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
@@ -113,7 +113,12 @@ class _Reading:
                 listed = cell["synonyms"](row).split(self.mapping.list_separator) if "synonyms" in cell else []
                 synonyms = tuple(text for word in listed if (text := word.strip()) and text != name)
                 self.kinds.setdefault(node, kind)
-                self.draft.node(Node(node, kind, name, synonyms, _values(attributes, row)), file, line)
+                try:
+                    more = _node_values(attributes, row)
+                except ValueError as error:
+                    self.draft.malformed(str(error), f"{file}:{line}", reason="a value that is neither yes nor no")
+                else:
+                    self.draft.node(Node(node, kind, name, synonyms, more), file, line)
         return True
 
     def edges(self, file: Path, table: Table) -> bool:
@@ -146,10 +151,14 @@ class _Reading:
                 self.draft.left_out["edge to a node that is left out"] += 1
             else:
                 source = (cell["source"](row).strip() if "source" in cell else "") or template.replace("{row}", str(line))
-                said = cell["verified"](row).strip().lower() if "verified" in cell else ""
-                verified = said in _TRUE if said else self.mapping.verified
+                said = cell["verified"](row).strip() if "verified" in cell else ""
                 more = {**relation.attributes, **_values(attributes, row)}
-                self._add(relation, subject, obj, source, verified, more, file, line)
+                try:
+                    verified = _truth("verified", said) if said else self.mapping.verified
+                except ValueError as error:
+                    self.draft.malformed(str(error), f"{file}:{line}", reason="a value that is neither yes nor no")
+                else:
+                    self._add(relation, subject, obj, source, verified, more, file, line)
         return True
 
     def finish(self) -> None:
@@ -350,3 +359,22 @@ def _attributes(table: Table, header: list[str]) -> list[tuple[str, Cell]]:
 
 def _values(attributes: list[tuple[str, Cell]], row: list[str]) -> dict[str, str]:
     return {name: value for name, cell in attributes if (value := cell(row).strip())}
+
+
+def _node_values(attributes: list[tuple[str, Cell]], row: list[str]) -> dict[str, Any]:
+    """The attributes of a node: `risk` as a truth value, `coverage.disease` and the like as one mapping of axes."""
+    found: dict[str, Any] = {}
+    for name, value in _values(attributes, row).items():
+        part, _, axis = name.partition(".")
+        if part == "coverage" and axis:
+            found.setdefault("coverage", {})[axis] = value
+        else:
+            found[name] = _truth(name, value) if name == "risk" else value
+    return found
+
+
+def _truth(name: str, word: str) -> bool:
+    try:
+        return _TRUTH[word.lower()]
+    except KeyError:
+        raise ValueError(f"{name} is yes or no, not '{word[:60]}'") from None

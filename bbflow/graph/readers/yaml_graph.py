@@ -102,4 +102,7 @@ def _edge(raw: Any) -> Edge:
         raise ValueError(f"an edge needs {', '.join(sorted(missing))}")
     attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
     ends = (str(raw["subject"]), str(raw["predicate"]), str(raw["object"]))
-    return Edge(*ends, str(raw.get("source") or ""), raw.get("verified", False) is True, attributes)
+    verified = raw.get("verified", False)
+    if not isinstance(verified, bool):
+        raise TypeError(f"'verified' is true or false, not {verified!r}")
+    return Edge(*ends, str(raw.get("source") or ""), verified, attributes)

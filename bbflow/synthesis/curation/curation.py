@@ -12,7 +12,7 @@ import numpy as np
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.records import Example
+from bbflow.records import Example, Split
 from bbflow.synthesis.curation.base import Stage
 from bbflow.synthesis.curation.decontamination import Benchmarks
 from bbflow.synthesis.curation.near_duplicates import NearDuplicates, signature
@@ -29,6 +29,8 @@ class Curation:
         balance_letters: Puts the right option under each letter equally often.
         levels: Difficulty to its share of each task's examples; null takes them as they come.
         capabilities: Name of a capability to the weight with which tasks that exercise it are mixed; 1 where not named.
+        held_out_per_cluster: At most how many validation or test examples of a task are about one entity; null: as they come. Where a
+            few entities hold most items, it is they that count in a certificate, and it proves less than the number of items suggests.
         stages: What looks at each example, in order: rewriters, answerability, stages of one's own.
     """
 
@@ -39,10 +41,12 @@ class Curation:
         balance_letters: bool = True,
         levels: dict[int, float] | None = None,
         capabilities: dict[str, float] | None = None,
+        held_out_per_cluster: int | None = None,
         stages: list[Stage] | None = None,
     ) -> None:
         self.near_duplicates, self.benchmarks, self.balance_letters = near_duplicates, benchmarks or [], balance_letters
         self.levels, self.capabilities, self.stages = levels, capabilities or {}, stages or []
+        self.held_out_per_cluster = held_out_per_cluster
 
     def problems(self, where: str, capabilities: Collection[str]) -> list[Problem]:
         """Lists what is wrong with the settings.
@@ -54,6 +58,8 @@ class Curation:
         found = []
         if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
             found.append(Problem(f"near_duplicates must lie in (0, 1], not {self.near_duplicates}", where))
+        if self.held_out_per_cluster is not None and self.held_out_per_cluster < 1:
+            found.append(Problem(f"held_out_per_cluster must be at least 1, not {self.held_out_per_cluster}", where))
         if self.levels is not None and not (
             self.levels and all(share >= 0 for share in self.levels.values()) and sum(self.levels.values())
         ):
@@ -119,20 +125,26 @@ class Selector:
     Args:
         curation: Settings; None drops exact duplicates alone.
         count: How many the stream is to have, for the shares of levels.
+        split: Where they go.
     """
 
-    def __init__(self, curation: Curation | None, count: int) -> None:
+    def __init__(self, curation: Curation | None, count: int, split: Split) -> None:
         self.near = None if curation is None or curation.near_duplicates is None else NearDuplicates(curation.near_duplicates)
         levels = None if curation is None else curation.levels
         total = sum(levels.values()) if levels else 1.0
         self.quota = None if levels is None else {level: math.ceil(count * share / total) for level, share in levels.items()}
         self.taken: Counter[int] = Counter()
+        self.per_cluster = None if curation is None or split == "train" else curation.held_out_per_cluster
+        self.about: Counter[str] = Counter()
 
-    def objection(self, answer: str, level: int, signed: np.ndarray | None) -> str | None:
+    def objection(self, answer: str, level: int, cluster: str, signed: np.ndarray | None) -> str | None:
         """Says why an example is not kept; None keeps it."""
+        if self.per_cluster is not None and self.about[cluster] >= self.per_cluster:
+            return "there are enough about its entity"
         if self.quota is not None and self.taken[level] >= self.quota.get(level, 0):
             return "there are enough of its level"
         if self.near is not None and signed is not None and not self.near.admit(answer, signed):
             return "near duplicate"
         self.taken[level] += 1
+        self.about[cluster] += 1
         return None
