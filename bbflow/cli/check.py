@@ -12,14 +12,30 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
 
-from bbflow.cli.hints import find_class, may_hold, subclasses, type_name, union_members
+from bbflow.cli.hints import find_class, may_hold, subclasses, takes_null, type_name, union_members
 from bbflow.cli.located import Located, from_file, is_class_spec
 from bbflow.cli.paths import absolute
 from bbflow.errors import InputError, Problem, did_you_mean
+
+
+@dataclass(frozen=True)
+class Empty(Problem):
+    """A key that is left empty, or null, and has no such value. The parser lets it pass, and whatever reads it fails."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a key takes."""
+
+    hint: Any
+    required: bool = False
+    nullable: bool = True
+
 
 _SPEC_KEYS = ("class_path", "init_args", "dict_kwargs")
 
@@ -34,17 +50,24 @@ def mistakes(parser: ArgumentParser, recipe: Located) -> list[Problem]:
     return list(_mapping(recipe, _signature(parser), ""))
 
 
-def _signature(parser: ArgumentParser) -> dict[str, tuple[Any, bool]]:
-    """Returns destination to (type, whether required) of what a parser takes."""
+def empty_keys(parser: ArgumentParser, recipe: Located) -> list[Problem]:
+    """Lists the keys of a recipe that the parser took although they are empty and may not be."""
+    return [problem for problem in mistakes(parser, recipe) if isinstance(problem, Empty)]
+
+
+def _signature(parser: ArgumentParser) -> dict[str, _Known]:
+    """Returns what the keys of a parser take."""
     found = {}
     virtual = getattr(parser, "_extra_required_keys", ())
     for action in parser._actions:
         if hasattr(action, "_typehint"):
-            found[action.dest] = (action._typehint, action.required or action.dest in virtual)
+            required = action.required or action.dest in virtual
+            nullable = takes_null(action._typehint) or (not required and action.default is None)
+            found[action.dest] = _Known(action._typehint, required, nullable)
     return found
 
 
-def _mapping(node: Located, known: Mapping[str, tuple[Any, bool]], key: str, prefix: str = "") -> Iterator[Problem]:
+def _mapping(node: Located, known: Mapping[str, _Known], key: str, prefix: str = "") -> Iterator[Problem]:
     """Checks a mapping against the names that may stand in it; `prefix` is where in `known` it stands, `key` where in the recipe."""
     names = {name[len(prefix) :].split(".")[0] for name in known if name.startswith(prefix)}
     given = set(node.value)
@@ -55,17 +78,25 @@ def _mapping(node: Located, known: Mapping[str, tuple[Any, bool]], key: str, pre
             hint = did_you_mean(name, names)
             given |= {other for other in names if hint == f"did you mean '{other}'?"}
             yield Problem("unknown key", _at(child, here), hint)
+        elif full in known and child.value is None and not known[full].nullable:
+            del node.value[name]
+            yield _empty(type_name(known[full].hint), child, here)
         elif full in known:
-            yield from _dropping(node.value, name, _value(child, known[full][0], here))
+            yield from _dropping(node.value, name, _value(child, known[full].hint, here))
         elif isinstance(child.value, dict):
             yield from _mapping(child, known, here, f"{full}.")
-        elif child.value is not None:
+        else:
             del node.value[name]
-            yield Problem(f"must be a mapping, not {child.value!r}", _at(child, here))
-    required = {name[len(prefix) :] for name, (_, needed) in known.items() if needed and name.startswith(prefix)}
+            empty = child.value is None
+            yield _empty("a mapping", child, here) if empty else Problem(f"must be a mapping, not {child.value!r}", _at(child, here))
+    required = {name[len(prefix) :] for name, what in known.items() if what.required and name.startswith(prefix)}
     for name in sorted(required - given):
         if "." not in name:
             yield Problem(f"the key '{name}' is missing", _at(node, key))
+
+
+def _empty(wanted: str, node: Located, key: str) -> Empty:
+    return Empty(f"must be {wanted}, and is empty", _at(node, key), "leave the key out for its default")
 
 
 def _dropping(container: dict[str, Located], name: str, problems: Iterator[Problem]) -> Iterator[Problem]:
@@ -101,10 +132,9 @@ def _value(node: Located, hint: Any, key: str) -> Iterator[Problem]:
     accepted = _accepts(hint, node) or (not best and _accepts(hint, trial))  # the parser alone does not read part files here
     if not (accepted and best):  # a right value is only gone through for its relative paths
         node.value = trial.value
-    if not accepted:
-        yield from best
-        if not best and "${" not in str(node.plain()):
-            yield Problem(f"must be {type_name(hint)}, not {node.plain()!r}", _at(node, key))
+    yield from (problem for problem in best if not accepted or isinstance(problem, Empty))
+    if not accepted and not best and "${" not in str(node.plain()):
+        yield Problem(f"must be {type_name(hint)}, not {node.plain()!r}", _at(node, key))
 
 
 def _inside(node: Located, hint: Any, key: str) -> Iterator[Problem]:

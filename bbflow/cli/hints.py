@@ -15,6 +15,19 @@ def union_members(hint: Any) -> list[Any]:
     return [hint]
 
 
+def takes_null(hint: Any) -> bool:
+    """Tells whether None is a value of a type, or nothing is known of the type.
+
+    >>> takes_null(int | None), takes_null(int), takes_null(dict[str, int])
+    (True, False, False)
+    """
+    if get_origin(hint) is Literal:
+        return None in get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(takes_null(member) for member in get_args(hint))
+    return hint is type(None) or not (inspect.isclass(hint) or inspect.isclass(get_origin(hint)))
+
+
 def may_hold(value: Any, hint: Any) -> bool:
     """Tells whether it makes sense to look for a mistake below a value of this type.
 

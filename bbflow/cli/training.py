@@ -22,9 +22,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from bbflow.callbacks import default_callbacks
+from bbflow.cli.check import empty_keys
 from bbflow.cli.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
 from bbflow.cli.checkpoint_file import WholeCheckpointIO
 from bbflow.cli.explain import cross_problems, reread
+from bbflow.cli.located import from_arguments
 from bbflow.cli.paths import MODE, anchor_paths, folder_problems
 from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
 from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
@@ -62,12 +64,19 @@ class RecipeCLI(LightningCLI):
         """Parses, and explains every mistake when that fails."""
         try:
             self.config = parser.parse_args(args)
+            self._refuse_empty_keys(parser, args)
         except (ArgumentError, OmegaConfBaseException) as error:
             if not hasattr(self, "_subcommand_parsers"):
                 self.config = reread(error, parser, args)
             else:
                 command = args[0]
                 self.config = Namespace({"subcommand": command, command: reread(error, self._subcommand_parsers[command], args)})
+
+    def _refuse_empty_keys(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
+        """The parser takes null for any value; whoever reads it then would fail."""
+        own = self._subcommand_parsers[args[0]] if hasattr(self, "_subcommand_parsers") else parser
+        if found := empty_keys(own, from_arguments(args)):
+            raise InputError(*found)
 
     def _parse_ckpt_path(self) -> None:
         # Lightning would lay the checkpoint's hyperparameters over recipe and command line; here those always decide.

@@ -24,6 +24,7 @@ from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.head import head_logprobs
 from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
+from bbflow.policies.settings import too_long
 from bbflow.synthesis.corruption import HEADS
 
 FOLDER = "reward_model"
@@ -98,6 +99,7 @@ class RewardModel(LightningModule):
                 found.append(Problem(f"{name} must be 0 or more, not {getattr(self, name)}", f"{WHERE}.{name}"))
         if self.file.max_length < 2:
             found.append(Problem(f"max_length must be at least 2, not {self.file.max_length}", f"{WHERE}.max_length"))
+        found += self.policy_settings.length_problems(self.file.max_length, f"{WHERE}.max_length")
         if len(set(self.file.heads)) != len(self.file.heads) or GATED in self.file.heads:
             found.append(Problem(f"heads need names of their own, none of them '{GATED}'", f"{WHERE}.heads"))
         if data is not None and not hasattr(data, "corruptions"):
@@ -119,7 +121,10 @@ class RewardModel(LightningModule):
     def configure_model(self) -> None:
         """Loads the backbone and makes the heads, once."""
         if self._scorer is None:
-            self.scorer = self._scorer = RewardScorer(load_policy(self.policy_settings), self.file)
+            policy = load_policy(self.policy_settings)
+            if problems := too_long(self.file.max_length, policy.model.config, f"{WHERE}.max_length"):
+                raise InputError(*problems)
+            self.scorer = self._scorer = RewardScorer(policy, self.file)
 
     @property
     def ready(self) -> RewardScorer:

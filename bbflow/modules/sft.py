@@ -16,6 +16,7 @@ from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
 from bbflow.policies.capability_rows import add_rows, every_token
 from bbflow.policies.rollouts.base import given
+from bbflow.policies.settings import too_long
 from bbflow.policies.supervised import encode, keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
@@ -77,6 +78,7 @@ class SFT(PolicyModule):
         found = super().problems(data)
         if self.max_length < 2:
             found.append(Problem(f"max_length must be at least 2, not {self.max_length}", f"{WHERE}.max_length"))
+        found += self.policy_settings.length_problems(self.max_length, f"{WHERE}.max_length")
         if self.max_new_tokens < 1:
             found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{WHERE}.max_new_tokens"))
         if self.weighting is not None and self.packing:
@@ -92,7 +94,9 @@ class SFT(PolicyModule):
         return True
 
     def on_fit_start(self) -> None:
-        """Tries whether the model keeps packed examples apart."""
+        """Looks whether the model reads as much as it is given, and tries whether it keeps packed examples apart."""
+        if problems := too_long(self.max_length, self.ready_policy.model.config, f"{WHERE}.max_length"):
+            raise InputError(*problems)
         if not self.packing:
             return
         with whole_parameters(self.trainer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from bbflow.policies.settings import LoraSettings
@@ -24,7 +25,22 @@ def add_adapter(model: Any, settings: LoraSettings) -> Any:
 
 
 def load_adapter(model: Any, folder: str) -> Any:
-    """Wraps a model with an adapter that was trained before, and goes on training it."""
-    from peft import PeftModel
+    """Wraps a model with an adapter that was trained before, and goes on training it.
 
-    return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    Raises:
+        ValueError: The files lack weights of the adapter, or are of another model.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    try:
+        wrapped = PeftModel.from_pretrained(model, folder, is_trainable=True)
+    except RuntimeError as error:  # weights of other shapes
+        raise ValueError(f"the adapter does not fit its base: {' '.join(str(error).split())}") from error
+    with safe_open(Path(folder) / "adapter_model.safetensors", "pt") as file:
+        kept = set(file.keys())
+    wanted = set(get_peft_model_state_dict(wrapped))
+    for keys, what in ((wanted - kept, "the adapter's weights lack"), (kept - wanted, "the base has no place for")):
+        if keys:
+            raise ValueError(f"{what} {len(keys)} of its parameters, such as {min(keys)}")
+    return wrapped

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from bbflow.errors import InputError, Problem
 from bbflow.policies.adapters import add_adapter, load_adapter
 from bbflow.policies.checkpointing import checkpoint_layers
-from bbflow.policies.policy import Policy
+from bbflow.policies.policy import Policy, evaluating
 from bbflow.policies.settings import PolicySettings
+
+_NOISE = 0.01
+"""Of the spread of logits. Models that look ahead differ by 0.06 at random weights; causal ones by 0, in bfloat16 too."""
 
 
 def load_policy(settings: PolicySettings) -> Policy:
@@ -26,7 +30,7 @@ def load_policy(settings: PolicySettings) -> Policy:
         raise InputError(*problems)
     try:
         return _load(settings)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(Problem(f"'{settings.path}' cannot be loaded: {first_line}", "policy.path")) from error
 
@@ -41,6 +45,8 @@ def _load(settings: PolicySettings) -> Policy:
     remote = {"trust_remote_code": settings.trust_remote_code}
     tokenizer = AutoTokenizer.from_pretrained(adapter_folder or source, **remote)
     model = _model(source, settings)
+    if not is_causal(model):
+        raise ValueError(f"{type(model).__name__} reads what comes after a token before it predicts it (an encoder?), so it cannot write")
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
         raise ValueError(f"the tokenizer knows {len(tokenizer)} tokens, the model {model.get_input_embeddings().num_embeddings}")
     if adapter_folder:
@@ -65,8 +71,26 @@ def _model(source: str, settings: PolicySettings) -> Any:
         config = AutoConfig.from_pretrained(source, trust_remote_code=settings.trust_remote_code)
         return AutoModelForCausalLM.from_config(config, trust_remote_code=settings.trust_remote_code).to(dtype)
     more = {} if settings.quantize is None else {"quantization_config": quantization(settings)}
-    remote = settings.trust_remote_code
-    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True, trust_remote_code=remote, **more)
+    more |= {"use_safetensors": True, "trust_remote_code": settings.trust_remote_code, "output_loading_info": True}
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **more)
+    except RuntimeError as error:  # weights of other shapes
+        raise ValueError(" ".join(str(error).split())) from error
+    model, found = loaded
+    # What the files lack would be drawn at random, and what the model lacks left out, both without an error.
+    for keys, what in ((found["missing_keys"], "the weights lack"), (found["unexpected_keys"], "the configuration has no place for")):
+        if keys:
+            raise ValueError(f"{what} {len(keys)} of the parameters, such as {min(keys)}")
+    return model
+
+
+@torch.no_grad()
+def is_causal(model: Any) -> bool:
+    """Tells by trying whether a token's prediction is the same whatever follows it."""
+    ids = torch.tensor([[0, 0], [0, 1]], device=next(model.parameters()).device)
+    with evaluating(model):
+        one, other = model(ids).logits[:, 0].float()
+    return bool((one - other).abs().max() <= _NOISE * one.std())
 
 
 def quantization(settings: PolicySettings) -> Any:

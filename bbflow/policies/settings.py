@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bbflow.errors import Problem, did_you_mean
 
@@ -93,6 +95,18 @@ class PolicySettings:
             found.append(Problem(f"'{self.path}' is neither a folder nor a Hub id", key, hint))
         return found + self._quantization_problems(f"{where}.quantize")
 
+    def length_problems(self, max_length: int, where: str) -> list[Problem]:
+        """Says whether the model reads fewer tokens than a recipe wants it to; of a Hub id that is known once it is loaded."""
+        folder = Path(self.source)
+        try:
+            if (folder / "adapter_config.json").exists():
+                adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+                folder = Path(str(adapter["base_model_name_or_path"]))
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):  # `problems` or loading says what is wrong with the folder
+            return []
+        return too_long(max_length, config, where) if isinstance(config, dict) else []
+
     def _quantization_problems(self, key: str) -> list[Problem]:
         if self.quantize is None:
             return []
@@ -104,6 +118,25 @@ class PolicySettings:
         if self.initialize == "random":
             found.append(Problem("only pretrained weights are quantised", key, "set `initialize` to pretrained, or this to null"))
         return found
+
+
+def context_length(config: Any) -> int | None:
+    """Returns how many tokens a model reads, by its configuration (read from JSON, or loaded); None where it sets no limit.
+
+    >>> context_length({"n_positions": 1024}), context_length({})
+    (1024, None)
+    """
+    given = config if isinstance(config, Mapping) else vars(config)
+    found = [given.get(name) for name in ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len")]
+    return next((value for value in found if isinstance(value, int) and value > 0), None)
+
+
+def too_long(max_length: int, config: Any, where: str) -> list[Problem]:
+    """Says whether a model with this configuration reads fewer tokens than `max_length`."""
+    room = context_length(config)
+    if room is None or max_length <= room:
+        return []
+    return [Problem(f"max_length is {max_length}, and the model reads {room} tokens", where, f"at most {room}")]
 
 
 def _is_folder(path: str) -> bool:

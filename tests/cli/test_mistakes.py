@@ -132,3 +132,36 @@ def test_a_trainer_that_cannot_be_made(mistakes):
 
 def test_an_abbreviated_override_is_refused(mistakes):
     assert mistakes("--trainer.max_epoc=3") == ["--trainer.max_epoc: unknown key (did you mean 'max_epochs'?)"]
+
+
+def test_keys_left_empty_are_told_together_and_those_that_may_be_null_pass(workplace, mistakes):
+    workplace.edit("batch_size: 4}", "batch_size: }")
+    workplace.edit("lr: ${vars.rate}", "lr: null")
+    workplace.edit("steps: ${data.init_args.batch_size}", "steps: 1")
+    workplace.edit("weight: 1.5", "weight:", "recipes/parts/capabilities.yaml")
+    workplace.edit("notes: notes.txt", "notes: null")
+    hint = "(leave the key out for its default)"
+    expected = [
+        f"recipes/toy.yaml:8:9: model.init_args.lr: must be float, and is empty {hint}",
+        f"recipes/parts/capabilities.yaml:7:10: model.init_args.capabilities.domain.weight: must be float, and is empty {hint}",
+        f"recipes/toy.yaml:13:54: data.init_args.batch_size: must be int, and is empty {hint}",
+    ]
+    assert mistakes() == expected
+    workplace.edit("max_steps", "max_stps")  # also where the parser itself stops
+    assert mistakes() == ["recipes/toy.yaml:3:21: trainer.max_stps: unknown key (did you mean 'max_steps'?)", *expected]
+
+
+def test_an_override_with_null(workplace, mistakes):
+    assert mistakes("--data.init_args.batch_size=null") == [
+        "--data.init_args.batch_size: must be int, and is empty (leave the key out for its default)"
+    ]
+    assert workplace.fit("--model.init_args.policy.notes=null", "--trainer.max_epochs=null", "--trainer.fast_dev_run=true")[0] == 0
+
+
+def test_a_part_left_empty(workplace, mistakes):
+    workplace.edit("policy: {path: ../elsewhere, notes: notes.txt}", "policy:")
+    (said,) = mistakes()
+    assert said.startswith("recipes/toy.yaml:7:12: model.init_args.policy: must be a mapping, and is empty")
+    workplace.edit("    policy:\n", "    policy: {}\n")
+    workplace.edit("trainer: {max_steps: 2,", "trainer:\nx: {max_steps: 2,")
+    assert "recipes/toy.yaml:3:9: trainer: must be a mapping, and is empty (leave the key out for its default)" in mistakes()

@@ -1,5 +1,10 @@
+import json
+import re
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from bbflow.errors import InputError
 from bbflow.policies import LoraSettings, PolicySettings, load_policy
@@ -96,3 +101,98 @@ def test_evaluating_restores_every_module(policy):
     with evaluating(policy.model):
         assert not any(m.training for m in policy.model.modules())
     assert [m.training for m in policy.model.modules()] == before
+
+
+@pytest.fixture
+def damaged(tiny_qwen_dir, tmp_path):
+    """A copy of a policy's folder, to be damaged."""
+    shutil.copytree(tiny_qwen_dir, tmp_path / "policy")
+    return tmp_path / "policy"
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as caught:
+        load_policy(PolicySettings(path=str(folder)))
+    return str(caught.value)
+
+
+def edit_weights(folder, name, change):
+    weights = load_file(folder / name)
+    change(weights)
+    save_file(weights, folder / name, {"format": "pt"})
+
+
+def edit_config(folder, **changes):
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def test_weights_that_lack_parameters_are_refused_not_drawn_at_random(damaged):
+    edit_weights(damaged, "model.safetensors", lambda weights: weights.pop("model.layers.1.mlp.up_proj.weight"))
+    assert re.search(
+        r"policy\.path: .*the weights lack 1 of the parameters, such as model\.layers\.1\.mlp\.up_proj\.weight", refusal(damaged)
+    )
+
+
+def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(damaged):
+    edit_config(damaged, num_hidden_layers=1, layer_types=["full_attention"])
+    assert re.search(r"the configuration has no place for 12 of the parameters, such as model\.layers\.1\.", refusal(damaged))
+
+
+def test_weights_of_other_shapes_and_damaged_files_are_refused(damaged):
+    whole = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    assert "policy' cannot be loaded: " in refusal(damaged)
+    (damaged / "model.safetensors").write_bytes(b"no safetensors")
+    assert "policy' cannot be loaded: " in refusal(damaged)
+    (damaged / "model.safetensors").write_bytes(whole)
+    edit_config(damaged, intermediate_size=48)
+    assert "policy' cannot be loaded: " in refusal(damaged)
+
+
+def test_an_encoder_is_no_policy(tiny_tokenizer, tmp_path):
+    from transformers import BertConfig, BertForMaskedLM, BertLMHeadModel
+
+    torch.manual_seed(0)
+    small = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "vocab_size": len(tiny_tokenizer),
+    }
+    BertForMaskedLM(BertConfig(**small)).save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    assert "an encoder?" in refusal(tmp_path)
+    BertLMHeadModel(BertConfig(**small, is_decoder=True)).save_pretrained(tmp_path)  # the same as a decoder is one
+    assert load_policy(PolicySettings(path=str(tmp_path))).model.config.is_decoder
+
+
+def test_an_adapter_that_does_not_fit_is_refused(tiny_qwen_dir, tmp_path):
+    adapted = load_policy(PolicySettings(path=str(tiny_qwen_dir), adapter=LoraSettings(r=2)))
+    adapted.model.save_pretrained(tmp_path)
+    adapted.tokenizer.save_pretrained(tmp_path)
+    name = "adapter_model.safetensors"
+    whole = (tmp_path / name).read_bytes()
+    edit_weights(tmp_path, name, lambda weights: weights.pop(min(weights)))
+    assert "the adapter's weights lack 1 of its parameters" in refusal(tmp_path)
+    (tmp_path / name).write_bytes(whole)
+    edit_weights(tmp_path, name, lambda weights: weights.update(extra=torch.zeros(2)))
+    assert "the base has no place for 1 of its parameters, such as extra" in refusal(tmp_path)
+    (tmp_path / name).write_bytes(whole)
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "r": 3}))
+    assert "the adapter does not fit its base" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "adapter"])
+def test_a_length_that_the_model_cannot_read_is_told_before_it_is_loaded(tiny_gpt2_dir, tmp_path, kind):
+    path = tiny_gpt2_dir
+    if kind == "adapter":
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_gpt2_dir)}))
+        path = tmp_path
+    settings = PolicySettings(path=str(path))
+    assert settings.length_problems(256, "max_length") == []
+    [problem] = settings.length_problems(257, "max_length")
+    assert str(problem) == "max_length: max_length is 257, and the model reads 256 tokens (at most 256)"
+    assert PolicySettings(path="some/hub-id").length_problems(10**9, "x") == []

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from bbflow.evaluation.suites.formats import continuations
 from bbflow.policies.head import decoder_of, has_plain_head, head_of
 from bbflow.policies.policy import Policy, evaluating
+from bbflow.policies.settings import context_length
 from bbflow.records import Example
 
 TOKENS_AT_ONCE = 4096
@@ -79,8 +80,7 @@ def split_tokens(tokenizer: Any, context: str, continuation: str) -> tuple[list[
 
 
 def _longest(policy: Policy) -> int:
-    found = [getattr(policy.model.config, name, None) for name in ("n_positions", "max_position_embeddings", "n_ctx")]
-    return next((int(value) for value in found if value), 2048)
+    return context_length(policy.model.config) or 2048
 
 
 @torch.no_grad()
