@@ -1,4 +1,4 @@
-"""Callbacks: the report of a run, the log of its rollouts, interference between capabilities, ranking of states, over-optimisation."""
+"""Callbacks: report and predictions of a run, the log of its rollouts, interference, ranking of states, over-optimisation."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,12 @@ from lightning.pytorch import Callback
 
 from bbflow.callbacks.gold_watch import GoldWatch
 from bbflow.callbacks.interference import InterferenceMonitor
+from bbflow.callbacks.predictions import Predictions
 from bbflow.callbacks.rank_checkpoints import RankCheckpoints
 from bbflow.callbacks.report import Report
 from bbflow.callbacks.rollout_log import RolloutLog
 
-__all__ = ["GoldWatch", "InterferenceMonitor", "RankCheckpoints", "Report", "RolloutLog", "default_callbacks"]
+__all__ = ["GoldWatch", "InterferenceMonitor", "Predictions", "RankCheckpoints", "Report", "RolloutLog", "default_callbacks"]
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
@@ -19,7 +20,7 @@ def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
     The progress bar is not among them: Lightning takes rich's by itself, and honours `enable_progress_bar: false` only then.
 
     >>> [type(callback).__name__ for callback in default_callbacks([Report(enabled=False)])]
-    ['RolloutLog', 'InterferenceMonitor']
+    ['RolloutLog', 'InterferenceMonitor', 'Predictions']
     """
-    classes: tuple[type[Callback], ...] = (RolloutLog, InterferenceMonitor, Report)
+    classes: tuple[type[Callback], ...] = (RolloutLog, InterferenceMonitor, Report, Predictions)
     return [cls() for cls in classes if not any(isinstance(callback, cls) for callback in existing)]

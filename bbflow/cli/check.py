@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
 
-from bbflow.cli.hints import find_class, may_hold, subclasses, takes_null, type_name, union_members
+from bbflow.cli.hints import find_class, may_hold, takes_null, type_name, union_members
 from bbflow.cli.located import Located, from_file, is_class_spec
 from bbflow.cli.paths import absolute
 from bbflow.errors import InputError, Problem, did_you_mean
@@ -157,11 +157,9 @@ def _instance(node: Located, base: type, key: str) -> Iterator[Problem]:
     name = spec.value["class_path"] if spec else node
     found: Any = base
     if isinstance(name.value, str):
-        found = find_class(name.value, base)
-        if isinstance(found, str):
-            candidates = {n: c for n, c in subclasses(base).items() if c is not base}
-            names = [f"{c.__module__}.{n}" for n, c in candidates.items()] if "." in name.value else list(candidates)
-            yield Problem(found, _at(name, f"{key}.class_path" if spec else key), did_you_mean(name.value, names))
+        found = find_class(name.value, base, _at(name, f"{key}.class_path" if spec else key))
+        if isinstance(found, Problem):
+            yield found
             return
     if not isinstance(node.value, dict):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentError
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -39,6 +40,8 @@ def reread(error: Exception, parser: ArgumentParser, argv: Sequence[str]) -> Nam
             rest = parser.instantiate_classes(_parsed(parser, recipe))
             problems += cross_problems(rest.get("model"), rest.get("data"))
         raise InputError(*dict.fromkeys(problems)) from error
+    if not isinstance(error, (ArgumentError, OmegaConfBaseException)):
+        raise error
     try:
         return _parsed(parser, recipe)
     except Exception:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
+
+from bbflow.errors import Problem, did_you_mean
 
 
 def union_members(hint: Any) -> list[Any]:
@@ -60,21 +63,42 @@ def type_name(hint: Any) -> str:
     return hint.__name__ if inspect.isclass(hint) and not get_args(hint) else str(hint).replace("typing.", "")
 
 
-def find_class(name: str, base: type) -> type | str:
-    """Returns the class of a short or dotted name, or what is wrong with the name."""
+def find_class(name: str, base: type, where: str = "") -> type | Problem:
+    """Returns the class of a short or dotted name, or what is wrong with the name or with the file that it stands in."""
     known = subclasses(base)
     if name in known:
         return known[name]
-    if "." not in name:
-        return f"unknown class '{name}'"
+    near = [f"{c.__module__}.{n}" if "." in name else n for n, c in known.items() if c is not base]
     module, _, attribute = name.rpartition(".")
+    if not module:
+        return Problem(f"unknown class '{name}'", where, did_you_mean(name, near))
     try:
-        found = getattr(__import__(module, fromlist=[attribute]), attribute)
-    except (ImportError, AttributeError) as error:
-        return f"no class '{name}': {error}"
+        imported = __import__(module, fromlist=[attribute])
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            return Problem(f"no class '{name}': {error}", where, did_you_mean(name, near))
+        return _broken(module, error, where)
+    except Exception as error:  # whatever a file of the user's own raises
+        return _broken(module, error, where)
+    found: Any = getattr(imported, attribute, None)
+    if found is None:
+        own = [f"{module}.{n}" for n, c in vars(imported).items() if inspect.isclass(c) and c.__module__ == module]
+        return Problem(f"no class '{name}': there is no '{attribute}' in {module}", where, did_you_mean(name, own or near))
     if inspect.isclass(found) and not issubclass(found, base):
-        return f"'{name}' is no {base.__name__}"
+        return Problem(f"'{name}' is no {base.__name__}", where, did_you_mean(name, near))
+    if inspect.isabstract(found):
+        return Problem(f"'{name}' is not complete: it lacks {', '.join(sorted(found.__abstractmethods__))}", where)
     return found
+
+
+def _broken(module: str, error: Exception, where: str) -> Problem:
+    """Says where in which file an import failed."""
+    if isinstance(error, SyntaxError):
+        place, said = f"{error.filename}:{error.lineno}", error.msg
+    else:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<") and f.filename != __file__]
+        place, said = (f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""), str(error)
+    return Problem(f"'{module}' cannot be imported: {type(error).__name__}: {said}", where, f"at {place}" if place else "")
 
 
 def subclasses(base: type) -> dict[str, type]:

@@ -30,7 +30,7 @@ COMMANDS = {
     "fit": Command(_TRAINER, "train a policy by a recipe: bbflow fit --config recipes/grpo.yaml"),
     "validate": Command(_TRAINER, "measure a policy on the validation split of a recipe"),
     "test": Command(_TRAINER, "measure a policy on the test split of a recipe"),
-    "predict": Command(_TRAINER, "write completions for the prompts of a recipe"),
+    "predict": Command(_TRAINER, "write completions for the test prompts of a recipe: predictions.parquet in the run folder"),
     "init": Command("bbflow.cli.commands.init:init", "copy recipes, contracts and schemas into a folder of yours", positional=True),
     "generate": Command("bbflow.cli.commands.generate:generate", "write the examples of a recipe as Parquet, with card and receipt"),
     "contracts validate": Command("bbflow.cli.commands.contracts:validate", "check a file of examples against a data contract"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
-from omegaconf.errors import OmegaConfBaseException
 
 from bbflow.callbacks import default_callbacks
 from bbflow.cli.check import empty_keys
@@ -65,7 +63,9 @@ class RecipeCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
             self._refuse_empty_keys(parser, args)
-        except (ArgumentError, OmegaConfBaseException) as error:
+        except InputError:
+            raise
+        except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
             if not hasattr(self, "_subcommand_parsers"):
                 self.config = reread(error, parser, args)
             else:

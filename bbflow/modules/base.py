@@ -22,6 +22,7 @@ from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.modules.memory import MicroBatches, micro_batch_problems
 from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
+from bbflow.modules.weights import fitting_weights
 from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
@@ -144,6 +145,15 @@ class PolicyModule(LightningModule):
             self.model = self.policy.model
             self._matrices = {p for p in self.model.parameters() if p.ndim >= 2}  # before a strategy flattens them
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Takes the weights of a checkpoint.
+
+        Raises:
+            InputError: They are those of another model.
+        """
+        with fitting_weights():
+            return super().load_state_dict(state_dict, strict, assign)
+
     # ---- training
 
     def collate(self, examples: list[Example]) -> Batch:
@@ -247,11 +257,14 @@ class PolicyModule(LightningModule):
         self._log_scores("test", self.scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
-        """Greedy completions of a batch."""
+        """Greedy completions of a batch: rows of example_id, task, prompt, answer and completion."""
         from bbflow.evaluation.scoring import complete
 
         texts = complete(self.ready_policy, batch.examples, self.max_new_tokens, self.evaluation_batch_size)
-        return [{"example_id": e.example_id, "completion": text} for e, text in zip(batch.examples, texts, strict=True)]
+        return [
+            {"example_id": e.example_id, "task": e.task, "prompt": e.prompt, "answer": e.answer, "completion": text}
+            for e, text in zip(batch.examples, texts, strict=True)
+        ]
 
     def score(self, examples: list[Example]) -> pd.DataFrame:
         """Score table of the current policy on examples, greedy decoding."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +21,13 @@ from bbflow.modules.checks import warn_of_emulated_precision
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.modules.memory import MicroBatches, micro_batch_problems
+from bbflow.modules.weights import fitting_weights
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.head import head_logprobs
 from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
-from bbflow.policies.settings import too_long
+from bbflow.policies.settings import readable
 from bbflow.synthesis.corruption import HEADS
 
 FOLDER = "reward_model"
@@ -52,7 +55,8 @@ class RewardModel(LightningModule):
         absolute_weight: Weight of the cross-entropy.
         language_weight: Weight of the language-model loss on chosen responses.
         optimizer: Optimiser and schedule.
-        max_length: Longest prompt and response together, in tokens; longer ones keep the end of the prompt.
+        max_length: Longest prompt and response together, in tokens; longer ones keep the end of the prompt. At most what the
+            model reads.
         evaluation_batch_size: Rows scored together at evaluation.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: pairs are then run in several
             passes, each differentiated before the next, and the gradient is the same; null: in one pass.
@@ -99,7 +103,6 @@ class RewardModel(LightningModule):
                 found.append(Problem(f"{name} must be 0 or more, not {getattr(self, name)}", f"{WHERE}.{name}"))
         if self.file.max_length < 2:
             found.append(Problem(f"max_length must be at least 2, not {self.file.max_length}", f"{WHERE}.max_length"))
-        found += self.policy_settings.length_problems(self.file.max_length, f"{WHERE}.max_length")
         if len(set(self.file.heads)) != len(self.file.heads) or GATED in self.file.heads:
             found.append(Problem(f"heads need names of their own, none of them '{GATED}'", f"{WHERE}.heads"))
         if data is not None and not hasattr(data, "corruptions"):
@@ -122,9 +125,17 @@ class RewardModel(LightningModule):
         """Loads the backbone and makes the heads, once."""
         if self._scorer is None:
             policy = load_policy(self.policy_settings)
-            if problems := too_long(self.file.max_length, policy.model.config, f"{WHERE}.max_length"):
-                raise InputError(*problems)
+            self.file = replace(self.file, max_length=readable(self.file.max_length, policy.model.config))
             self.scorer = self._scorer = RewardScorer(policy, self.file)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Takes the weights of a checkpoint.
+
+        Raises:
+            InputError: They are those of another model.
+        """
+        with fitting_weights():
+            return super().load_state_dict(state_dict, strict, assign)
 
     @property
     def ready(self) -> RewardScorer:

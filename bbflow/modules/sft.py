@@ -16,7 +16,7 @@ from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
 from bbflow.policies.capability_rows import add_rows, every_token
 from bbflow.policies.rollouts.base import given
-from bbflow.policies.settings import too_long
+from bbflow.policies.settings import readable
 from bbflow.policies.supervised import encode, keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
@@ -36,7 +36,7 @@ class SFT(PolicyModule):
         policy: The model to train.
         capabilities: Judged on held-out examples, by name; their rewards are not used. Their weights are, with a weighting.
         optimizer: Optimiser and schedule.
-        max_length: Longest prompt and response together, in tokens.
+        max_length: Longest prompt and response together, in tokens; at most what the model reads.
         packing: Put several short examples of a batch into one row, up to `max_length` tokens. Attention stays within an example, so that
             loss and gradient are those of the rows by themselves; a model that would let examples read each other is refused.
         weighting: Turns the gradients of the capabilities into one update that harms none; null: one loss over all tokens.
@@ -78,7 +78,6 @@ class SFT(PolicyModule):
         found = super().problems(data)
         if self.max_length < 2:
             found.append(Problem(f"max_length must be at least 2, not {self.max_length}", f"{WHERE}.max_length"))
-        found += self.policy_settings.length_problems(self.max_length, f"{WHERE}.max_length")
         if self.max_new_tokens < 1:
             found.append(Problem(f"max_new_tokens must be at least 1, not {self.max_new_tokens}", f"{WHERE}.max_new_tokens"))
         if self.weighting is not None and self.packing:
@@ -88,15 +87,18 @@ class SFT(PolicyModule):
             found.append(Problem("a weighting needs capabilities, one of them with a positive weight", f"{WHERE}.capabilities"))
         return found
 
+    def configure_model(self) -> None:
+        """Loads the policy, once, and gives it no more than it reads."""
+        super().configure_model()
+        self.max_length = readable(self.max_length, self.ready_policy.model.config)
+
     @property
     def has_shared_terms(self) -> bool:
         """Examples may name no capability."""
         return True
 
     def on_fit_start(self) -> None:
-        """Looks whether the model reads as much as it is given, and tries whether it keeps packed examples apart."""
-        if problems := too_long(self.max_length, self.ready_policy.model.config, f"{WHERE}.max_length"):
-            raise InputError(*problems)
+        """Tries whether the model keeps packed examples apart."""
         if not self.packing:
             return
         with whole_parameters(self.trainer):

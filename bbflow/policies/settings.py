@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from bbflow.errors import Problem, did_you_mean
 
@@ -95,18 +96,6 @@ class PolicySettings:
             found.append(Problem(f"'{self.path}' is neither a folder nor a Hub id", key, hint))
         return found + self._quantization_problems(f"{where}.quantize")
 
-    def length_problems(self, max_length: int, where: str) -> list[Problem]:
-        """Says whether the model reads fewer tokens than a recipe wants it to; of a Hub id that is known once it is loaded."""
-        folder = Path(self.source)
-        try:
-            if (folder / "adapter_config.json").exists():
-                adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-                folder = Path(str(adapter["base_model_name_or_path"]))
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError):  # `problems` or loading says what is wrong with the folder
-            return []
-        return too_long(max_length, config, where) if isinstance(config, dict) else []
-
     def _quantization_problems(self, key: str) -> list[Problem]:
         if self.quantize is None:
             return []
@@ -131,12 +120,17 @@ def context_length(config: Any) -> int | None:
     return next((value for value in found if isinstance(value, int) and value > 0), None)
 
 
-def too_long(max_length: int, config: Any, where: str) -> list[Problem]:
-    """Says whether a model with this configuration reads fewer tokens than `max_length`."""
+def readable(max_length: int, config: Any) -> int:
+    """Returns how many of `max_length` tokens a model reads, and says so where it reads fewer.
+
+    >>> readable(512, {"n_positions": 1024})
+    512
+    """
     room = context_length(config)
     if room is None or max_length <= room:
-        return []
-    return [Problem(f"max_length is {max_length}, and the model reads {room} tokens", where, f"at most {room}")]
+        return max_length
+    rank_zero_warn(f"max_length is {max_length}, and the model reads {room} tokens: longer examples are cut there")
+    return room
 
 
 def _is_folder(path: str) -> bool:

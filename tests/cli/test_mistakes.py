@@ -1,5 +1,8 @@
 """Wrong recipes: one line per mistake with file, line and suggestion, exit code 2, and no model loaded."""
 
+import re
+import sys
+
 import pytest
 
 
@@ -144,7 +147,7 @@ def test_keys_left_empty_are_told_together_and_those_that_may_be_null_pass(workp
     expected = [
         f"recipes/toy.yaml:8:9: model.init_args.lr: must be float, and is empty {hint}",
         f"recipes/parts/capabilities.yaml:7:10: model.init_args.capabilities.domain.weight: must be float, and is empty {hint}",
-        f"recipes/toy.yaml:13:54: data.init_args.batch_size: must be int, and is empty {hint}",
+        f"recipes/toy.yaml:13:55: data.init_args.batch_size: must be int, and is empty {hint}",
     ]
     assert mistakes() == expected
     workplace.edit("max_steps", "max_stps")  # also where the parser itself stops
@@ -165,3 +168,31 @@ def test_a_part_left_empty(workplace, mistakes):
     workplace.edit("    policy:\n", "    policy: {}\n")
     workplace.edit("trainer: {max_steps: 2,", "trainer:\nx: {max_steps: 2,")
     assert "recipes/toy.yaml:3:9: trainer: must be a mapping, and is empty (leave the key out for its default)" in mistakes()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "import nosuchlibrary\n",
+            r"'mine' cannot be imported: ModuleNotFoundError: No module named 'nosuchlibrary' \(at \S*/mine\.py:1\)$",
+        ),
+        ("x = 1\nclass Mine(:\n", r"'mine' cannot be imported: SyntaxError: invalid syntax \(at \S*/mine\.py:2\)$"),
+        ("x = 1\ny = 1 / 0\n", r"'mine' cannot be imported: ZeroDivisionError: division by zero \(at \S*/mine\.py:2\)$"),
+        (
+            "from toy_parts import Constant\nclass Mien(Constant): ...\n",
+            r"no class 'mine\.Mine': there is no 'Mine' in mine \(did you mean 'mine\.Mien'\?\)$",
+        ),
+        ("from bbflow.rewards.base import Reward\nclass Mine(Reward): ...\n", r"'mine\.Mine' is not complete: it lacks __call__$"),
+        ("class Mine: ...\n", r"'mine\.Mine' is no Reward "),
+    ],
+)
+def test_a_file_of_ones_own_that_is_broken(workplace, mistakes, monkeypatch, source, said):
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    (workplace.folder / "recipes" / "mine.py").write_text(source)
+    workplace.edit(
+        "{class_path: toy_parts.Constant, init_args: {value: 0.25}}", "{class_path: mine.Mine}", "recipes/parts/capabilities.yaml"
+    )
+    (line,) = mistakes()
+    assert line.startswith("recipes/parts/capabilities.yaml:3:33: model.init_args.capabilities.safety.rewards.fixed.class_path: ")
+    assert re.search(said, line)

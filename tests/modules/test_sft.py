@@ -184,3 +184,25 @@ def test_a_model_that_cannot_pack_is_refused_before_training(tiny_qwen_dir, exam
     module = SFT(PolicySettings(path=str(tiny_qwen_dir)), packing=True)
     with pytest.raises(InputError, match="read each other"):
         make_trainer(max_steps=1).fit(module, make_data([example(1)]))
+
+
+def test_a_checkpoint_of_another_policy_or_adapter_is_refused_in_one_line(
+    tiny_qwen_dir, tiny_gpt2_dir, example, make_trainer, make_data, tmp_path
+):
+    trainer, checkpoint = make_trainer(max_steps=1), tmp_path / "one.ckpt"
+    trainer.fit(SFT(PolicySettings(path=str(tiny_qwen_dir))), make_data([example(i) for i in range(4)]))
+    trainer.save_checkpoint(checkpoint)
+    for other in (PolicySettings(path=str(tiny_gpt2_dir)), PolicySettings(path=str(tiny_qwen_dir), adapter=LoraSettings(r=2))):
+        with pytest.raises(InputError) as caught:
+            make_trainer(max_steps=2).fit(SFT(other), make_data([example(i) for i in range(4)]), ckpt_path=str(checkpoint))
+        [problem] = caught.value.problems
+        assert problem.where == "--ckpt_path"
+        assert problem.what.startswith("the weights of the checkpoint do not fit the recipe's model: Missing key(s)")
+
+
+def test_a_length_beyond_the_model_is_cut_to_what_it_reads(tiny_gpt2_dir, example, make_trainer, make_data):
+    module = SFT(PolicySettings(path=str(tiny_gpt2_dir)), max_length=1000)
+    long = example(0, question="word " * 2000)
+    with pytest.warns(UserWarning, match="max_length is 1000, and the model reads 256 tokens: longer examples are cut there"):
+        make_trainer(max_steps=1).fit(module, make_data([long, example(1)], batch_size=2))
+    assert module.collate([long]).tensors["ids"].shape == (1, 256)

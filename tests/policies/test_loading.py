@@ -183,16 +183,3 @@ def test_an_adapter_that_does_not_fit_is_refused(tiny_qwen_dir, tmp_path):
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "r": 3}))
     assert "the adapter does not fit its base" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["folder", "adapter"])
-def test_a_length_that_the_model_cannot_read_is_told_before_it_is_loaded(tiny_gpt2_dir, tmp_path, kind):
-    path = tiny_gpt2_dir
-    if kind == "adapter":
-        (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_gpt2_dir)}))
-        path = tmp_path
-    settings = PolicySettings(path=str(path))
-    assert settings.length_problems(256, "max_length") == []
-    [problem] = settings.length_problems(257, "max_length")
-    assert str(problem) == "max_length: max_length is 257, and the model reads 256 tokens (at most 256)"
-    assert PolicySettings(path="some/hub-id").length_problems(10**9, "x") == []

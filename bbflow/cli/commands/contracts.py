@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbflow.cli.commands.graph import load_graph
+from bbflow.cli.commands.graph import graph_for, load_graph
 from bbflow.contracts import Contract, Verdict, load_contract, mask, write_report
 from bbflow.contracts import validate as run_contract
 from bbflow.contracts.cases import run_cases
@@ -28,7 +28,7 @@ _CHANGES = 50
 def validate(
     contract: str,
     data: list[str] | None = None,
-    graph: str = "clinical",
+    graph: str | None = None,
     format: str | None = None,
     columns: list[str] | None = None,
     report: str | None = None,
@@ -41,7 +41,7 @@ def validate(
         contract: Contract file (YAML).
         data: Files (.parquet, .jsonl, .csv), or folders with one file for each split; all are judged together. A contract on graphs
             judges the graph itself and takes none.
-        graph: Graph file or folder that the data speak of; `clinical` is the pack that ships.
+        graph: Graph file or folder that the data speak of; by default the pack that they were made from.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contract: `--columns response=output --columns patient.conditions=problems`.
         report: Folder for report.json and report.html.
@@ -52,8 +52,8 @@ def validate(
         InputError: Contract, data or graph are missing or malformed, or the data lack a column.
         Refused: The contract refuses the data.
     """
-    loaded, knowledge = load_contract(contract), load_graph(graph, format)
-    rows = _rows(loaded, data, knowledge, columns)
+    loaded = load_contract(contract)
+    rows, knowledge = _rows(loaded, data, graph, format, columns)
     verdict = _judge(loaded, rows, knowledge)
     if report is not None:
         write_report(report, verdict, rows, knowledge)
@@ -104,7 +104,7 @@ def test(contract: str, graph: str = "clinical", format: str | None = None) -> N
 def explain(
     contract: str,
     data: list[str] | None = None,
-    graph: str = "clinical",
+    graph: str | None = None,
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
@@ -113,7 +113,7 @@ def explain(
     Args:
         contract: Contract file (YAML).
         data: Files to count the affected rows in.
-        graph: Graph file or folder that the data speak of.
+        graph: Graph file or folder that the data speak of; by default the pack that they were made from.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contract.
 
@@ -121,10 +121,10 @@ def explain(
         InputError: Contract, data or graph are missing or malformed.
     """
     loaded, console = load_contract(contract), _console()
-    verdict, rows = None, []
+    verdict: Verdict | None = None
+    rows: list[dict[str, Any]] = []
     if data is not None or loaded.table == "graph":
-        knowledge = load_graph(graph, format)
-        rows = _rows(loaded, data, knowledge, columns)
+        rows, knowledge = _rows(loaded, data, graph, format, columns)
         verdict = _judge(loaded, rows, knowledge)
     results = {r.id: r for r in verdict.results} if verdict else {}
     for number, (heading, sentences) in enumerate(explanation(loaded)):
@@ -180,7 +180,7 @@ def diff(
     old: str,
     new: str,
     data: list[str] | None = None,
-    graph: str = "clinical",
+    graph: str | None = None,
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
@@ -190,7 +190,7 @@ def diff(
         old: Contract file.
         new: Contract file.
         data: Files to judge by both.
-        graph: Graph file or folder that the data speak of.
+        graph: Graph file or folder that the data speak of; by default the pack that they were made from.
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contracts.
 
@@ -212,8 +212,7 @@ def diff(
         console.print("the rules say the same")
     if data is None and contracts[0].table != "graph":
         return
-    knowledge = load_graph(graph, format)
-    verdicts = [_judge(c, _rows(c, data, knowledge, columns), knowledge) for c in contracts]
+    verdicts = [_judge(c, *_rows(c, data, graph, format, columns)) for c in contracts]
     found = changes(*verdicts)
     for change in found[:_CHANGES]:
         said = change.after if change.before == change.after else f"{change.before} -> {change.after}"
@@ -239,15 +238,21 @@ def _judge(contract: Contract, rows: list[dict[str, Any]], graph: KnowledgeGraph
         return run_contract(contract, rows, graph)
 
 
-def _rows(contract: Contract, data: Sequence[str] | None, graph: KnowledgeGraph, columns: Sequence[str] | None) -> list[dict[str, Any]]:
+def _rows(
+    contract: Contract, data: Sequence[str] | None, graph: str | None, format: str | None, columns: Sequence[str] | None
+) -> tuple[list[dict[str, Any]], KnowledgeGraph]:
+    """The rows to judge, and the graph to judge them by."""
     if contract.table == "graph":
         if data:
             raise InputError(Problem("a contract on graphs takes no data", "--data", "name the graph by --graph"))
-        return graph_rows(graph)
+        knowledge = load_graph(graph or "clinical", format)
+        return graph_rows(knowledge), knowledge
     if not data:
         raise InputError(Problem("there is nothing to judge", "--data", "name a .parquet, .jsonl or .csv file, or a folder of them"))
     mapping = mapping_of(_pairs(columns), contract)
-    return map_rows([row for path in data for row in _read(path)], mapping, contract)
+    read = [row for path in data for row in _read(path)]
+    knowledge = graph_for(graph, (row.get("provenance") for row in read), format)
+    return map_rows(read, mapping, contract), knowledge
 
 
 def _read(path: str) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def evaluate(
         Refused: With `gate`, the certificate says no.
     """
     from bbflow.capabilities.capability import unreadable_records
-    from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.cli.commands.graph import graph_for
     from bbflow.cli.paths import folder_problems
     from bbflow.data.progress import progress_bar
     from bbflow.evaluation.certificate import refusal
@@ -89,8 +89,7 @@ def evaluate(
     examples, benchmarks = read or ([], set())
     own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
     defined = _collected(lambda: load_capabilities(capabilities), problems) if own or capabilities else {}
-    pack = graph or pack_of(e.provenance for e in own)
-    knowledge = _collected(lambda: load_graph(pack), problems) if own or graph else None
+    knowledge = _collected(lambda: graph_for(graph, (e.provenance for e in own)), problems) if own or graph else None
     if problems:
         raise InputError(*problems)
     defined |= {name: benchmark_capability(name, multiple_choice) for name in sorted(benchmarks)}
@@ -113,8 +112,9 @@ def evaluate(
     if unreadable:
         raise InputError(*unreadable)
     _note(*(f"'{name}' judges no example of this data and is left out" for name in defined if name not in judging))
-    if knowledge is not None and any(e.provenance and e.provenance["graph_sha256"] != knowledge.sha256 for e in own):
-        _note("some examples were made from another version of the graph than the one they are judged by")
+    others = set() if knowledge is None else {p["graph"] for e in own if (p := e.provenance) and p["graph_sha256"] != knowledge.sha256}
+    if knowledge is not None and others:
+        _note(f"examples made from the graph {', '.join(sorted(others))} are judged by {knowledge.name}@{knowledge.version} as it is now")
     train, learned_from = train_examples(data, examples)
 
     todo = [name for name in dict.fromkeys((policy, None if earlier is not None else baseline)) if name]
@@ -242,9 +242,12 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     parser.add_argument("--capabilities", type=dict[str, Capability])
     try:
         defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": file.data})).capabilities
-    except (ArgumentError, TypeError, ValueError) as error:
+    except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
         located = Located({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
-        raise InputError(*(mistakes(parser, located) or [Problem(innermost(str(error)), str(file.path))])) from error
+        found = mistakes(parser, located)
+        if not found and not isinstance(error, (ArgumentError, TypeError, ValueError)):
+            raise
+        raise InputError(*(found or [Problem(innermost(str(error)), str(file.path))])) from error
     problems = [problem for name, capability in defined.items() for problem in capability.problems(f"{file.path}: {name}")]
     if problems:
         raise InputError(*problems)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bbflow.errors import InputError, Problem, Refused
@@ -103,16 +105,40 @@ def load_graph(graph: str, format: str | None = None, mapping: str | None = None
     return graph_source(graph, format, mapping, on_error).load()
 
 
+def graph_for(graph: str | None, provenances: Iterable[object], format: str | None = None) -> KnowledgeGraph:
+    """Reads the graph that a command line names, else the pack that the data were made from.
+
+    Raises:
+        InputError: The graph cannot be read, or none is named and the data were made from one that does not ship.
+    """
+    return load_graph(graph or pack_of(provenances), format)
+
+
 def pack_of(provenances: Iterable[object]) -> str:
     """Names the pack that all of some data were made from, by their provenance; `clinical` where they name none, or several.
+
+    Raises:
+        InputError: They were made from another graph: what is true in one is unknown to the other, so nothing could be judged.
 
     >>> pack_of([{"graph": "clinical-core@2"}, {"graph": "clinical-core@2"}])
     'clinical-core'
     >>> pack_of([None])
     'clinical'
     """
-    named = {str(p.get("graph")).partition("@")[0] if isinstance(p, dict) else "" for p in provenances}
+    named = set(map(_graph_name, provenances))
+    foreign = sorted(named - PACKS.keys() - {""})
+    if foreign:
+        quoted = " and ".join(f"'{name}'" for name in foreign[:3])
+        raise InputError(Problem(f"the examples were made from the graph {quoted}", "--graph", "name its file or folder"))
     return named.pop() if len(named) == 1 and named <= PACKS.keys() else "clinical"
+
+
+def _graph_name(provenance: object) -> str:
+    """The name of the graph in a provenance, which tables may hold as JSON; empty where there is none."""
+    if isinstance(provenance, str):
+        with suppress(ValueError):
+            provenance = json.loads(provenance)
+    return str(provenance.get("graph") or "").partition("@")[0] if isinstance(provenance, dict) else ""
 
 
 def _table(title: str, column: str, counts: dict[str, int]) -> Table:

@@ -24,13 +24,13 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
     from rich.table import Table
 
     from bbflow.cli.commands.evaluate import load_capabilities, read_data
-    from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.cli.commands.graph import graph_for
     from bbflow.rewards.probes import breaches
 
     if examples < 1:
         raise InputError(Problem(f"must be at least 1, not {examples}", "--examples"))
     records = sorted(read_data([data]), key=lambda e: e.example_id)
-    knowledge = load_graph(graph or pack_of(e.provenance for e in records))
+    knowledge = graph_for(graph, (e.provenance for e in records))
     table, paid, count = Table(title="probes that were paid"), [], 0
     for column in ("capability", "probes tried", "paid", "worst"):
         table.add_column(column, justify="right" if column in ("probes tried", "paid") else "left")
@@ -58,11 +58,11 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
         seed: Of the random null models.
     """
     from bbflow.cli.commands.evaluate import load_capabilities, read_data, train_examples
-    from bbflow.cli.commands.graph import load_graph, pack_of
+    from bbflow.cli.commands.graph import graph_for
     from bbflow.evaluation.nulls import NULLS, null_scores
 
     records = read_data([data])
-    knowledge = load_graph(graph or pack_of(e.provenance for e in records))
+    knowledge = graph_for(graph, (e.provenance for e in records))
     learned = read_data([train]) if train else train_examples([data], records)[0]
     defined = load_capabilities(capabilities)
     for capability in defined.values():

@@ -42,7 +42,7 @@ def score(
     threshold: float = 0.5,
     kept_only: bool = False,
     facts: int = 0,
-    graph: str = "clinical",
+    graph: str | None = None,
     report: str | None = None,
     batch_size: int = 64,
 ) -> None:
@@ -65,7 +65,7 @@ def score(
         threshold: Least probability of being correct that is kept.
         kept_only: Write only the records that are kept (with candidates or groups: the best of them).
         facts: For bbflow's own closed-book records: put so many facts, the proof among them, before the question.
-        graph: Where those facts come from.
+        graph: Where those facts come from; by default the pack that the records were made from.
         report: Folder for report.json and index.html on what was dropped; by default beside the output.
         batch_size: Rows of one forward pass.
 
@@ -244,16 +244,16 @@ def _listed(value: Any, name: str) -> list[Any]:
     return value
 
 
-def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str) -> list[str]:
+def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str | None) -> list[str]:
     """The facts that go before each closed-book record of bbflow's own."""
     import random
 
-    from bbflow.cli.commands.graph import load_graph
+    from bbflow.cli.commands.graph import graph_for
     from bbflow.records import Example
     from bbflow.synthesis.evidence import HEADING, draw_evidence
     from bbflow.synthesis.statements import state
 
-    knowledge, told = load_graph(graph), []
+    knowledge, told = graph_for(graph, (row.get("provenance") for row in rows)), []
     names = set(Example.__dataclass_fields__)
     for i, row in enumerate(rows):
         example = Example.from_row({k: v for k, v in row.items() if k in names}, f"row {i}")

@@ -1,15 +1,18 @@
+import dataclasses
 import json
 import shutil
 
 import pandas as pd
 import pytest
 
+from bbflow.cli.commands.init import assets
 from bbflow.cli.main import main
 from bbflow.data.files import write_examples
 from bbflow.evaluation.commitment import Commitment, write_commitment
 from bbflow.evaluation.resume import KeptAnswers
 from bbflow.graph import ClinicalPack
 
+CONTRACT = str(assets() / "data_contracts" / "clinical_qa.odcs.yaml")
 CAPABILITIES = """
 domain:
   metric: {class_path: CorrectAnswer}
@@ -326,3 +329,26 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(data, evaluate, monkeypa
     assert evaluate("--batch_size", "10") == 0
     assert asked == [10, 10, 10, 4]
     assert {p.name for p in (data / "out").iterdir()} == {"report.json", "index.html", "scores.parquet"}
+
+
+def test_examples_of_a_graph_of_ones_own_are_not_judged_by_the_one_that_ships(data, evaluate, graph, capsys):
+    from bbflow.data.files import read_examples
+    from bbflow.graph.readers import node_link
+
+    file = data / "data" / "test.parquet"
+    own = {"graph": "ward7@1", "graph_sha256": graph.sha256, "template": "t", "generator": "g", "seed": 0}
+    write_examples(file, [dataclasses.replace(e, provenance=own) for e in read_examples(file)])
+    said = "error: --graph: the examples were made from the graph 'ward7' (name its file or folder)"
+    for argv in (
+        ["rewards", "probe", "--data"],
+        ["rewards", "nulls", "--data"],
+        ["contracts", "validate", "--contract", CONTRACT, "--data"],
+    ):
+        capsys.readouterr()
+        assert main([*argv, str(file)]) == 2
+        assert capsys.readouterr().err.strip().splitlines()[-1] == said
+    assert evaluate() == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1] == said
+    node_link.write(graph, data / "ward7.json")
+    assert evaluate("--graph", data / "ward7.json") == 0
+    assert main(["rewards", "nulls", "--data", str(file), "--graph", "clinical"]) == 0
