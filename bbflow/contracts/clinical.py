@@ -17,7 +17,7 @@ from bbflow.contracts.words import spelling
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation, Triple
 
-_KINDS = {
+PATIENT_KINDS = {
     "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction"),
     "medications": ("Drug",),
     "allergies": ("Allergy", "Drug", "DrugClass"),
@@ -69,7 +69,7 @@ def context_of(row: Row, graph: KnowledgeGraph) -> Context:
     """Reads the patient of a row, once for all rules.
 
     Raises:
-        Malformed: There is no patient to check the drug against, or a list of the patient's is null.
+        Malformed: There is no patient to check the drug against, or a list of the patient's is missing or null.
     """
     return row.memo(_context_of, graph)
 
@@ -80,7 +80,9 @@ def _context_of(row: Row, graph: KnowledgeGraph) -> Context:
     if not isinstance(patient, dict):
         raise Malformed("a drug is recommended, and there is no patient to check it against")
     context = Context()
-    for key, kinds in _KINDS.items():
+    for key, kinds in PATIENT_KINDS.items():
+        if key not in patient:
+            raise Malformed(f"nothing says which {key} the patient has: 'patient.{key}' is missing, and an empty list means none")
         for name in as_texts(patient.get(key), f"patient.{key}"):
             node = names.resolve(name, kinds)
             if node is None and key == "allergies":
@@ -155,7 +157,7 @@ def _tiers(graph: KnowledgeGraph) -> dict[str, float]:
     names = names_of(graph)
     found = {n.id: n.attributes["egfr_below"] for n in graph.nodes() if isinstance(n.attributes.get("egfr_below"), (int, float))}
     for name, below in RENAL_TIERS.items():
-        node = names.resolve(name, _KINDS["conditions"])
+        node = names.resolve(name, PATIENT_KINDS["conditions"])
         if node is not None:
             found.setdefault(node, below)
     return found

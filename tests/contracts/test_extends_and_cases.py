@@ -3,6 +3,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -279,3 +280,29 @@ def test_red_flags_need_a_list(reasons):
 def test_shipped_contracts_move_as_a_folder(tmp_path):
     shutil.copytree(SHIPPED[0].parent, tmp_path / "c")
     assert load_contract(tmp_path / "c" / "clinical_training.odcs.yaml").rules
+
+
+def test_the_guides_example_of_extending_a_contract_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
+    [snippet] = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for path in SHIPPED:
+        shutil.copy(path, tmp_path)
+    (tmp_path / "ours.odcs.yaml").write_text(snippet)
+    ours, parent = load_contract(tmp_path / "ours.odcs.yaml"), load_contract(tmp_path / "clinical_qa.odcs.yaml")
+    assert dict(ours.disabled) == {"text-drugs-known": "trial drugs, reviewed by hand"}
+    assert {rule.id: rule.severity for rule in ours.rules}["no-duplicates"] == "critical"
+    assert len(ours.rules) == len(parent.rules) - 1
+
+
+def test_a_table_that_says_nothing_of_allergies_is_told_so_at_once_and_when_it_is_refused(tmp_path, capsys):
+    data, columns = tmp_path / "my.csv", ["messages=question", "response=output", "patient.conditions=problems", "recommended=drugs"]
+    data.write_text("question,output,problems,drugs,meds,none\nWhich drug for hypertension?,Give amlodipine.,hypertension,amlodipine,,\n")
+    command.init(str(data), str(tmp_path / "c.yaml"), columns=[*columns, "patient.medications=meds"])
+    assert "note: no column says patient.allergies, so the rules about patients will refuse every row" in capsys.readouterr().out
+    with pytest.raises(
+        Refused, match="nothing says which allergies the patient has: 'patient.allergies' is missing, and an empty list means none"
+    ):
+        command.validate(str(tmp_path / "c.yaml"), [str(data)])
+    command.init(str(data), str(tmp_path / "d.yaml"), columns=[*columns, "patient.medications=meds", "patient.allergies=none"])
+    assert "note:" not in capsys.readouterr().out.split("rules. Read")[-1]
+    command.validate(str(tmp_path / "d.yaml"), [str(data)])

@@ -10,6 +10,7 @@ from bbflow.cli.commands.graph import graph_for, load_graph
 from bbflow.contracts import Contract, Verdict, load_contract, mask, write_report
 from bbflow.contracts import validate as run_contract
 from bbflow.contracts.cases import run_cases
+from bbflow.contracts.clinical import PATIENT_KINDS
 from bbflow.contracts.explain import changes, fates, sentence
 from bbflow.contracts.explain import explain as explanation
 from bbflow.contracts.scaffold import scaffold
@@ -172,8 +173,16 @@ def init(data: str, out: str, id: str = "my-data", columns: list[str] | None = N
     target.write_text(text, encoding="utf-8")
     drafted = load_contract(target)
     _console().print(
-        f"{out}: {len(drafted.columns)} columns, {len(drafted.rules)} rules. Read it with: bbflow contracts explain --contract {out}"
+        f"{out}: {len(drafted.columns)} columns, {len(drafted.rules)} rules. Read it with: bbflow contracts explain --contract {out}",
+        soft_wrap=True,
     )
+    silent = [f"patient.{part}" for part in PATIENT_KINDS if f"patient.{part}" not in known[0]]
+    if silent and any(name.startswith("patient.") for name in known[0]):
+        _console().print(
+            f"note: no column says {' or '.join(silent)}, so the rules about patients will refuse every row. Name the columns "
+            f"(--columns {silent[0]}=YOUR_COLUMN); in a table, an empty cell says that there are none.",
+            soft_wrap=True, markup=False,
+        )  # fmt: skip
 
 
 def diff(
