@@ -58,5 +58,5 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
         return f"did you mean '{near[0]}'?"
     if not candidates:
         return ""
-    shown = candidates[:12]
+    shown = candidates[:20]
     return f"one of: {', '.join(shown)}{', ...' if len(candidates) > len(shown) else ''}"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
@@ -26,6 +26,11 @@ from bbflow.errors import InputError, Problem, did_you_mean
 @dataclass(frozen=True)
 class Empty(Problem):
     """A key that is left empty, or null, and has no such value. The parser lets it pass, and whatever reads it fails."""
+
+
+@dataclass(frozen=True)
+class Missing(Problem):
+    """A key that is needed and not there."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,22 @@ def mistakes(parser: ArgumentParser, recipe: Located) -> list[Problem]:
 
 def empty_keys(parser: ArgumentParser, recipe: Located) -> list[Problem]:
     """Lists the keys of a recipe that the parser took although they are empty and may not be."""
-    return [problem for problem in mistakes(parser, recipe) if isinstance(problem, Empty)]
+    found: list[Problem] = [problem for problem in mistakes(parser, recipe) if isinstance(problem, Empty)]
+    return found + _unused(recipe)
+
+
+def _unused(recipe: Located) -> list[Problem]:
+    """Lists the `vars` of the command line that nothing refers to: they change nothing, whatever they were meant for."""
+    given = recipe.value.get("vars")
+    if given is None or not isinstance(given.value, dict):
+        return []
+    texts = " ".join(str(child.plain()) for name, child in recipe.value.items())
+    used = set(re.findall(r"\$\{vars\.(\w+)", texts))
+    return [
+        Problem(f"nothing refers to ${{vars.{name}}}", child.place, did_you_mean(name, used))
+        for name, child in given.value.items()
+        if child.place.startswith("--") and name not in used
+    ]
 
 
 def _signature(parser: ArgumentParser) -> dict[str, _Known]:
@@ -87,12 +107,19 @@ def _mapping(node: Located, known: Mapping[str, _Known], key: str, prefix: str =
             yield from _mapping(child, known, here, f"{full}.")
         else:
             del node.value[name]
-            empty = child.value is None
-            yield _empty("a mapping", child, here) if empty else Problem(f"must be a mapping, not {child.value!r}", _at(child, here))
+            yield _no_mapping(child, here)
     required = {name[len(prefix) :] for name, what in known.items() if what.required and name.startswith(prefix)}
     for name in sorted(required - given):
         if "." not in name:
-            yield Problem(f"the key '{name}' is missing", _at(node, key))
+            yield Missing(f"the key '{name}' is missing", _at(node, key))
+
+
+def _no_mapping(node: Located, key: str) -> Problem:
+    if node.value is None:
+        return _empty("a mapping", node, key)
+    if isinstance(node.value, str) and node.value.endswith((".yaml", ".yml")):
+        return Problem(f"there is no file '{node.value}'", _at(node, key))
+    return Problem(f"must be a mapping, not {node.value!r}", _at(node, key))
 
 
 def _empty(wanted: str, node: Located, key: str) -> Empty:
@@ -146,7 +173,12 @@ def _inside(node: Located, hint: Any, key: str) -> Iterator[Problem]:
             yield from _value(child, arguments[0] if arguments else Any, f"{key}[{i}]")
     elif issubclass(origin, Mapping):
         for name, child in list(node.value.items()):
-            yield from _dropping(node.value, name, _value(child, arguments[1] if arguments else Any, f"{key}.{name}"))
+            found = list(_value(child, arguments[1] if arguments else Any, f"{key}.{name}"))
+            others = [other for other, sibling in node.value.items() if other != name and not sibling.place.startswith("--")]
+            if others and child.place.startswith("--") and any(isinstance(problem, Missing) for problem in found):
+                what = f"there is no '{name}' to change, and too little is given to add one"
+                found = [Problem(what, child.place, did_you_mean(name, others))]
+            yield from _dropping(node.value, name, iter(found))
     else:
         yield from _instance(node, origin, key)
 
@@ -157,6 +189,10 @@ def _instance(node: Located, base: type, key: str) -> Iterator[Problem]:
     name = spec.value["class_path"] if spec else node
     found: Any = base
     if isinstance(name.value, str):
+        if is_dataclass(base) and not spec:
+            keys = ", ".join(field.name for field in fields(base))
+            yield Problem(f"must be a mapping, not {name.value!r}", _at(name, key), f"its keys: {keys}")
+            return
         found = find_class(name.value, base, _at(name, f"{key}.class_path" if spec else key))
         if isinstance(found, Problem):
             yield found

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from bbflow.cli.paths import anchored
+from bbflow.errors import Problem
 from bbflow.yaml_file import YamlFile, read_yaml
 
 
@@ -77,6 +78,23 @@ def from_arguments(argv: Sequence[str]) -> Located:
         elif name.startswith("--"):
             tree = merged(tree, _option(name, text))
     return tree
+
+
+def strays(argv: Sequence[str]) -> list[Problem]:
+    """Lists the words of a trainer command, after its name, that belong to no option.
+
+    >>> [str(problem) for problem in strays(["fit", "recipes/grpo.yaml"])]
+    ["command line: 'recipes/grpo.yaml' belongs to no option (did you mean '--config recipes/grpo.yaml'?)"]
+    """
+    words, found = list(argv[0 if argv and argv[0].startswith("-") else 1 :]), []
+    while words:
+        word = words.pop(0)
+        if not word.startswith("-"):
+            hint = f"did you mean '--config {word}'?" if word.endswith((".yaml", ".yml")) else "options begin with --"
+            found.append(Problem(f"'{word}' belongs to no option", "command line", hint))
+        elif "=" not in word and words and not words[0].startswith("--"):
+            words.pop(0)
+    return found
 
 
 def _option(name: str, text: str) -> Located:

@@ -89,7 +89,10 @@ def _no_command(argv: list[str], words: list[str]) -> None:
     if any(word in ("-h", "--help") for word in argv) or not argv:
         _print(_help(group or COMMANDS))
     elif group:
-        raise InputError(Problem(f"'{' '.join(words)}' is no command", "", f"one of: {', '.join(f'bbflow {name}' for name in group)}"))
+        given = " ".join(words)
+        near = did_you_mean(given, group) if len(words) > 1 else ""
+        hint = near if near.startswith("did you mean") else f"one of: {', '.join(f'bbflow {name}' for name in group)}"
+        raise InputError(Problem(f"'{given}' is no command", "", hint))
     else:
         given = words[0] if words else argv[0]
         raise InputError(Problem(f"'{given}' is no command", "", did_you_mean(given, COMMANDS)))

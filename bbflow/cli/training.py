@@ -24,7 +24,7 @@ from bbflow.cli.check import empty_keys
 from bbflow.cli.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
 from bbflow.cli.checkpoint_file import WholeCheckpointIO
 from bbflow.cli.explain import cross_problems, reread
-from bbflow.cli.located import from_arguments
+from bbflow.cli.located import from_arguments, strays
 from bbflow.cli.paths import MODE, anchor_paths, folder_problems
 from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
 from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
@@ -60,6 +60,8 @@ class RecipeCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and explains every mistake when that fails."""
+        if found := strays(args):
+            raise InputError(*found)
         try:
             self.config = parser.parse_args(args)
             self._refuse_empty_keys(parser, args)

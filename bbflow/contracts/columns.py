@@ -44,7 +44,7 @@ def _run(rows: Sequence[Row], graph: KnowledgeGraph, *, columns: list[Mapping[st
                 key = value if isinstance(value, str) else (json.dumps(value, sort_keys=True, default=str),)
                 first = seen.setdefault((name, key), row)
                 if first is not row:
-                    findings.append(row.finding(f"'{name}' has the same value as row {first.position}"))
+                    findings.append(row.finding(f"'{name}' has the same value as row {first.number}"))
     return Outcome(len(rows), findings)
 
 

@@ -123,7 +123,7 @@ def _section(result: RuleResult, rows: Sequence[Mapping[str, Any]] | None, graph
     for i, failure in enumerate(shown):
         quote = _quotation(failure, rows[failure.row], graph) if rows is not None and failure.row is not None and i < _QUOTED else ""
         proof = "".join(_edge(edge, graph) for edge in failure.edges)
-        place = _number(failure.row) if failure.row is not None else "<td></td>"
+        place = _number(failure.row + 1) if failure.row is not None else "<td></td>"
         body.append([place, f"<code>{escape(mask(failure.example_id))}</code>", f"{escape(mask(failure.reason))}{proof}{quote}"])
     more = f"<p>and {len(result.failures) - _SHOWN} more in report.json</p>" if len(result.failures) > _SHOWN else ""
     error = f'<p class="refuse">{escape(mask(result.error))}</p>' if result.error else ""

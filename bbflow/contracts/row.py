@@ -72,13 +72,18 @@ class Row:
 
     @property
     def id(self) -> str:
-        """The `example_id`, or the row number where there is none.
+        """The `example_id`, or the number of the row where there is none.
 
         >>> Row(3, {"example_id": None}).id
-        'row 3'
+        'row 4'
         """
         value = self._cells.get("example_id")
-        return value if isinstance(value, str) and value else f"row {self.position}"
+        return value if isinstance(value, str) and value else f"row {self.number}"
+
+    @property
+    def number(self) -> int:
+        """Which row of the data it is, as messages count: from 1."""
+        return self.position + 1
 
     def finding(self, reason: str) -> Finding:
         """Returns a finding about this row."""

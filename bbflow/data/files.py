@@ -180,7 +180,7 @@ def _parquet_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, di
         rows = pq.ParquetFile(path).read().to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(Problem(f"cannot be read as Parquet: {error}", str(path))) from None
-    yield from ((f"{path}: row {i}", row) for i, row in enumerate(rows))
+    yield from ((f"{path}: row {i}", row) for i, row in enumerate(rows, 1))
 
 
 def _jsonl_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:

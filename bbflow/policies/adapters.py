@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bbflow.errors import InputError, Problem
 from bbflow.policies.settings import LoraSettings
 
 
 def add_adapter(model: Any, settings: LoraSettings) -> Any:
-    """Freezes a model and wraps it with a fresh, trainable adapter (which changes nothing yet: its second factor is 0)."""
+    """Freezes a model and wraps it with a fresh, trainable adapter (which changes nothing yet: its second factor is 0).
+
+    Raises:
+        InputError: The model has no such modules.
+    """
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -21,7 +26,10 @@ def add_adapter(model: Any, settings: LoraSettings) -> Any:
         use_rslora=settings.use_rslora,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise InputError(Problem(str(error).partition(". Please")[0], "policy.adapter.target_modules")) from error
 
 
 def load_adapter(model: Any, folder: str) -> Any:

@@ -74,7 +74,7 @@ def test_version(capsys):
     [
         (["fitt"], "error: 'fitt' is no command (did you mean 'fit'?)"),
         (["graph"], "error: 'graph' is no command (one of: bbflow graph info, bbflow graph validate, bbflow graph review)"),
-        (["graph", "inf"], "error: 'graph inf' is no command (one of: bbflow graph info, bbflow graph validate, bbflow graph review)"),
+        (["graph", "inf"], "error: 'graph inf' is no command (did you mean 'graph info'?)"),
         (["--frob"], "error: '--frob' is no command"),
         (["graph", "info", "--grph", "x"], "error: --grph: unknown option (did you mean '--graph'?)"),
         (["schema", "recipes"], "error: there is no schema 'recipes' (did you mean 'recipe'?)"),

@@ -196,3 +196,30 @@ def test_a_file_of_ones_own_that_is_broken(workplace, mistakes, monkeypatch, sou
     (line,) = mistakes()
     assert line.startswith("recipes/parts/capabilities.yaml:3:33: model.init_args.capabilities.safety.rewards.fixed.class_path: ")
     assert re.search(said, line)
+
+
+def test_a_recipe_without_its_option(workplace):
+    code, _, said = workplace.run("fit", "recipes/toy.yaml", "--trainer.max_steps", "3", "more")
+    assert (code, said) == (
+        2,
+        [
+            "error: command line: 'recipes/toy.yaml' belongs to no option (did you mean '--config recipes/toy.yaml'?)",
+            "error: command line: 'more' belongs to no option (options begin with --)",
+        ],
+    )
+
+
+def test_overrides_that_miss_their_target(mistakes):
+    assert mistakes("--model.init_args.capabilities.safty.weight=2") == [
+        "--model.init_args.capabilities.safty.weight: there is no 'safty' to change, and too little is given to add one (did you mean 'safety'?)"
+    ]
+    assert mistakes("--trainer", "missing.yaml") == ["--trainer: there is no file 'missing.yaml'"]
+    assert mistakes("--vars.rat=3") == ["--vars.rat: nothing refers to ${vars.rat} (did you mean 'rate'?)"]
+    assert mistakes("--model.init_args.policy=tiny") == ["--model.init_args.policy: must be a mapping, not 'tiny'"]
+
+
+def test_a_misspelt_subcommand(workplace):
+    assert workplace.run("contracts", "valdate", "--contract", "x")[::2] == (
+        2,
+        ["error: 'contracts valdate' is no command (did you mean 'contracts validate'?)"],
+    )

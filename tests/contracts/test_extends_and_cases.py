@@ -191,7 +191,7 @@ def test_init_explain_and_diff(tmp_path, graph_file, capsys):
     softer.write_text(drafted.read_text().replace("severity: critical", "severity: warning"))
     command.diff(str(drafted), str(softer), [str(data)], graph_file)
     said = capsys.readouterr().out
-    assert "row 2 id-2: refused -> quarantined" in said
+    assert "row 3 id-2: refused -> quarantined" in said
     assert "1 of 3 rows change verdict" in said
 
 

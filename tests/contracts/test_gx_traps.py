@@ -158,4 +158,4 @@ def test_rows_without_a_usable_id_are_still_told_apart(judge):
     unsafe = {"recommended": [recommend("propranolol")]}
     rows = [make_row(example_id=None, **unsafe), make_row(), make_row(**unsafe), make_row(example_id=3, patient=make_patient())]
     failures = judge(rows, quality("no_contraindicated_drug")).results[0].failures
-    assert [(f.example_id, f.row) for f in failures] == [("row 0", 0), ("0123456789abcdef", 2)]
+    assert [(f.example_id, f.row) for f in failures] == [("row 1", 0), ("0123456789abcdef", 2)]

@@ -237,10 +237,10 @@ def test_no_duplicates(reasons):
     shuffled = make_row(
         example_id="b" * 16, options=first["options"][::-1], messages=[{"role": "user", "content": first["messages"][0]["content"].upper()}]
     )
-    assert reasons(rule, first, shuffled) == ["has the same prompt as row 0 (0123456789abcdef)"]
+    assert reasons(rule, first, shuffled) == ["has the same prompt as row 1 (0123456789abcdef)"]
     assert reasons(rule, first, {**shuffled, "options": ["amlodipine", "propranolol"]}) == []
     other = make_row(messages=[{"role": "user", "content": "Something else?"}])
-    assert reasons(rule, first, other) == ["has the same example_id as row 0 (0123456789abcdef)"]
+    assert reasons(rule, first, other) == ["has the same example_id as row 1 (0123456789abcdef)"]
     statement = {**shuffled, "response": "Another fact."}
     assert reasons(rule, first, statement, many_responses=["treatment_choice"]) == []
     assert reasons(rule, first, shuffled, many_responses=["treatment_choice"]) != []

@@ -149,7 +149,7 @@ def test_declared_columns_are_checked(judge, column, cell, reason):
 
 def test_unique_columns(judge):
     verdict = judge(rows(n=2), quality("no_phi"), columns=[{"name": "answer", "logicalType": "string", "unique": True}])
-    assert [f.reason for f in verdict.results[0].failures] == ["'answer' has the same value as row 0"]
+    assert [f.reason for f in verdict.results[0].failures] == ["'answer' has the same value as row 1"]
 
 
 def test_the_report_follows_its_schema_and_names_every_failing_example(judge, tmp_path):

@@ -335,3 +335,13 @@ def test_verified_in_quotes_is_an_error(tmp_path, name):
     edge = ends or {"subject": "d:a", "object": "x:a", "source": "text:t"}
     (tmp_path / name).write_text(json.dumps({"nodes": nodes, "edges": [{**edge, "predicate": "treats", "verified": "yes"}]}) + "\n")
     assert "'verified' is true or false, not 'yes'" in refusal(tmp_path / name)
+
+
+def test_tables_without_a_mapping_or_without_their_folder(tmp_path):
+    plain(tmp_path)
+    (tmp_path / "nodes.csv").rename(tmp_path / "knoten.csv")
+    (tmp_path / "edges.csv").write_text("von,nach\n1,2\n")
+    assert "tables need a mapping that says what their columns mean: mapping.yaml beside them, or --mapping" in refusal(tmp_path)
+    with_coverage_as_text(tmp_path)
+    said = refusal(tmp_path / "edges.csv", mapping=str(tmp_path / "mapping.yaml"))
+    assert f"reads nodes from files of their own (nodes.csv), and this is one file of edges (name the folder: {tmp_path})" in said

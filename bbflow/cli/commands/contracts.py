@@ -226,7 +226,7 @@ def diff(
     for change in found[:_CHANGES]:
         said = change.after if change.before == change.after else f"{change.before} -> {change.after}"
         console.print(
-            f"row {change.row} {mask(change.example_id)}: {said} ({', '.join(change.rules) or 'no rule of its own'})",
+            f"row {change.row + 1} {mask(change.example_id)}: {said} ({', '.join(change.rules) or 'no rule of its own'})",
             markup=False,
             soft_wrap=True,
         )

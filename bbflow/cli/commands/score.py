@@ -191,7 +191,7 @@ def _columns(
 def _lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], data: str, told: Sequence[str] | None) -> list[_Line]:
     lines, problems = [], []
     for i, row in enumerate(rows):
-        where = f"{data}: row {i}"
+        where = f"{data}: row {i + 1}"
         try:
             messages = _chat(row.get(columns["prompt"]), columns["prompt"])
             before = [_text(row.get(columns["evidence"]), columns["evidence"])] if "evidence" in columns else []
@@ -256,7 +256,7 @@ def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str | None) -> l
     knowledge, told = graph_for(graph, (row.get("provenance") for row in rows)), []
     names = set(Example.__dataclass_fields__)
     for i, row in enumerate(rows):
-        example = Example.from_row({k: v for k, v in row.items() if k in names}, f"row {i}")
+        example = Example.from_row({k: v for k, v in row.items() if k in names}, f"row {i + 1}")
         rng = random.Random(example.example_id)  # noqa: S311 (not for secrets)
         drawn = () if example.open_book or not example.edges else draw_evidence(knowledge, example, size, rng)
         told.append(HEADING + " ".join(f"{state(knowledge, fact)}." for fact in drawn) if drawn else "")

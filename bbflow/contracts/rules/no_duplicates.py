@@ -32,7 +32,7 @@ def no_duplicates(rows: Sequence[Row], graph: KnowledgeGraph, *, many_responses:
         for what, key in keys.items():
             first = seen.setdefault((what, key), row)
             if first is not row:
-                yield row.finding(f"has the same {what} as row {first.position} ({first.id})")
+                yield row.finding(f"has the same {what} as row {first.number} ({first.id})")
 
 
 def spoken(text: str) -> str:

@@ -116,7 +116,10 @@ def _guess_folder(path: Path, mapping: str | None) -> str:
         return "yaml"
     if tabular.guess(path, _TABLES) is not None:
         return "table"
-    raise InputError(Problem("no reader knows this folder", str(path), f"formats: {', '.join(READERS)}; name one with --format"))
+    hint = f"formats: {', '.join(READERS)}; name one with --format"
+    if any(file.suffix in tabular.SUFFIXES for file in path.iterdir()):
+        hint = "tables need a mapping that says what their columns mean: mapping.yaml beside them, or --mapping (docs/graphs.md)"
+    raise InputError(Problem("no reader knows this folder", str(path), hint))
 
 
 @contextmanager

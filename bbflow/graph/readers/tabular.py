@@ -43,6 +43,10 @@ def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
     if not found:
         wanted = ", ".join(dict.fromkeys(pattern for table in (*mapping.nodes, *mapping.edges) for pattern in table.files))
         raise InputError(Problem(f"no table here is one that the mapping '{mapping.name}' knows", str(path), f"it looks for {wanted}"))
+    if path.is_file() and mapping.nodes and not draft.nodes:
+        named = ", ".join(pattern for table in mapping.nodes for pattern in table.files)
+        what = f"the mapping '{mapping.name}' reads nodes from files of their own ({named}), and this is one file of edges"
+        raise InputError(Problem(what, str(path), f"name the folder: {path.parent}"))
     if path.is_dir():
         _all_there(path, mapping, {id(table) for table, *_ in tables})
     reading.finish()

@@ -138,8 +138,8 @@ def test_what_is_too_long_is_flagged_and_not_kept(model: Path, tmp_path: Path) -
     ("rows", "more", "said"),
     [
         (ROWS, ["--prompt", "questoin", "--response", "reply"], ["no column 'questoin'", "did you mean 'question'?"]),
-        ([{**ROWS[0], "reply": 3}], MAPPING, ["row 0", "'reply' must be text"]),
-        ([{**ROWS[0], "reply": None}, {**ROWS[0], "question": ""}], MAPPING, ["row 0", "row 1"]),
+        ([{**ROWS[0], "reply": 3}], MAPPING, ["row 1:", "'reply' must be text"]),
+        ([{**ROWS[0], "reply": None}, {**ROWS[0], "question": ""}], MAPPING, ["row 1:", "row 2:"]),
         ([], MAPPING, ["there are no records"]),
         (ROWS, [*MAPPING, "--threshold", "2"], ["threshold must lie in [0, 1]"]),
         (ROWS, [*MAPPING, "--head", "factul"], ["no head 'factul'"]),
