@@ -87,6 +87,21 @@ def read_examples(path: str | Path) -> list[Example]:
     return examples
 
 
+def files_of(path: Path) -> list[Path]:
+    """Lists the files of a folder of examples, in order of splits; a file is itself.
+
+    Raises:
+        InputError: The folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = [file for split in SPLITS for suffix in _SUFFIXES if (file := path / f"{split}{suffix}").is_file()]
+    files = files or [file for split in SPLITS for file in sorted(path.glob(f"{split}-*-of-*.parquet"))]
+    if not files:
+        raise InputError(Problem("the folder holds no train, validation or test file", str(path), "*.parquet or *.jsonl"))
+    return files
+
+
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
     """Reads rows as they are, for a contract to judge: they need not be examples.
 
@@ -159,13 +174,7 @@ def refuse(problems: list[Problem], path: str | Path) -> None:
 
 def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields each row with its place; what is wrong with single lines is added to the problems, and the lines after them are read."""
-    files = [path]
-    if path.is_dir():
-        files = [file for split in SPLITS for suffix in _SUFFIXES if (file := path / f"{split}{suffix}").is_file()]
-        files = files or [file for split in SPLITS for file in sorted(path.glob(f"{split}-*-of-*.parquet"))]
-        if not files:
-            raise InputError(Problem("the folder holds no train, validation or test file", str(path), "*.parquet or *.jsonl"))
-    for file in files:
+    for file in files_of(path):
         suffix = _suffix(file)
         if not file.is_file():
             raise InputError(Problem("no such file", str(file)))

@@ -133,7 +133,7 @@ def test_uncontracted_data_have_no_receipt(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = data(tmp_path)
-    monkeypatch.setattr("bbflow.data.datamodule.write_receipt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("bbflow.data.contracted.write_receipt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         module.prepare_data()
     assert not module.folder.exists()

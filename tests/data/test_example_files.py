@@ -1,147 +1,125 @@
-"""Files of examples: what goes in comes out, byte for byte the same every time, and broken files are named with their row."""
+"""Examples that lie in files: what `generate` wrote, edited by hand, trains like what is generated on the fly."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bbflow.data.files import arrow_schema, located_rows, read_examples, read_rows, write_examples, write_quarantine
-from bbflow.errors import InputError
-from bbflow.records import Example, Message
+from bbflow.cli.main import main
+from bbflow.data import ExampleFiles, KnowledgeGraphData
+from bbflow.data.files import read_examples, write_examples
+from bbflow.errors import InputError, Refused
+from bbflow.graph import ClinicalPack
+from bbflow.records import SPLITS, Recommendation
+from bbflow.synthesis.tasks import FactRecall, TreatmentChoice
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-TEXTS = st.lists(TEXT, max_size=3)
-PATIENTS = st.fixed_dictionaries(
-    {
-        "age": st.none() | st.integers(0, 120), "sex": st.none() | TEXT, "pregnant": st.none() | st.booleans(),
-        "conditions": TEXTS, "medications": TEXTS, "allergies": TEXTS, "egfr": st.none() | st.floats(0, 200),
-    }
-)  # fmt: skip
-NUMBERS = st.none() | st.floats(0, 9)
-RECOMMENDATIONS = st.fixed_dictionaries({"drug": TEXT, "dose": NUMBERS, "unit": st.none() | TEXT, "per_day": NUMBERS, "route": st.none()})
-EXAMPLES = st.builds(
-    Example,
-    example_id=TEXT, task=TEXT, capabilities=TEXTS, response=TEXT, answer=TEXT, cluster=TEXT, entities=TEXTS, accepted=TEXTS,
-    messages=st.lists(st.builds(lambda c: Message(role="user", content=c), TEXT), min_size=1, max_size=2),
-    options=st.none() | TEXTS, patient=st.none() | PATIENTS, edges=st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=2),
-    constraints=st.lists(st.fixed_dictionaries({"type": TEXT, "kwargs": st.dictionaries(TEXT, st.integers(), max_size=2)}), max_size=2),
-    recommended=st.lists(RECOMMENDATIONS, max_size=2),
-    split=st.sampled_from(["train", "validation", "test"]),
-)  # fmt: skip
+CONTRACT = str(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-@given(examples=st.lists(EXAMPLES, max_size=3))
-@settings(max_examples=25, deadline=None)
-def test_what_is_written_is_read_back(tmp_path_factory, suffix, examples):
-    path = tmp_path_factory.mktemp("files") / f"x.{suffix}"
-    write_examples(path, examples)
-    assert read_examples(path) == examples
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generated")
+    sizes = {"train_size": 40, "validation_size": 8, "test_size": 12}
+    tasks = {"fact_recall": FactRecall(), "treatment_choice": TreatmentChoice()}
+    module = KnowledgeGraphData(ClinicalPack(), CONTRACT, tasks, cache_dir=str(folder), **sizes)
+    module.prepare_data()
+    return [example for split in SPLITS for example in read_examples(module.folder / f"{split}.parquet")]
 
 
-def make(n=0, **changes):
-    return Example(f"id-{n}", "task", ["domain"], [Message(role="user", content=f"q{n}?\u2028more")], "r", "a", **changes)
+@pytest.fixture
+def folder(generated, tmp_path):
+    for split in SPLITS:
+        write_examples(tmp_path / "recipes" / "mine" / f"{split}.jsonl", [e for e in generated if e.split == split])
+    return tmp_path / "recipes" / "mine"
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_the_same_examples_give_the_same_bytes(tmp_path, suffix):
-    for name in ("a", "b"):
-        write_examples(tmp_path / f"{name}.{suffix}", [make(0), make(1, options=["x", "y"])])
-    assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"a.{suffix}", f"b.{suffix}"]
+def ready(path, cache, contract=CONTRACT):
+    module = ExampleFiles(str(path), ClinicalPack(), contract, cache_dir=str(cache))
+    module.prepare_data()
+    module.setup("fit")
+    return module
 
 
-def test_a_column_of_nulls_keeps_its_type(tmp_path):
-    write_examples(tmp_path / "x.parquet", [make()])
-    write_examples(tmp_path / "empty.parquet", [])
-    assert pq.read_schema(tmp_path / "x.parquet").equals(arrow_schema())
-    assert pq.read_schema(tmp_path / "empty.parquet").equals(arrow_schema())
-    assert arrow_schema().names == list(make().to_row())
+def test_what_was_generated_and_edited_is_checked_kept_and_read_again(folder, generated, tmp_path):
+    file = folder / "train.jsonl"
+    edited = [replace(e, messages=[{"role": "user", "content": f"Please: {e.prompt}"}]) for e in read_examples(file)]
+    write_examples(file, edited)
+    module = ready(folder, tmp_path / "cache")
+    assert [e for split in SPLITS for e in module.splits[split]] == edited + [e for e in generated if e.split != "train"]
+    assert module.receipt["verdict"]["accepted"] == len(generated)
+    before = {f.name: f.stat().st_mtime_ns for f in module.folder.iterdir()}
+    again = ready(folder, tmp_path / "cache")
+    assert {f.name: f.stat().st_mtime_ns for f in again.folder.iterdir()} == before
+    write_examples(file, edited[1:])
+    assert ready(folder, tmp_path / "cache").fingerprint != again.fingerprint
 
 
-def test_a_folder_is_its_splits_in_order(tmp_path):
-    write_examples(tmp_path / "test.jsonl", [make(2, split="test")])
-    write_examples(tmp_path / "train.parquet", [make(1)])
-    (tmp_path / "notes.txt").write_text("ignored")
-    assert [e.example_id for e in read_examples(tmp_path)] == ["id-1", "id-2"]
+def test_tasks_are_what_the_records_name_and_fill(folder, tmp_path):
+    tasks = ExampleFiles(str(folder), ClinicalPack(), None).tasks
+    assert set(tasks["treatment_choice"].capabilities) == {"safety", "reasoning"}
+    assert "patient" in tasks["treatment_choice"].fields
+    assert "patient" not in tasks["fact_recall"].fields
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.jsonl", b'{"a": 1\n', r"x.jsonl:1: not valid JSON"),
-        ("x.jsonl", b"\n[1]\n", r"x.jsonl:2: a line must be a JSON object"),
-        ("x.jsonl", b"\xff", r"x.jsonl: cannot be read as UTF-8"),
-        ("x.jsonl", b'{"example_id": "a"}\n', r"x.jsonl:1: the example lacks 'task'"),
-        ("x.parquet", b"no parquet", r"x.parquet: cannot be read as Parquet"),
-        ("x.csv", b"a,b", r"x.csv: no such file, or not of a kind"),
-    ],
-)
-def test_broken_files_are_named_with_their_row(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        read_examples(tmp_path / name)
+def test_nothing_that_the_contract_refuses_trains(folder, tmp_path):
+    file = folder / "train.jsonl"
+    examples = read_examples(file)
+    place, graph = next((i, e) for i, e in enumerate(examples) if e.patient and e.answer == "none of these"), ClinicalPack().load()
+    i, example = place
+    drug = next(name for name in example.options if name != example.answer)
+    assert graph.resolve(drug)
+    advice = Recommendation(drug=drug, dose=None, unit=None, per_day=None, route=None)
+    examples[i] = replace(example, recommended=[advice])
+    write_examples(file, examples)
+    with pytest.raises(Refused, match="no-contraindicated-drug: 1 of"):
+        ready(folder, tmp_path / "cache")
+    assert len(ready(folder, tmp_path / "cache", contract=None).splits["train"]) == len(examples)
 
 
-def test_all_broken_rows_are_told_up_to_a_limit(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps({**make(i).to_row(), "split": "dev"}) + "\n" for i in range(30)))
-    with pytest.raises(InputError) as error:
-        read_examples(path)
-    assert len(error.value.problems) == 21
-    assert len(read_rows(path)) == 30
+def test_mistakes_in_files_are_told_together(folder, tmp_path):
+    (folder / "test.jsonl").unlink()
+    module = ExampleFiles(str(folder), ClinicalPack(), "nowhere.yaml", batch_size=0)
+    said = [str(problem) for problem in module.problems()]
+    assert len(said) == 3
+    assert any("no record is for the test split" in text for text in said)
+    lines = (folder / "train.jsonl").read_text().splitlines()
+    (folder / "train.jsonl").write_text("\n".join(["{", json.dumps({**json.loads(lines[0]), "split": "trian"}), *lines[1:]]) + "\n")
+    with pytest.raises(InputError) as caught:
+        ready(folder, tmp_path / "cache")
+    assert [problem.where for problem in caught.value.problems] == [f"{folder}/train.jsonl:1", f"{folder}/train.jsonl:2"]
+    with pytest.raises(InputError, match="no such file"):
+        ready(tmp_path / "nowhere", tmp_path / "cache")
 
 
-def test_missing_files_and_empty_folders(tmp_path):
-    for path in (tmp_path / "x.parquet", tmp_path / "none", tmp_path):
-        with pytest.raises(InputError, match=r"no such file|holds no train"):
-            read_examples(path)
+def test_examples_of_another_graph_are_refused(folder, generated, tmp_path):
+    own = [replace(e, provenance={**e.provenance, "graph": "ward7@1"}) for e in generated if e.split == "train"]
+    write_examples(folder / "train.jsonl", own)
+    with pytest.raises(InputError, match="the examples were made from the graph 'ward7', and the recipe's is 'clinical'"):
+        ready(folder, tmp_path / "cache")
 
 
-def test_what_does_not_fit_leaves_the_old_file(tmp_path):
-    path = tmp_path / "x.parquet"
-    write_examples(path, [make()])
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="does not fit"):
-        write_examples(path, [make(hops="two")])
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
+RECIPE = """
+trainer: {max_steps: 1, accelerator: cpu}
+model:
+  class_path: SFT
+  init_args:
+    policy: {path: %s}
+    max_length: 200
+    max_new_tokens: 4
+    capabilities:
+      domain: {metric: CorrectAnswer, rewards: {answer: CorrectAnswer}}
+data:
+  class_path: ExampleFiles
+  init_args: {path: mine, graph: ClinicalPack, contract: %s, batch_size: 4}
+"""
 
 
-def test_the_quarantine_keeps_row_rule_and_reason(tmp_path):
-    from types import SimpleNamespace
-
-    from bbflow.contracts import Quarantined
-
-    verdict = SimpleNamespace(quarantine=(Quarantined("id-1", 1, "length", "too long"),))
-    write_quarantine(tmp_path / "quarantine.parquet", [make(0), make(1)], verdict)
-    assert [(r["example_id"], r["rule"], r["reason"]) for r in read_rows(tmp_path / "quarantine.parquet")] == [
-        ("id-1", "length", "too long")
-    ]
-
-
-def test_every_broken_line_is_told_and_a_byte_order_mark_is_none(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n{broken\n[]\n\n{"a": 2}\n')
-    with pytest.raises(InputError) as error:
-        located_rows(path)
-    assert [p.where for p in error.value.problems] == [f"{path}:2", f"{path}:3"]
-    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": 2}\n')
-    assert located_rows(path) == [(f"{path}:1", {"a": 1}), (f"{path}:3", {"a": 2})]
-
-
-@pytest.mark.parametrize("change", [{"messages": []}, {"cluster": 5}, {"provenance": "x"}, {"provenance": {"graph": "x"}}])
-def test_fields_of_the_wrong_shape_are_named(tmp_path, change):
-    row = {
-        "example_id": "i",
-        "task": "t",
-        "capabilities": [],
-        "messages": [{"role": "user", "content": "?"}],
-        "response": "r",
-        "answer": "a",
-    }
-    (tmp_path / "x.jsonl").write_text(json.dumps(row | change))
-    with pytest.raises(InputError, match=f"x.jsonl:1: malformed example: '{next(iter(change))}'"):
-        read_examples(tmp_path / "x.jsonl")
+def test_a_recipe_trains_on_them_with_paths_beside_it(folder, tmp_path, tiny_qwen_dir, monkeypatch, capsys):
+    (tmp_path / "recipes" / "recipe.yaml").write_text(RECIPE % (tiny_qwen_dir, CONTRACT))
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--config", "recipes/recipe.yaml"]) == 0
+    report = json.loads((tmp_path / "runs" / "recipe" / "version_0" / "report" / "report.json").read_text())
+    assert report["data"]["contract"]["id"] == "clinical-qa"
+    assert main(["fit", "--config", "recipes/recipe.yaml", "--data.init_args.path=nowhere"]) == 2
+    assert "nowhere: no such file" in capsys.readouterr().err

@@ -97,6 +97,10 @@ def _report(folder: Path, made: Summary) -> None:
     for task in dict.fromkeys(task for task, _ in made.counts):
         table.add_row(task, *(str(made.counts[task, split]) for split in SPLITS))
     Console().print(table)
+    for (task, split), missing in made.short.items():
+        Console().print(
+            f"note: {missing} examples of {task} for {split} are missing: the graph offers no more", markup=False, soft_wrap=True
+        )
 
 
 def _explain(graph: KnowledgeGraph, folder: Path, example_id: str) -> None:

@@ -1,5 +1,6 @@
 """`bbflow generate` from outside: what a recipe must hold, what is refused, and that nothing is left behind then."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_in_memory_and_in_shards_the_same_is_told(folder: Path, capsys) -> None:
     assert [line for line in capsys.readouterr().out.splitlines() if "│" in line] == plain
     assert "| dose_calculation | 10 | 2 | 3 |" in (folder / "out" / "README.md").read_text()
     assert "| dose_calculation | 10 | 2 | 3 |" in (folder / "shards" / "README.md").read_text()
+
+
+def test_what_the_graph_does_not_offer_is_told(folder: Path, capsys) -> None:
+    curation = "curation: {class_path: Curation, init_args: {held_out_per_cluster: 1}}"
+    (folder / "r.yaml").write_text(RECIPE.replace("test_size", f"{curation}\n    test_size"))
+    assert generate("--num", "4000") == 0
+    assert re.search(r"note: \d+ examples of \w+ for test are missing: the graph offers no more", capsys.readouterr().out)
 
 
 def test_mistakes_of_the_data_part_are_told_together(folder: Path, capsys) -> None:
