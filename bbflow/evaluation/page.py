@@ -43,7 +43,7 @@ def render_page(
         _section("Integration score", _integration(report["integration"]) if "integration" in report else None),
         _section("Scores before and after" if "verdict" in report else "Scores and null models", _bars(report)),
         _section("Curves", curve_panels(history, names)),
-        _section("Interference between capabilities", interference_section(report.get("interference"), history)),
+        _section("Interference between capabilities", interference_section(report.get("interference"), history) or _unmeasured(report)),
         _section("Checkpoints", checkpoint_chart(history, names)),
         _section("Rollouts", rollout_samples(rollouts, names)),
         _section("Data and contract", _data(report["data"]) if "data" in report else None),
@@ -51,6 +51,15 @@ def render_page(
         _section("Provenance", _provenance(report.get("provenance", {}), recipe)),
     ]
     return document("bbflow report", *body)
+
+
+def _unmeasured(report: Mapping[str, Any]) -> Markup | None:
+    """Says why a trained run of several capabilities has no such section."""
+    if len(report["capabilities"]) < 2 or not report.get("cost", {}).get("training_seconds"):
+        return None
+    return el(
+        "p", "Not measured: the gradients were not taken apart. GRPO measures them with `weighting` or `measure_every`.", class_="note"
+    )
 
 
 def summary(report: Mapping[str, Any]) -> str:

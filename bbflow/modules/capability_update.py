@@ -99,6 +99,31 @@ class CapabilityUpdate:
             What was seen of the update; see `UpdateGeometry`. None where a row is not finite: there is nothing to solve then, and the
             gradient that is written is not finite either.
         """
+        geometry, total_K, normalizers_R = self._solve(optimizer, sum_over_ranks, follow=self.measured and self.fresh)
+        jacobian = self.collect(())
+        if geometry is None:
+            jacobian.write_gradient(torch.full_like(jacobian.rows_RP[0], torch.nan))
+        else:
+            # rows climb, optimisers descend; the shared row descends already
+            shared = 1 / normalizers_R[self.shared_rows].clamp(min=1)
+            jacobian.write_gradient(jacobian.combine(torch.cat([-geometry.weights_K / total_K] * self.halves + [shared])))
+        self.clear()
+        return geometry
+
+    def look(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry | None:
+        """What `apply` would see of the update, without making it; the memory of the rows is given back."""
+        geometry, _, _ = self._solve(optimizer, sum_over_ranks, follow=False)
+        self.clear()
+        self.jacobian = None
+        return geometry
+
+    def _solve(
+        self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor], *, follow: bool
+    ) -> tuple[UpdateGeometry | None, Tensor, Tensor]:
+        """Sums the rows over ranks and weighs them; returns what was seen (None where a row is not finite), and what rows are divided by.
+
+        With `follow`, what the previous update really did is measured too.
+        """
         jacobian, count = self.jacobian, len(self.names)
         if jacobian is None or self.mode is None:
             raise RuntimeError("no gradient was collected for this update")
@@ -109,23 +134,17 @@ class CapabilityUpdate:
         total_KK = total_K[:, None] * total_K
         inner_RR = jacobian.gramian().cpu()
         if not inner_RR.isfinite().all():
-            jacobian.write_gradient(torch.full_like(jacobian.rows_RP[0], torch.nan))
-            self.clear()
-            return None
+            return None, total_K, normalizers_R
         gramian_KK = self._fold(inner_RR) / total_KK
         scale_P = self._inverse_scale(optimizer) if self.weighting.metric == "optimizer" else None
         seen_KK = gramian_KK if scale_P is None else self._fold(jacobian.gramian(scale_P).cpu()) / total_KK
         weights_K = self.weighting(seen_KK, self.preferences_K)
         two = self.measured and bool(halves_HK.all())
         cross_KK = inner_RR[:count, count : 2 * count] / (halves_HK[0][:, None] * halves_HK[1]) if two else None
-        applied_K = self._applied(jacobian, total_K) if self.measured and self.fresh else None
+        applied_K = self._applied(jacobian, total_K) if follow else None
         metric_KK = None if scale_P is None else seen_KK
         geometry = UpdateGeometry(self.names, gramian_KK, self.preferences_K, weights_K, self.mode, cross_KK, applied_K, metric_KK)
-        # rows climb, optimisers descend; the shared row descends already
-        shared = 1 / normalizers_R[self.shared_rows].clamp(min=1)
-        jacobian.write_gradient(jacobian.combine(torch.cat([-weights_K / total_K] * self.halves + [shared])))
-        self.clear()
-        return geometry
+        return geometry, total_K, normalizers_R
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not stopped."""

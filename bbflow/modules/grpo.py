@@ -15,6 +15,7 @@ from bbflow.errors import Problem, Refused
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
+from bbflow.modules.checks import trainer_problems
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
 from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
@@ -23,7 +24,7 @@ from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings, loss_mask
 from bbflow.optimization.objective import Objective
 from bbflow.optimization.optimizer import OptimizerSettings
-from bbflow.optimization.weightings import Weighting
+from bbflow.optimization.weightings import WeightedSum, Weighting
 from bbflow.policies import PolicySettings, completion_logprobs
 from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows
 from bbflow.policies.policy import evaluating
@@ -47,6 +48,8 @@ class GRPO(PolicyModule):
         weighting: Turns the gradients of the capabilities into one update that harms none; null: the plain weighted sum, from one gradient.
         measure_interference: With a weighting, keep the gradients of two halves of the rollouts apart, and the parameters before each
             update: what interference is estimated from. Memory for 2 K gradients and a copy of what is trained.
+        measure_every: Without a weighting, take the gradients of the capabilities apart once in so many batches, for the report alone: the
+            update stays as it is. Such a batch costs about one more backward pass, and memory for 2 K gradients; 0: never.
         kl_coefficient: Weight of the KL penalty towards the policy at the start of the run; 0 needs no reference.
         kl: How the KL penalty is measured, and whether it acts in the loss or in the reward.
         updates: Updates per batch of rollouts; `trainer.max_steps` counts batches. More than one need clipping, and old log-probabilities.
@@ -72,6 +75,7 @@ class GRPO(PolicyModule):
         loss: LossSettings = LossSettings(),  # noqa: B008 (frozen)
         weighting: Weighting | None = None,
         measure_interference: bool = True,
+        measure_every: int = 0,
         kl_coefficient: float = 0.0,
         kl: KLSettings = KLSettings(),  # noqa: B008 (frozen)
         updates: int = 1,
@@ -90,7 +94,7 @@ class GRPO(PolicyModule):
         self.advantage = advantage
         self.loss = loss
         self.weighting = weighting
-        self.measure_interference = measure_interference
+        self.measure_interference, self.measure_every = measure_interference, measure_every
         self.kl_coefficient, self.kl = kl_coefficient, kl
         self.updates, self.old_logprobs, self.resample = updates, old_logprobs, resample
         named = reference_advantage if isinstance(reference_advantage, dict) else dict.fromkeys(capabilities, reference_advantage)
@@ -101,6 +105,7 @@ class GRPO(PolicyModule):
         self._seed = 0
         self._folder: str | None = None
         self._experience: Experience | None = None
+        self._probe: CapabilityUpdate | None = None
         self._per_token: dict[str, Tensor] = {}  # sums over the micro-batches of a step, and their tokens
 
     def problems(self, data: Any) -> list[Problem]:
@@ -111,7 +116,7 @@ class GRPO(PolicyModule):
         if not 0 <= self.kl_coefficient < math.inf:
             found.append(Problem(f"kl_coefficient must be 0 or more, not {self.kl_coefficient}", f"{WHERE}.kl_coefficient"))
         found += reference_problems(self.reference_advantages, self.capabilities, f"{WHERE}.reference_advantage")
-        for name, least in (("updates", 1), ("resample", 0)):
+        for name, least in (("updates", 1), ("resample", 0), ("measure_every", 0)):
             if getattr(self, name) < least:
                 found.append(Problem(f"{name} must be at least {least}, not {getattr(self, name)}", f"{WHERE}.{name}"))
         if not any(capability.weight > 0 for capability in self.capabilities.values()):
@@ -121,6 +126,7 @@ class GRPO(PolicyModule):
     def fit_problems(self) -> list[Problem]:
         """As every module; rollouts under FSDP need the policy whole, and several updates exclude accumulation."""
         found = super().fit_problems() + (wrapping_problems(self.trainer) if self.weighting is None else [])
+        found += trainer_problems(self.trainer) if self.weighting is None and self.measure_every else []
         if self.updates > 1 and self.trainer.accumulate_grad_batches > 1:
             what = "several updates are made from one batch of rollouts, which cannot be accumulated over several"
             found.append(Problem(what, "trainer.accumulate_grad_batches", "set it to 1 and raise data.init_args.batch_size"))
@@ -152,16 +158,11 @@ class GRPO(PolicyModule):
         """One step of the algorithm; returns the loss summed over tokens."""
         experience = self._experience or self.gather(batch.examples, batch_idx)
         advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
+        if self._is_measured(batch_idx):
+            self.measure(experience, advantages, batch.examples)
 
         def run() -> tuple[Tensor, tuple[Tensor, Tensor]]:
-            self._per_token = {}
-            objective = self.objective(experience)
-            total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages)
-            normalizer = objective.normalizer(self.rollout.max_new_tokens)
-            if any(self.reference_advantages.values()):
-                loss, count = self.learn_from_references(batch.examples)
-                total, normalizer = total + loss, normalizer + count
-            return total, (logprobs_NT, normalizer)
+            return self._losses(experience, advantages, batch.examples, self.update)
 
         total, (logprobs_NT, normalizer) = self.micro_batches.step(self, run, self.update)
         for name, (value, tokens) in self._per_token.items():
@@ -173,6 +174,34 @@ class GRPO(PolicyModule):
             self._experience = experience  # kept for the updates to come
         self.log("train/loss", total.detach() / normalizer.clamp(min=1), batch_size=len(batch))
         return self.sum_over_tokens(total, normalizer)
+
+    def _losses(
+        self, experience: Experience, advantages: Advantages, examples: list[Example], update: CapabilityUpdate | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The summed loss of completions and references, log-probabilities of the former, and the divisor; an update gets the gradients."""
+        self._per_token = {}
+        objective = self.objective(experience)
+        total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages, update)
+        normalizer = objective.normalizer(self.rollout.max_new_tokens)
+        if any(self.reference_advantages.values()):
+            loss, count = self.learn_from_references(examples, update)
+            total, normalizer = total + loss, normalizer + count
+        return total, (logprobs_NT, normalizer)
+
+    def _is_measured(self, batch_idx: int) -> bool:
+        """Whether the capabilities' gradients are taken apart before this step, for the report alone."""
+        if not self.measure_every or self.update is not None or self._experience is not None:
+            return False
+        batches = self.trainer.global_step // self.updates
+        return batches % self.measure_every == 0 and batch_idx % self.trainer.accumulate_grad_batches == 0
+
+    def measure(self, experience: Experience, advantages: Advantages, examples: list[Example]) -> None:
+        """Takes the gradients of the capabilities apart and notes how they stand to one another; the step that follows is not touched."""
+        preferences = {name: capability.weight for name, capability in self.capabilities.items()}
+        probe = self._probe = self._probe or CapabilityUpdate(preferences, WeightedSum(), measured=True, shared=self.has_shared_terms)
+        self.micro_batches.step(self, lambda: self._losses(experience, advantages, examples, probe), probe)
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        self.last_geometry = probe.look(optimizer, lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
         """Makes all updates of a batch of rollouts; each runs `training_step` and the backward pass anew."""
@@ -240,21 +269,22 @@ class GRPO(PolicyModule):
         rollouts: Rollouts,
         objective: Objective,
         advantages: Advantages,
+        update: CapabilityUpdate | None = None,
         temperature: float | None = None,
         numbers_B: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The summed loss of completions, and their log-probabilities without gradient; an update is given the gradients."""
-        if self.update is None:
+        if update is None:
             return self.summed_loss(rollouts, objective, advantages.combined_N.to(self.device), temperature)
-        return self.collect_rows(self.update, rollouts, objective, advantages, temperature, numbers_B)
+        return self.collect_rows(update, rollouts, objective, advantages, temperature, numbers_B)
 
-    def learn_from_references(self, examples: list[Example]) -> tuple[Tensor, Tensor]:
+    def learn_from_references(self, examples: list[Example], update: CapabilityUpdate | None = None) -> tuple[Tensor, Tensor]:
         """The loss of the references of a batch, as `loss_and_logprobs` makes it of completions, and what they add to the divisor."""
         term = reference_term(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
         none = torch.zeros((), device=self.device)
-        if not term.teaches and self.update is not None:
+        if not term.teaches and update is not None:
             return none, none
-        total, logprobs_NT = self.loss_and_logprobs(term.rollouts, term.objective, term.advantages, 1.0, term.numbers_B)
+        total, logprobs_NT = self.loss_and_logprobs(term.rollouts, term.objective, term.advantages, update, 1.0, term.numbers_B)
         if not term.teaches:  # run all the same, as other ranks do: a sharded model would wait for ever
             return total, none
         tokens_N = term.rollouts.lengths_N

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from bbflow.callbacks import InterferenceMonitor, Report, RolloutLog, default_callbacks
+from bbflow.callbacks import InterferenceMonitor, Predictions, Report, RolloutLog, default_callbacks
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Refused
 from bbflow.modules import SFT
@@ -122,6 +122,7 @@ def test_interference_that_was_watched_is_in_the_report(fit):
     assert "Interference between capabilities" in (folder / "report" / "index.html").read_text()
     _, _, folder = fit(Report(), name="unwatched", callbacks=[InterferenceMonitor()])
     assert "interference" not in json.loads((folder / "report" / "report.json").read_text())
+    assert "Not measured: the gradients were not taken apart." in (folder / "report" / "index.html").read_text()
 
 
 def test_before_is_the_start_and_after_is_the_end(fit, tiny_qwen_dir, example):
@@ -183,8 +184,8 @@ def test_a_failing_report_is_loud_and_loses_no_weights(fit, tmp_path, monkeypatc
 
 
 def test_default_callbacks_do_not_double_what_a_recipe_names():
-    assert [type(c) for c in default_callbacks()] == [RolloutLog, InterferenceMonitor, Report]
-    assert [type(c) for c in default_callbacks([Report(test_examples=5)])] == [RolloutLog, InterferenceMonitor]
+    assert [type(c) for c in default_callbacks()] == [RolloutLog, InterferenceMonitor, Report, Predictions]
+    assert [type(c) for c in default_callbacks([Report(test_examples=5)])] == [RolloutLog, InterferenceMonitor, Predictions]
 
 
 def margins_of(folder):

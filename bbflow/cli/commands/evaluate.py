@@ -133,6 +133,7 @@ def evaluate(
         provenance={
             "policy": policy,
             **({} if baseline is None else {"baseline": baseline}),
+            "weights_sha256": {name: found for name in todo if (found := _weights(name))},
             "files": [Path(path).name for path in data],
             **measure["provenance"],
             **({} if knowledge is None else {"graph": f"{knowledge.name} {knowledge.version}", "graph_sha256": knowledge.sha256}),
@@ -167,23 +168,28 @@ def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
 
     examples: list[Example] = []
     files: list[tuple[str, list[Example]]] = []
+    stood: list[tuple[str, list[str]]] = []
     problems: list[Problem] = []
     for path in paths:
         known = len(problems)
         benchmark = _collected(partial(read_benchmark, path), problems)
         if benchmark is not None:
             files.append(benchmark)
+            stood.append((path, [e.example_id for e in benchmark[1]]))
         elif len(problems) == known:
             found = _collected(partial(read_examples, path), problems)
             problems += [Problem("there are no examples in it", str(path))] if found == [] else []
             examples += found or []
+            stood.append((path, [e.example_id for e in found or []]))
     if problems:
         raise InputError(*problems)
     benchmarks = together(files)
     examples += [example for _, items in benchmarks for example in items]
     twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
     if twice:
-        raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {twice[0]}", "--data"))
+        places = [path for path, ids in stood for example_id in ids if example_id.endswith(twice[0])]
+        first = f"{twice[0]}, in {' and in '.join(places)}" if len(places) > 1 else twice[0]
+        raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {first}", "--data"))
     return examples, {name for name, _ in benchmarks}
 
 
@@ -286,6 +292,15 @@ class EarlierScores:
         found = [Problem(why, f"--baseline {self.folder}") for why in measured_otherwise(self.report, measure)]
         scored, asked = set(self.table["capability"]), set(measure["capabilities"])
         return found + [Problem(f"does not score '{name}'", f"--baseline {self.folder}") for name in sorted(asked - scored)]
+
+
+def _weights(name: str) -> dict[str, str]:
+    """Hashes of the weights of a policy on this machine; of one on the Hub its name has to do."""
+    from bbflow.policies import PolicySettings
+    from bbflow.policies.export import weights_sha256
+
+    folder = Path(PolicySettings(path=name).source)
+    return weights_sha256(folder) if folder.is_dir() else {}
 
 
 def policy_problems(path: str, option: str) -> list[Problem]:

@@ -49,6 +49,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     from bbflow.cli.checkpoint_file import read_checkpoint
     from bbflow.evaluation.commitment import FILE, certificate_problems, promise_in, read_commitment, write_commitment
     from bbflow.evaluation.model_card import Facts, model_card
+    from bbflow.evaluation.recheck import unfounded
     from bbflow.policies.export import base_folder, is_adapter, restore, save_policy, weights_sha256
 
     kept = read_checkpoint(Path(checkpoint), where)
@@ -72,7 +73,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
         report = _report(report_path)
         report_step = None if report is None else report.get("provenance", {}).get("step")
         if report is not None and report_step == step:
-            problems += certificate_problems(report, promise, str(report_path))
+            problems += certificate_problems(report, promise, str(report_path)) + unfounded(report, report_path.parent)
     if problems:
         raise InputError(*problems)
     facts = Facts(

@@ -142,8 +142,10 @@ def test_wrong_capabilities(data, evaluate, capsys, text, said):
 
 
 def test_refuses_an_example_that_stands_twice(data, evaluate, capsys):
-    assert evaluate("--data", data / "data" / "test.parquet") == 2
-    assert "24 examples stand more than once" in capsys.readouterr().err
+    shutil.copy(data / "data" / "test.parquet", data / "again.parquet")
+    assert evaluate("--data", data / "again.parquet") == 2
+    said = f"24 examples stand more than once, the first is e0000, in {data / 'data' / 'test.parquet'} and in {data / 'again.parquet'}"
+    assert said in capsys.readouterr().err
 
 
 def write_rows(path, rows):

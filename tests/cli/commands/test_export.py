@@ -211,6 +211,7 @@ def remove_difference(report):
 def test_a_report_that_was_changed_after_the_run_certifies_nothing(train, tmp_path, capsys):
     _, run = train()
     path = run / "report" / "report.json"
+    (path.parent / "scores.parquet").unlink()  # the scores are not those of the loss that is made up here
     edited(path, lose)
     honest = path.read_text()
     for edit, said in (
@@ -232,6 +233,29 @@ def test_a_report_that_was_changed_after_the_run_certifies_nothing(train, tmp_pa
         assert str(path) in err
         assert {path.name for path in tmp_path.iterdir()} == {"run"}
     path.write_text(honest)
+    assert export(tmp_path / "out", checkpoint(run)) == 0
+
+
+def win(report):
+    """A report whose bounds, p-value and verdicts were all changed together."""
+    report["capabilities"]["domain"]["difference"] |= {"estimate": 0.5, "lower": 0.2, "upper": 0.8}
+    report["capabilities"]["domain"] |= {"p_improved": 0.001, "verdict": "improved"}
+    report["verdict"] = "certified"
+
+
+def test_a_report_that_its_own_scores_do_not_give_certifies_nothing(train, tmp_path, capsys):
+    _, run = train()
+    path, scores = run / "report" / "report.json", run / "report" / "scores.parquet"
+    honest, table = path.read_text(), scores.read_bytes()
+    edited(path, win)
+    assert export(tmp_path / "out", checkpoint(run)) == 2
+    err = capsys.readouterr().err
+    assert f"error: {scores}: the report states 0.5 as the estimate of 'domain', and these scores give " in err
+    path.write_text(honest)
+    scores.write_bytes(table[:100])
+    assert export(tmp_path / "out", checkpoint(run)) == 2
+    assert "is no score table" in capsys.readouterr().err
+    scores.write_bytes(table)
     assert export(tmp_path / "out", checkpoint(run)) == 0
 
 
