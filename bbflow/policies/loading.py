@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from safetensors import SafetensorError
 
 from bbflow.errors import InputError, Problem
@@ -77,11 +79,21 @@ def _model(source: str, settings: PolicySettings) -> Any:
     except RuntimeError as error:  # weights of other shapes
         raise ValueError(" ".join(str(error).split())) from error
     model, found = loaded
-    # What the files lack would be drawn at random, and what the model lacks left out, both without an error.
-    for keys, what in ((found["missing_keys"], "the weights lack"), (found["unexpected_keys"], "the configuration has no place for")):
+    # What the files lack would be drawn at random, and a layer that the configuration lacks left out, both without an error.
+    lacking, layers = set(found["missing_keys"]), {_unnumbered(name) for name, _ in model.named_parameters()}
+    surplus = {key for key in found["unexpected_keys"] if _unnumbered(key) in layers}
+    for keys, what in ((lacking, "the weights lack"), (surplus, "the configuration has no place for")):
         if keys:
             raise ValueError(f"{what} {len(keys)} of the parameters, such as {min(keys)}")
+    if found["unexpected_keys"]:
+        left = sorted(found["unexpected_keys"])
+        rank_zero_warn(f"'{source}': {len(left)} tensors are no part of a causal language model and are left out, such as {left[0]}")
     return model
+
+
+def _unnumbered(name: str) -> str:
+    """A parameter's name for any layer."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "N", name)
 
 
 @torch.no_grad()
@@ -90,7 +102,7 @@ def is_causal(model: Any) -> bool:
     ids = torch.tensor([[0, 0], [0, 1]], device=next(model.parameters()).device)
     with evaluating(model):
         one, other = model(ids).logits[:, 0].float()
-    return bool((one - other).abs().max() <= _NOISE * one.std())
+    return not bool((one - other).abs().max() > _NOISE * one.std())  # numbers that are not finite are told elsewhere
 
 
 def quantization(settings: PolicySettings) -> Any:

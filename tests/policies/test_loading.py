@@ -139,6 +139,12 @@ def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(damaged):
     assert re.search(r"the configuration has no place for 12 of the parameters, such as model\.layers\.1\.", refusal(damaged))
 
 
+def test_tensors_that_belong_to_no_causal_model_are_left_out_with_a_warning(damaged):
+    edit_weights(damaged, "model.safetensors", lambda weights: weights.update({"vision.patch.weight": torch.zeros(2)}))
+    with pytest.warns(UserWarning, match=r"1 tensors are no part of a causal language model and are left out, such as vision\.patch"):
+        load_policy(PolicySettings(path=str(damaged)))
+
+
 def test_weights_of_other_shapes_and_damaged_files_are_refused(damaged):
     whole = (damaged / "model.safetensors").read_bytes()
     (damaged / "model.safetensors").write_bytes(whole[: len(whole) // 2])
