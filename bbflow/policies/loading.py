@@ -27,7 +27,7 @@ def load_policy(settings: PolicySettings) -> Policy:
     Raises:
         InputError: The settings are wrong, or the files cannot be loaded as a causal language model.
     """
-    problems = settings.problems("policy")
+    problems = settings.problems("policy") or hub_problems(settings.source, "policy.path")
     if problems:
         raise InputError(*problems)
     try:
@@ -35,6 +35,24 @@ def load_policy(settings: PolicySettings) -> Policy:
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(Problem(f"'{settings.path}' cannot be loaded: {first_line}", "policy.path")) from error
+
+
+def hub_problems(source: str, where: str) -> list[Problem]:
+    """Says at once that a Hub id is not here and the Hub cannot be reached, which transformers finds out after minutes of trying."""
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    kept = (try_to_load_from_cache(source, name) for name in ("config.json", "adapter_config.json") if not Path(source).is_dir())
+    if Path(source).is_dir() or constants.HF_HUB_OFFLINE or any(isinstance(path, str) for path in kept):
+        return []
+    try:
+        HfApi().model_info(source, timeout=10)
+    except HfHubHTTPError:  # the Hub has answered: what is wrong with the id, loading says
+        return []
+    except Exception as error:  # whatever the transport raises
+        what = f"'{source}' is not on this machine, and the Hub cannot be reached: {error}"
+        return [Problem(what, where, "download it where there is a network, or name a folder")]
+    return []
 
 
 def _load(settings: PolicySettings) -> Policy:

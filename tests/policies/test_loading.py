@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from bbflow.errors import InputError
 from bbflow.policies import LoraSettings, PolicySettings, load_policy
+from bbflow.policies.loading import hub_problems
 from bbflow.policies.policy import evaluating, pad
 from bbflow.records import Message
 
@@ -189,3 +190,28 @@ def test_an_adapter_that_does_not_fit_is_refused(tiny_qwen_dir, tmp_path):
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "r": 3}))
     assert "the adapter does not fit its base" in refusal(tmp_path)
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once(monkeypatch):
+    from huggingface_hub import HfApi, constants
+
+    def unreachable(self, source, timeout):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(HfApi, "model_info", unreachable)
+    [problem] = hub_problems("some/policy", "policy.path")
+    assert str(problem).startswith(
+        "policy.path: 'some/policy' is not on this machine, and the Hub cannot be reached: Name or service not known"
+    )
+    with pytest.raises(InputError, match="the Hub cannot be reached"):
+        load_policy(PolicySettings(path="some/policy"))
+
+
+def test_the_hub_is_not_asked_about_folders_nor_when_it_is_switched_off(tiny_qwen_dir, monkeypatch):
+    from huggingface_hub import HfApi, constants
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: pytest.fail("asked the Hub"))
+    assert hub_problems(str(tiny_qwen_dir), "x") == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert hub_problems("some/policy", "x") == []
