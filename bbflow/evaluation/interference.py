@@ -105,14 +105,24 @@ def interference_section(block: Mapping[str, Any] | None, history: pd.DataFrame 
         panels.append(
             _panel("Cosines of the gradients over time", plots.heat_map("cosines", values, logged["step"].astype(float).tolist()))
         )
+    if block.get("pairs"):
+        agreed = {tuple(e["pair"]): math.nan if e["conflict_rate"] is None else 1 - 2 * e["conflict_rate"] for e in block["pairs"]}
+        panels.insert(
+            0,
+            _panel(
+                "Do gradients point the same way? 1: in every measured batch, -1: in none",
+                plots.matrix("agreement", block["names"], agreed),
+            ),
+        )
     for kind, title in (("weight", "Weights of the updates"), ("applied", "Real first-order change per update (smoothed)")):
-        lines = []
+        lines, moving = [], False
         for i, column in enumerate(_columns(history, kind)):
             assert history is not None
             points = history[["step", column]].dropna()
             values_T = points[column].astype(float).tolist()
+            moving |= len(set(values_T)) > 1  # a plain sum has weights that never change
             lines.append(plots.Line(column.rsplit("/", 1)[1], points["step"].tolist(), plots.smoothed(values_T), COLORS[i % len(COLORS)]))
-        if any(len(line.x) > 1 for line in lines):
+        if moving:
             panels.append(_panel(title, plots.line_chart(title, lines)))
     return join(
         el("p", _sentence(block)),
@@ -126,8 +136,8 @@ def interference_section(block: Mapping[str, Any] | None, history: pd.DataFrame 
 def _sentence(block: Mapping[str, Any]) -> str:
     harm = block["harm_rate"]
     said = (
-        f"Updates: {block['steps']}. On their own batch {harm['update']:.0%} of them lower a capability to first order; the plain weighted "
-        f"sum would have in {harm['weighted_sum']:.0%}."
+        f"Batches measured: {block['steps']}. On its own batch the update lowers a capability to first order in {harm['update']:.0%}; "
+        f"the plain weighted sum would have in {harm['weighted_sum']:.0%}."
     )
     found = [entry for entry in block.get("pairs", []) if entry["p_conflict"] is not None and entry["p_conflict"] < ALPHA]
     if found:

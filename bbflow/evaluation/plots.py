@@ -172,6 +172,33 @@ def heat_map(title: str, rows: Mapping[str, Sequence[float]], x: Sequence[float]
     return _svg(title, "at the end " + "; ".join(said), bottom + 36, parts)
 
 
+def matrix(title: str, names: Sequence[str], values: Mapping[tuple[str, str], float]) -> Markup:
+    """Half a square of values in [-1, 1], one for each pair of names: red below 0, blue above, grey where there is none.
+
+    Args:
+        title: Said by screen readers.
+        names: In the order of rows and columns.
+        values: Pair of names, in either order, to its value; NaN or absent where there is none.
+    """
+    left, top, cell = 90.0, 20.0, min(60.0, (WIDTH - 94.0) / max(1, len(names) - 1))
+    parts, said = [], []
+    for i, row in enumerate(names[1:]):
+        parts.append(_label(row, left - 6, top + cell * i + cell / 2 + 4, anchor="end", size=11))
+        for j, column in enumerate(names[: i + 1]):
+            value = values.get((row, column), values.get((column, row), math.nan))
+            shown = f"{value:+.2f}" if math.isfinite(value) else "none"
+            said.append(f"{column} and {row} {shown}")
+            x, y = left + cell * j, top + cell * i
+            ink = "#ffffff" if abs(value) > 0.6 else INK
+            parts.append(
+                el("rect", x=f"{x:.1f}", y=f"{y:.1f}", width=f"{cell:.1f}", height=f"{cell:.1f}", fill=diverging(value), stroke=RULE)
+            )
+            parts.append(_label(shown, x + cell / 2, y + cell / 2 + 4, anchor="middle", size=11, weight=600, fill=ink))
+    for j, column in enumerate(names[:-1]):
+        parts.append(_label(column, left + cell * j + cell / 2, top - 7, anchor="middle", size=10, fill=MUTED))
+    return _svg(title, "; ".join(said), top + cell * max(1, len(names) - 1) + 8, parts)
+
+
 def diverging(value: float) -> str:
     """The colour of a value in [-1, 1], white at 0.
 

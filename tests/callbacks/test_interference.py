@@ -178,8 +178,8 @@ def test_block_and_section(make_trainer, tmp_path):
     assert "domain and safety" in page
     assert "In conflict over the run (p &lt; 0.05): domain and safety." in page
     assert "the plain weighted sum lowers domain" in page
-    assert page.count("<svg") == 3
-    assert str(interference_section(block, None)).count("<svg") == 0
+    assert page.count("<svg") == 4
+    assert str(interference_section(block, None)).count("<svg") == 1  # who agrees with whom
     assert interference_section(None, None) is None
 
 
@@ -189,4 +189,4 @@ def test_block_without_halves_or_a_next_batch():
     block = interference_block(monitor.seen)
     assert block["modes"] == {"k_backward": 1}
     assert not {"cosine", "conflict_rate", "stationarity", "applied"} & set(block)
-    assert "Updates: 1." in str(interference_section(block, None))
+    assert "Batches measured: 1." in str(interference_section(block, None))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbflow.evaluation.markup import el, join
-from bbflow.evaluation.plots import Bar, Line, heat_map, line_chart, nice_ticks, score_bars, smoothed
+from bbflow.evaluation.plots import Bar, Line, heat_map, line_chart, matrix, nice_ticks, score_bars, smoothed
 
 numbers = st.floats(-1e4, 1e4)
 
@@ -59,6 +59,14 @@ def test_heat_map_shows_sign_strength_and_gaps():
     assert len(fills) == 40
     assert fills[-1] == "#0072b2"  # the last step is always among those drawn
     assert "no data" in heat_map("cosines", {}, [])
+
+
+def test_a_matrix_shows_every_pair_once_with_its_sign():
+    svg = parsed(matrix("agreement", ["a", "b", "c"], {("a", "b"): -1.0, ("c", "a"): 1.0}))
+    assert [rect.get("fill") for rect in svg.iter("rect")] == ["#d55e00", "#0072b2", "#e3e6ea"]
+    assert svg.find("title").text == "agreement: a and b -1.00; a and c +1.00; b and c none"
+    texts = [text.text for text in svg.iter("text")]
+    assert (texts.count("a"), texts.count("b"), texts.count("c")) == (1, 2, 1)
 
 
 def test_a_long_legend_goes_on_in_a_new_row():
