@@ -98,9 +98,8 @@ def _report(folder: Path, made: Summary) -> None:
         table.add_row(task, *(str(made.counts[task, split]) for split in SPLITS))
     Console().print(table)
     for (task, split), missing in made.short.items():
-        Console().print(
-            f"note: {missing} examples of {task} for {split} are missing: the graph offers no more", markup=False, soft_wrap=True
-        )
+        said = f"note: of {task}, {split} has {missing} fewer than asked: the graph offers no more, or they come in pairs"
+        Console().print(said, markup=False, soft_wrap=True)
 
 
 def _explain(graph: KnowledgeGraph, folder: Path, example_id: str) -> None:

@@ -73,7 +73,7 @@ def test_what_the_graph_does_not_offer_is_told(folder: Path, capsys) -> None:
     curation = "curation: {class_path: Curation, init_args: {held_out_per_cluster: 1}}"
     (folder / "r.yaml").write_text(RECIPE.replace("test_size", f"{curation}\n    test_size"))
     assert generate("--num", "4000") == 0
-    assert re.search(r"note: \d+ examples of \w+ for test are missing: the graph offers no more", capsys.readouterr().out)
+    assert re.search(r"note: of \w+, test has \d+ fewer than asked: the graph offers no more", capsys.readouterr().out)
 
 
 def test_mistakes_of_the_data_part_are_told_together(folder: Path, capsys) -> None:
