@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ _HASHES = "sha256.json"
 """What stands beside uncontracted examples instead of a receipt."""
 
 
-class ContractedData(LightningDataModule):
+class ContractedData(LightningDataModule, ABC):
     """Examples from somewhere; a subclass says from where (`write`), and what determines them (`fingerprint`).
 
     What was made once is read from `cache_dir/<fingerprint>` afterwards, after its receipt was checked against every byte. Nothing that
