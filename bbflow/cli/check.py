@@ -55,8 +55,8 @@ def mistakes(parser: ArgumentParser, recipe: Located) -> list[Problem]:
     return list(_mapping(recipe, _signature(parser), ""))
 
 
-def empty_keys(parser: ArgumentParser, recipe: Located) -> list[Problem]:
-    """Lists the keys of a recipe that the parser took although they are empty and may not be."""
+def overlooked(parser: ArgumentParser, recipe: Located) -> list[Problem]:
+    """Lists what is wrong with a recipe that the parser took: keys left empty, and `vars` that change nothing."""
     found: list[Problem] = [problem for problem in mistakes(parser, recipe) if isinstance(problem, Empty)]
     return found + _unused(recipe)
 
@@ -66,7 +66,7 @@ def _unused(recipe: Located) -> list[Problem]:
     given = recipe.value.get("vars")
     if given is None or not isinstance(given.value, dict):
         return []
-    texts = " ".join(str(child.plain()) for name, child in recipe.value.items())
+    texts = " ".join(str(child.plain()) for child in recipe.value.values())
     used = set(re.findall(r"\$\{vars\.(\w+)", texts))
     return [
         Problem(f"nothing refers to ${{vars.{name}}}", child.place, did_you_mean(name, used))

@@ -1,6 +1,6 @@
 """A recipe as a tree in which every value knows its place, so that a message can name file, line and column.
 
-Only used to explain what is wrong: a recipe that parses never comes here.
+Used to explain what is wrong, and to find what the parser lets pass; the values of a run come from the parser alone.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from bbflow.callbacks import default_callbacks
-from bbflow.cli.check import empty_keys
+from bbflow.cli.check import overlooked
 from bbflow.cli.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
 from bbflow.cli.checkpoint_file import WholeCheckpointIO
 from bbflow.cli.explain import cross_problems, reread
@@ -64,7 +64,7 @@ class RecipeCLI(LightningCLI):
             raise InputError(*found)
         try:
             self.config = parser.parse_args(args)
-            self._refuse_empty_keys(parser, args)
+            self._refuse_overlooked(parser, args)
         except InputError:
             raise
         except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
@@ -74,10 +74,10 @@ class RecipeCLI(LightningCLI):
                 command = args[0]
                 self.config = Namespace({"subcommand": command, command: reread(error, self._subcommand_parsers[command], args)})
 
-    def _refuse_empty_keys(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
-        """The parser takes null for any value; whoever reads it then would fail."""
+    def _refuse_overlooked(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
+        """Refuses what the parser lets pass: it takes null for any value, and whoever reads it then would fail."""
         own = self._subcommand_parsers[args[0]] if hasattr(self, "_subcommand_parsers") else parser
-        if found := empty_keys(own, from_arguments(args)):
+        if found := overlooked(own, from_arguments(args)):
             raise InputError(*found)
 
     def _parse_ckpt_path(self) -> None:

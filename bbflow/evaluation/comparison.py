@@ -13,7 +13,7 @@ from bbflow.evaluation.markup import Markup, cards, document, el, join
 from bbflow.evaluation.nulls import best_null
 from bbflow.evaluation.pareto import on_front, pareto_chart
 from bbflow.evaluation.provenance import measured_otherwise
-from bbflow.evaluation.statistics import above_null, integration_score, paired_difference
+from bbflow.evaluation.statistics import above_null, entities, integration_score, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,8 +169,7 @@ def _entry(run: Run, names: Sequence[str], corrected: Mapping[str, float], front
 
 def _columns(table: pd.DataFrame, capability: str) -> tuple[Any, Any]:
     chosen = table[table["capability"] == capability].sort_values("example_id")
-    clusters = chosen["cluster"].astype(str)
-    return chosen["score"].to_numpy(dtype=float), clusters.where(clusters != "", chosen["example_id"]).to_numpy()
+    return chosen["score"].to_numpy(dtype=float), entities(chosen["cluster"], chosen["example_id"])
 
 
 def _with_interval(part: Mapping[str, Any]) -> Markup:

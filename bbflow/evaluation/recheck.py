@@ -9,7 +9,7 @@ from typing import Any
 
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.certificate import ALPHA
-from bbflow.evaluation.statistics import paired_difference
+from bbflow.evaluation.statistics import entities, paired_difference
 
 _ROUNDED = 2e-6
 """Reports hold six digits."""
@@ -38,8 +38,9 @@ def unfounded(report: Mapping[str, Any], folder: Path) -> list[Problem]:
         if len(rows) != entry["n"]:
             found.append(Problem(f"'{name}' is said to be judged on {entry['n']} items, and {len(rows)} were scored", str(path)))
             continue
-        clusters = rows["cluster"].where(rows["cluster"] != "", rows["example_id"])
-        truth = paired_difference(rows["score_before"].to_numpy(), rows["score_after"].to_numpy(), clusters.to_numpy(), ALPHA)
+        truth = paired_difference(
+            rows["score_before"].to_numpy(), rows["score_after"].to_numpy(), entities(rows["cluster"], rows["example_id"]), ALPHA
+        )
         for key in ("estimate", "lower", "upper"):
             stated, right = float(entry["difference"][key]), getattr(truth, key)
             if not math.isclose(stated, right, rel_tol=0, abs_tol=_ROUNDED):

@@ -17,7 +17,7 @@ from bbflow.evaluation.certificate import ALPHA, certify
 from bbflow.evaluation.commitment import Commitment
 from bbflow.evaluation.joint import joint_success
 from bbflow.evaluation.nulls import best_null
-from bbflow.evaluation.statistics import integration_score, paired_difference, score_interval
+from bbflow.evaluation.statistics import entities, integration_score, paired_difference, score_interval
 from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
@@ -195,8 +195,7 @@ def _score(table: pd.DataFrame) -> dict[str, Any]:
 
 def _sorted(table: pd.DataFrame, name: str) -> pd.DataFrame:
     chosen = table[table["capability"] == name].sort_values("example_id", ignore_index=True)
-    # An item that belongs to no entity stands for itself.
-    return chosen.assign(cluster=chosen["cluster"].where(chosen["cluster"].astype(str) != "", chosen["example_id"]))
+    return chosen.assign(cluster=entities(chosen["cluster"], chosen["example_id"]))
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -56,6 +56,16 @@ class PairedDifference:
     clusters: int
 
 
+def entities(clusters: ArrayLike, items: ArrayLike) -> NDArray[Any]:
+    """Returns what each item is drawn with: its cluster, or itself where it belongs to none.
+
+    >>> entities(["drug:a", ""], ["e1", "e2"]).tolist()
+    ['drug:a', 'e2']
+    """
+    labels = np.asarray(clusters).astype(object)
+    return np.where(labels == "", np.asarray(items).astype(object), labels)
+
+
 def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) -> tuple[Floats, Floats]:
     """Sums values by cluster.
 

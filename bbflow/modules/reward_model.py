@@ -27,7 +27,6 @@ from bbflow.optimization.preference import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.head import head_logprobs
 from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
-from bbflow.policies.settings import readable
 from bbflow.synthesis.corruption import HEADS
 
 FOLDER = "reward_model"
@@ -125,7 +124,7 @@ class RewardModel(LightningModule):
         """Loads the backbone and makes the heads, once."""
         if self._scorer is None:
             policy = load_policy(self.policy_settings)
-            self.file = replace(self.file, max_length=readable(self.file.max_length, policy.model.config))
+            self.file = replace(self.file, max_length=policy.readable(self.file.max_length))
             self.scorer = self._scorer = RewardScorer(policy, self.file)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:

@@ -16,7 +16,6 @@ from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
 from bbflow.policies.capability_rows import add_rows, every_token
 from bbflow.policies.rollouts.base import given
-from bbflow.policies.settings import readable
 from bbflow.policies.supervised import encode, keeps_apart, pack, supervised_logprobs
 from bbflow.records import Example
 
@@ -90,7 +89,7 @@ class SFT(PolicyModule):
     def configure_model(self) -> None:
         """Loads the policy, once, and gives it no more than it reads."""
         super().configure_model()
-        self.max_length = readable(self.max_length, self.ready_policy.model.config)
+        self.max_length = self.ready_policy.readable(self.max_length)
 
     @property
     def has_shared_terms(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
 from bbflow.records import Message
@@ -35,6 +36,20 @@ class Policy:
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.model.parameters()).device
+
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens the model reads, by its configuration; None where that sets no limit."""
+        found = (getattr(self.model.config, name, None) for name in ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"))
+        return next((value for value in found if isinstance(value, int) and value > 0), None)
+
+    def readable(self, max_length: int) -> int:
+        """Returns how many of `max_length` tokens the model reads, and says so where it reads fewer."""
+        room = self.context_length
+        if room is None or max_length <= room:
+            return max_length
+        rank_zero_warn(f"max_length is {max_length}, and the model reads {room} tokens: longer examples are cut there")
+        return room
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a prompt, up to where the assistant's answer begins.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
-
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from typing import Literal
 
 from bbflow.errors import Problem, did_you_mean
 
@@ -107,30 +104,6 @@ class PolicySettings:
         if self.initialize == "random":
             found.append(Problem("only pretrained weights are quantised", key, "set `initialize` to pretrained, or this to null"))
         return found
-
-
-def context_length(config: Any) -> int | None:
-    """Returns how many tokens a model reads, by its configuration (read from JSON, or loaded); None where it sets no limit.
-
-    >>> context_length({"n_positions": 1024}), context_length({})
-    (1024, None)
-    """
-    given = config if isinstance(config, Mapping) else vars(config)
-    found = [given.get(name) for name in ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len")]
-    return next((value for value in found if isinstance(value, int) and value > 0), None)
-
-
-def readable(max_length: int, config: Any) -> int:
-    """Returns how many of `max_length` tokens a model reads, and says so where it reads fewer.
-
-    >>> readable(512, {"n_positions": 1024})
-    512
-    """
-    room = context_length(config)
-    if room is None or max_length <= room:
-        return max_length
-    rank_zero_warn(f"max_length is {max_length}, and the model reads {room} tokens: longer examples are cut there")
-    return room
 
 
 def _is_folder(path: str) -> bool:

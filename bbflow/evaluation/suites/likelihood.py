@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from bbflow.evaluation.suites.formats import continuations
 from bbflow.policies.head import decoder_of, has_plain_head, head_of
 from bbflow.policies.policy import Policy, evaluating
-from bbflow.policies.settings import context_length
 from bbflow.records import Example
 
 TOKENS_AT_ONCE = 4096
@@ -80,7 +79,7 @@ def split_tokens(tokenizer: Any, context: str, continuation: str) -> tuple[list[
 
 
 def _longest(policy: Policy) -> int:
-    return context_length(policy.model.config) or 2048
+    return policy.context_length or 2048
 
 
 @torch.no_grad()

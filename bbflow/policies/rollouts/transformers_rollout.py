@@ -15,7 +15,6 @@ from bbflow.policies.logprobs import positions
 from bbflow.policies.policy import Policy, evaluating, pad
 from bbflow.policies.rollouts.base import RolloutEngine, Rollouts, joined
 from bbflow.policies.rollouts.sampling import draw
-from bbflow.policies.settings import context_length
 
 COMPACT_BELOW = 0.75
 """Finished rows leave the batch when less than this share still runs: each time costs one copy of the cache."""
@@ -178,7 +177,7 @@ class _CachedModel:
 def _check_lengths(policy: Policy, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
     if not prompts or not all(prompts):
         raise InputError(Problem("there is no prompt to complete" if not prompts else "a prompt has no token"))
-    longest, room = max(len(p) for p in prompts), context_length(policy.model.config)
+    longest, room = max(len(p) for p in prompts), policy.context_length
     if room is not None and longest + max_new_tokens > room:
         what = f"a prompt of {longest} tokens and {max_new_tokens} new ones exceed the model's {room} positions"
         raise InputError(Problem(what, "max_new_tokens", "shorten the prompts or lower max_new_tokens"))
