@@ -53,6 +53,9 @@ def exit_code(run: Callable[[], object]) -> int:
             return _say("error", [f"{error.filename}: {error.strerror}"], USAGE)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return _say("error", [f"{error.filename or 'a file'} could not be written: {error.strerror}"], REFUSED)
+        if lost := _lost(error):
+            told = f"another process of this run is gone, and what it said stands by itself ({lost})"
+            return _say("stopped", [f"{told}; the same command with --ckpt_path last goes on"], REFUSED)
         if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other
             return _say("error", [f"trainer: {' '.join(str(error).split())}"], USAGE)
         raise
@@ -80,6 +83,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _lost(error: BaseException) -> str:
+    """What torch says of a process of the run that it does not reach any more; empty for all other errors."""
+    for cause in _causes(error):
+        names = {base.__name__ for base in type(cause).__mro__}
+        if "DistError" in names or (isinstance(cause, RuntimeError) and "gloo/transport" in str(cause)):
+            words = str(cause).splitlines()[0]
+            return words.partition(". ")[0].rpartition("] ")[2] if "gloo/transport" in words else words
+    return ""
 
 
 def _say(label: str, lines: list[str], code: int) -> int:

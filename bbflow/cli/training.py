@@ -206,6 +206,7 @@ def prepare() -> None:
     import_floors()
     # Lightning recommends its hosted products here, and warns of what only Lightning itself can change.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    warnings.filterwarnings("ignore", message=r".*`self\.log\('(validation|test)/.*sync_dist=True.*")  # they are means over all ranks
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its order is, and begins where the run stands
 

@@ -21,6 +21,7 @@ from bbflow.modules.checks import capability_problems, trainer_problems, warn_of
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.modules.memory import MicroBatches, micro_batch_problems
+from bbflow.modules.ranks import on_all_ranks
 from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
 from bbflow.modules.weights import fitting_weights
 from bbflow.optimization.geometry import UpdateGeometry
@@ -286,11 +287,9 @@ class PolicyModule(LightningModule):
         if self.trainer.world_size == 1:
             return table
         import pandas as pd
-        from torch import distributed
 
-        parts: list[Any] = [None] * self.trainer.world_size
-        distributed.all_gather_object(parts, table.to_dict("list"))
-        joined = pd.concat([pd.DataFrame(part).astype(table.dtypes.to_dict()) for part in parts])
+        parts = on_all_ranks(self.trainer, {str(self.trainer.global_rank): table.to_dict("list")})
+        joined = pd.concat([pd.DataFrame(part).astype(table.dtypes.to_dict()) for part in parts.values()])
         return joined.drop_duplicates(["example_id", "capability"]).sort_values(["example_id", "capability"], ignore_index=True)
 
     def _log_scores(self, stage: str, table: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bbflow.capabilities import Capability
 from bbflow.capabilities.mix import mixed, told_apart
+from bbflow.modules.sums import Sums
 from bbflow.optimization.advantages import Advantages, alive_groups
 from bbflow.policies import Policy
 from bbflow.policies.rollouts import Rollouts
@@ -94,6 +95,18 @@ class Experience:
         rewards = {name: row.tolist() for name, row in self.rewards.items()}
         truncated = self.rollouts.truncated_N.tolist()
         return RolloutRecord(self.examples, self.completions, rewards, advantages.combined_N.tolist(), truncated)
+
+    def add_to(self, sums: Sums) -> None:
+        """Adds what is logged of the completions; `tokens` and `resampled` are counts, of which no mean is taken."""
+        rollouts, mask_NT = self.rollouts, self.rollouts.completion_mask_NT
+        count = len(rollouts.truncated_N)
+        sums.add("train/completion_length", rollouts.lengths_N.sum(), count)
+        sums.add("train/truncated", rollouts.truncated_N.sum(), count)
+        sums.add("train/entropy", -rollouts.logprobs_NT.double().sum(), mask_NT.sum())
+        for kind, seconds in self.seconds.items():
+            sums.add(f"train/{kind}_seconds", seconds, 1)
+        sums.add("tokens", self.tokens, 0)
+        sums.add("resampled", self.resampled, 0)
 
     def told_apart(self) -> Tensor:
         """[rewards of all capabilities in order, 2]: groups that each reward tells apart, and groups that it judges."""

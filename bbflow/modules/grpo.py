@@ -17,8 +17,10 @@ from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import trainer_problems
 from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
+from bbflow.modules.ranks import stacked
 from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
+from bbflow.modules.sums import Sums
 from bbflow.optimization.advantages import Advantage, Advantages
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings, loss_mask
@@ -106,7 +108,7 @@ class GRPO(PolicyModule):
         self._folder: str | None = None
         self._experience: Experience | None = None
         self._probe: CapabilityUpdate | None = None
-        self._per_token: dict[str, Tensor] = {}  # sums over the micro-batches of a step, and their tokens
+        self._sums = Sums()
 
     def problems(self, data: Any) -> list[Problem]:
         """Lists what is wrong with the recipe."""
@@ -157,7 +159,9 @@ class GRPO(PolicyModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of the algorithm; returns the loss summed over tokens."""
         experience = self._experience or self.gather(batch.examples, batch_idx)
-        advantages = self.advantages(experience.rewards, experience.rollouts.group_size)
+        rewards = self.of_all_ranks(experience.rewards)
+        of_all = self.advantage(rewards, experience.rollouts.group_size, {name: c.weight for name, c in self.capabilities.items()})
+        advantages = of_all.share(self.global_rank, self.trainer.world_size)
         if self._is_measured(batch_idx):
             self.measure(experience, advantages, batch.examples)
 
@@ -165,22 +169,24 @@ class GRPO(PolicyModule):
             return self._losses(experience, advantages, batch.examples, self.update)
 
         total, (logprobs_NT, normalizer) = self.micro_batches.step(self, run, self.update)
-        for name, (value, tokens) in self._per_token.items():
-            self.log(name, value / tokens.clamp(min=1), batch_size=1)
         self.last_rollouts = experience.record(advantages)
-        self.log_dict(self.metrics(experience, advantages), batch_size=len(batch))
+        self._sums.add("train/loss", total, normalizer)
+        experience.add_to(self._sums)
+        sums = self._sums.totals(self.trainer)
+        if self._experience is None:
+            self.tokens_generated += int(sums["tokens"][0])
+        self.log_dict(self.metrics(sums, rewards, of_all), batch_size=len(batch))
         if self.updates > 1:
             experience.old_NT = logprobs_NT if experience.old_NT is None else experience.old_NT
             self._experience = experience  # kept for the updates to come
-        self.log("train/loss", total.detach() / normalizer.clamp(min=1), batch_size=len(batch))
         return self.sum_over_tokens(total, normalizer)
 
     def _losses(
         self, experience: Experience, advantages: Advantages, examples: list[Example], update: CapabilityUpdate | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The summed loss of completions and references, log-probabilities of the former, and the divisor; an update gets the gradients."""
-        self._per_token = {}
         objective = self.objective(experience)
+        self._sums = Sums(self._per_token(objective))
         total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages, update)
         normalizer = objective.normalizer(self.rollout.max_new_tokens)
         if any(self.reference_advantages.values()):
@@ -214,7 +220,6 @@ class GRPO(PolicyModule):
         gathered = gather_experience(
             self.ready_policy, lambda some, attempt: self.sample(some, batch_idx, attempt), self.capabilities, examples, self.resample
         )
-        self.tokens_generated += gathered.tokens
         if any(capability.dynamic_mix for capability in self.capabilities.values()):
             counts = gathered.told_apart().float().to(self.device)
             observe_mixes(self.capabilities, self.trainer.strategy.reduce(counts, reduce_op="sum"))
@@ -236,17 +241,10 @@ class GRPO(PolicyModule):
             found = f"step {self.global_step}: {error}{f' (the batch: {kept})' if kept else ''}"
             raise Refused(f"{found}; a lower optimizer.learning_rate may help") from error
 
-    def advantages(self, rewards: dict[str, Tensor], group_size: int) -> Advantages:
-        """Advantages of this rank's completions, with statistics over the batches of all ranks."""
-        weights = {name: capability.weight for name, capability in self.capabilities.items()}
-        if self.trainer.world_size == 1:
-            return self.advantage(rewards, group_size, weights)
-        gathered_WKN = self.all_gather(torch.stack(list(rewards.values())).to(self.device)).cpu()  # type: ignore[union-attr]
-        union = dict(zip(rewards, gathered_WKN.transpose(0, 1).flatten(1), strict=True))
-        advantages, size = self.advantage(union, group_size, weights), gathered_WKN.shape[2]
-        own, groups = slice(self.global_rank * size, (self.global_rank + 1) * size), size // group_size
-        own_groups = slice(self.global_rank * groups, (self.global_rank + 1) * groups)
-        return Advantages(advantages.parts_KN[:, own], advantages.weights_K, advantages.alive_KG[:, own_groups])
+    def of_all_ranks(self, rewards: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rewards of the completions of all ranks, one rank after the other: advantages take their statistics over them."""
+        gathered_WKN = stacked(self.trainer, torch.stack(list(rewards.values())))
+        return dict(zip(rewards, gathered_WKN.transpose(0, 1).flatten(1), strict=True))
 
     def objective(self, experience: Experience) -> Objective:
         """The loss of the batch, all but its advantages."""
@@ -280,6 +278,7 @@ class GRPO(PolicyModule):
 
     def learn_from_references(self, examples: list[Example], update: CapabilityUpdate | None = None) -> tuple[Tensor, Tensor]:
         """The loss of the references of a batch, as `loss_and_logprobs` makes it of completions, and what they add to the divisor."""
+        self._sums.add("train/reference_loss", 0.0, 0)  # named on every rank
         term = reference_term(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
         none = torch.zeros((), device=self.device)
         if not term.teaches and update is not None:
@@ -288,7 +287,7 @@ class GRPO(PolicyModule):
         if not term.teaches:  # run all the same, as other ranks do: a sharded model would wait for ever
             return total, none
         tokens_N = term.rollouts.lengths_N
-        self.log("train/reference_loss", -logprobs_NT.sum() / tokens_N.sum(), batch_size=len(tokens_N))
+        self._sums.add("train/reference_loss", -logprobs_NT.sum(), tokens_N.sum())
         return total, term.objective.normalizer(self.rollout.max_new_tokens)
 
     def summed_loss(
@@ -365,35 +364,40 @@ class GRPO(PolicyModule):
 
     def _value(self, objective: Objective, logprobs_NT: Tensor, advantages_N: Tensor) -> Tensor:
         loss = objective.value(logprobs_NT, advantages_N)
-        seen = {"train/kl": loss.kl} if objective.reference_NT is not None else {}
-        seen |= {"train/clipped": loss.clipped} if objective.old_NT is not None else {}
-        for name, value in seen.items():
-            self._per_token[name] = self._per_token.get(name, 0) + torch.stack([value.detach().float(), objective.mask_NT.sum().float()])
+        for name in self._per_token(objective):
+            self._sums.add(name, loss.kl if name == "train/kl" else loss.clipped, objective.mask_NT.sum())
         return loss.total
 
-    def metrics(self, experience: Experience, advantages: Advantages) -> dict[str, Tensor | float]:
-        """What is logged of a batch; a capability that judged nothing in it stays out."""
-        rollouts = experience.rollouts
-        values: dict[str, Tensor | float] = {
-            "train/dead_groups": 1 - advantages.alive_G.double().mean(),
-            "train/completion_length": rollouts.lengths_N.double().mean(),
-            "train/truncated": rollouts.truncated_N.double().mean(),
-            "train/entropy": -rollouts.logprobs_NT.sum() / rollouts.completion_mask_NT.sum(),
-            "train/tokens_generated": float(self.tokens_generated),
-            **{f"train/{kind}_seconds": seconds for kind, seconds in experience.seconds.items()},
-        }
+    @staticmethod
+    def _per_token(objective: Objective) -> list[str]:
+        """What is logged of every token, by the objective that makes it."""
+        seen = {"train/kl": objective.reference_NT, "train/clipped": objective.old_NT}
+        return [name for name, needed in seen.items() if needed is not None]
+
+    def metrics(self, sums: dict[str, tuple[float, float]], rewards: dict[str, Tensor], advantages: Advantages) -> dict[str, float]:
+        """What is logged of a batch, over all ranks; a capability that judged nothing in it stays out.
+
+        Args:
+            sums: Sums and counts by name.
+            rewards: Of the completions of all ranks.
+            advantages: Theirs.
+        """
+        values = {"train/loss": 0.0}  # of a step in which every token is masked
+        values |= {name: total / count for name, (total, count) in sums.items() if count}
+        values["train/tokens_generated"] = float(self.tokens_generated)
         if self.resample:
-            values["train/resampled"] = float(experience.resampled)
-        for (name, row), alive_G in zip(experience.rewards.items(), advantages.alive_KG, strict=True):
+            values["train/resampled"] = sums["resampled"][0]
+        values["train/dead_groups"] = 1 - float(advantages.alive_G.double().mean())
+        for (name, row), alive_G in zip(rewards.items(), advantages.alive_KG, strict=True):
             judged = row[~row.isnan()]
             if len(judged):
-                values[f"train/reward/{name}"] = judged.mean()
-                values[f"train/reward_std/{name}"] = judged.std(correction=0)
-                values[f"train/signal/{name}"] = alive_G.double().mean()
+                values[f"train/reward/{name}"] = float(judged.mean())
+                values[f"train/reward_std/{name}"] = float(judged.std(correction=0))
+                values[f"train/signal/{name}"] = float(alive_G.double().mean())
         for name, capability in self.capabilities.items():
             if capability.dynamic_mix is not None:
                 values |= {f"train/mix/{name}/{part}": weight for part, weight in capability.mixture.weights().items()}
-        return {name: value.float() if isinstance(value, Tensor) else value for name, value in values.items()}
+        return values
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the count of generated tokens and what mixes of rewards have seen, besides what every module keeps."""

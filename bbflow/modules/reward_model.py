@@ -21,6 +21,8 @@ from bbflow.modules.checks import warn_of_emulated_precision
 from bbflow.modules.gradient_check import GradientCheck
 from bbflow.modules.hyperparameters import plain
 from bbflow.modules.memory import MicroBatches, micro_batch_problems
+from bbflow.modules.ranks import on_all_ranks
+from bbflow.modules.sums import Sums
 from bbflow.modules.weights import fitting_weights
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference import bradley_terry, correctness
@@ -176,7 +178,10 @@ class RewardModel(LightningModule):
             return self.micro_batches(self, widths, lambda pairs: self._loss(batch, pairs, answers, won_N)), won_N
 
         loss, won_N = self.micro_batches.step(self, run)
-        self.log_dict({"train/loss": loss.detach(), "train/accuracy": won_N.mean()}, prog_bar=True, batch_size=len(batch))
+        sums = Sums()
+        sums.add("train/loss", loss, 1)  # as the gradient: the mean over ranks, whatever their batches hold
+        sums.add("train/accuracy", won_N.sum(), len(batch))
+        self.log_dict(sums.means(self.trainer), prog_bar=True, batch_size=len(batch))
         return loss
 
     def _loss(self, batch: Batch, pairs_n: Tensor, answers: Tensor, won_N: Tensor) -> Tensor:
@@ -257,10 +262,7 @@ class RewardModel(LightningModule):
     def _log_accuracy(self, stage: str, scores: PairScores) -> None:
         """Logs shares of the pairs of all ranks; a pair that a distributed sampler gave out twice to fill up counts once."""
         own = {pair.pair_id: (pair.head, won) for pair, won in zip(scores.pairs, scores.won().tolist(), strict=True)}
-        parts = [own] * self.trainer.world_size
-        if len(parts) > 1:
-            torch.distributed.all_gather_object(parts, own)
-        pairs = {pair_id: result for part in parts for pair_id, result in part.items()}
+        pairs = on_all_ranks(self.trainer, own)
         for head in (GATED, *self.file.heads):
             won = [won for of, won in pairs.values() if head in (GATED, of)]
             if won:

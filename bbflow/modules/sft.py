@@ -10,7 +10,9 @@ from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
+from bbflow.modules.ranks import on_all_ranks
 from bbflow.modules.sharding import whole_parameters
+from bbflow.modules.sums import Sums
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
@@ -71,6 +73,8 @@ class SFT(PolicyModule):
         self.measure_interference = measure_interference
         self.groups_lengths = weighting is None
         self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
+        self._sums = Sums()
+        self._losses: dict[str, tuple[list[str], float, float]] = {}  # of each validation example
 
     def problems(self, data: object) -> list[Problem]:
         """Lists what is wrong with the recipe."""
@@ -135,8 +139,11 @@ class SFT(PolicyModule):
         """Negative log-likelihood, summed over the response tokens of the batch."""
         update = self.update
         run = (lambda: self._negative_log_likelihood(batch)) if update is None else (lambda: self.collect_rows(update, batch))
+        self._sums = Sums()
         loss, tokens = self.micro_batches.step(self, run, update)
-        self.log("train/loss", loss.detach() / tokens, prog_bar=True, batch_size=len(batch))
+        self._sums.add("train/loss", loss, tokens)
+        for name, mean in self._sums.means(self.trainer).items():
+            self.log(name, mean, prog_bar=name == "train/loss", batch_size=len(batch))
         return self.sum_over_tokens(loss, tokens)
 
     def collect_rows(self, update: CapabilityUpdate, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -157,28 +164,34 @@ class SFT(PolicyModule):
                 own, weights_Rn = responses.groups(some), weights_RN[:, some]
                 update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
                 likelihood_N[some] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
+        self._sums = Sums()  # the step may have begun anew
         for name, named_N in zip(self.capabilities, named_KN, strict=True):
-            if named_N.any():
-                self._log_loss(f"train/loss/{name}", likelihood_N[named_N], responses.lengths_N[named_N], on_epoch=False)
+            self._sums.add(f"train/loss/{name}", -likelihood_N[named_N].sum(), responses.lengths_N[named_N].sum())
         return -likelihood_N.sum(), responses.lengths_N.sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss per token, over all examples and per capability that an example names; then as every module."""
+        """Notes loss and tokens of each example; then as every module."""
         super().validation_step(batch, batch_idx)
-        logprobs, tokens = (self._per_example(batch, values) for values in (self._logprobs(batch), batch.tensors["supervised"]))
-        self._log_loss("validation/loss", logprobs, tokens)
-        for name, judged_N in zip(self.capabilities, self._named(batch).to(tokens.device), strict=True):
-            if judged_N.any():
-                self._log_loss(f"validation/loss/{name}", logprobs[judged_N], tokens[judged_N])
+        losses, tokens = (self._per_example(batch, values) for values in (-self._logprobs(batch), batch.tensors["supervised"]))
+        for example, named, loss, count in zip(batch.examples, self._named(batch).T.tolist(), losses.tolist(), tokens.tolist(), strict=True):
+            of = ["validation/loss", *(f"validation/loss/{name}" for name, is_named in zip(self.capabilities, named, strict=True) if is_named)]
+            self._losses[example.example_id] = (of, loss, count)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the loss per token, over all examples and per capability that an example names; then as every module."""
+        sums, losses = Sums(), self._losses
+        self._losses = {}
+        for of, loss, count in on_all_ranks(self.trainer, losses).values():
+            for name in of:
+                sums.add(name, loss, count)
+        for name, mean in sums.means().items():
+            self.log(name, mean, rank_zero_only=False)
+        super().on_validation_epoch_end()
 
     def _named(self, batch: Batch) -> Tensor:
         """Which examples count for which capability, [K, N]."""
         named = [[capability.judges(name, example) for example in batch.examples] for name, capability in self.capabilities.items()]
         return torch.tensor(named, dtype=torch.bool).view(len(self.capabilities), len(batch))
-
-    def _log_loss(self, name: str, logprobs_N: Tensor, tokens_N: Tensor, on_epoch: bool = True) -> None:
-        count = int(tokens_N.sum())
-        self.log(name, -logprobs_N.sum() / count, batch_size=count, on_epoch=on_epoch)  # the epoch mean weights batches by their tokens
 
     def _negative_log_likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         ids = batch.tensors["ids"]

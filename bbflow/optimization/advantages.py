@@ -47,6 +47,11 @@ class Advantages:
         """Which groups can teach anything: those that some capability with a weight tells apart, whatever the sum looks like."""
         return self.alive_KG[self.weights_K > 0].any(0)
 
+    def share(self, number: int, count: int) -> Advantages:
+        """Those of one of `count` ranks whose completions stand one after the other, equally many of each."""
+        parts_KN, alive_KG = (values.chunk(count, dim=1)[number] for values in (self.parts_KN, self.alive_KG))
+        return Advantages(parts_KN, self.weights_K, alive_KG)
+
 
 class Advantage(ABC):
     """Turns rewards into advantages. One of one's own is one subclass; a recipe names it by `class_path`."""

@@ -1,6 +1,6 @@
 """One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft [TOKENS]]]`.
 
-Writes the gradient that each optimiser saw. WEIGHTING `-` is none, TOKENS those of a micro-batch.
+Writes the gradient that each optimiser saw, and what each rank logged. WEIGHTING `-` is none, TOKENS those of a micro-batch.
 """
 
 import sys
@@ -50,8 +50,8 @@ class WatchedSFT(_Watched, SFT):
     pass
 
 
-def gradient(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=None):
-    """Rank and gradient of one step over four examples, however many processes share them."""
+def step(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=None):
+    """Rank, gradient and logged values of one step over four examples, and three to validate SFT, however many processes share them."""
     named = [["domain"], ["safety"], ["domain", "safety"], []]  # a rank with one example of a capability, a rank with more
     examples = [make_example(i, question="Why? " * (1 + i), answer="word " * (1 + i), capabilities=c) for i, c in enumerate(named)]
     policy, capabilities = PolicySettings(path=folder), {"domain": make_vowels("aeiou", weight=2.0), "safety": make_vowels("xyz")}
@@ -64,12 +64,14 @@ def gradient(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=
         accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    trainer.fit(module, ListData(examples, batch_size=4 // processes))
-    return trainer.global_rank, module.gradient
+    held_out = examples[:3] if kind == "sft" else []
+    trainer.fit(module, ListData(examples, held_out, batch_size=4 // processes))
+    logged = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.endswith("_seconds")}
+    return trainer.global_rank, module.gradient, logged
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 and sys.argv[4] != "-" else None
-    rank, seen = gradient(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6], *map(int, sys.argv[6:]))
-    torch.save(seen, f"{sys.argv[3]}.{rank}")
+    rank, seen, logged = step(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6], *map(int, sys.argv[6:]))
+    torch.save({"gradient": seen, "logged": logged}, f"{sys.argv[3]}.{rank}")

@@ -156,15 +156,19 @@ def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, o
     monkeypatch.syspath_prepend(Path(__file__).parent)
     import ddp_step
 
-    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "gradient"), *options]
+    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "step"), *options]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment())
     assert ran.returncode == 0, ran.stderr[-3000:]
-    ranks = [torch.load(tmp_path / f"gradient.{rank}", weights_only=True) for rank in (0, 1)]
+    ranks = [torch.load(tmp_path / f"step.{rank}", weights_only=True) for rank in (0, 1)]
     method = getattr(weightings, options[0])() if options and options[0] != "-" else None
-    alone = ddp_step.gradient(str(tiny_qwen_dir), 1, method, *options[1:2])[1]  # without micro-batches
-    assert torch.equal(*ranks)
+    _, alone, logged = ddp_step.step(str(tiny_qwen_dir), 1, method, *options[1:2])  # without micro-batches
+    assert torch.equal(*(rank["gradient"] for rank in ranks))
     assert alone.abs().max() > 0
-    torch.testing.assert_close(ranks[0], alone, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(ranks[0]["gradient"], alone, atol=1e-6, rtol=1e-4)
+    assert {"train/loss", "train/grad_norm"} < logged.keys()
+    assert ("validation/loss" in logged) == ("sft" in options)
+    for rank in ranks:  # means over all ranks, on each of them
+        assert rank["logged"] == pytest.approx(logged, rel=1e-4, abs=1e-6)
 
 
 def environment():
