@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from bbflow.cli.run_log import logged_rows
 from bbflow.errors import InputError, Problem
 
 _KEY = "bbflow"
-_KEYWORDS = ("last", "hpc", "registry")
+_LIGHTNINGS = ("hpc", "registry")
+"""Words for checkpoints that Lightning finds by itself: those of a requeued SLURM job, and of a hosted registry."""
 _SHARDED = ("meta.pt", "checkpoint")
 """What stands in a sharded checkpoint, of FSDP or of DeepSpeed; its strategy reads it."""
 
@@ -70,7 +72,10 @@ def read_fitting(config: Any) -> dict[str, Any]:
         InputError: There is no such checkpoint, it cannot be read safely, or it holds another class.
     """
     given = config.get("ckpt_path")
-    if not given or str(given) in _KEYWORDS or str(given).startswith("registry:"):
+    if not given or str(given) == "last":
+        return {}
+    if str(given).partition(":")[0] in _LIGHTNINGS:
+        _refuse_missing(str(given), config)
         return {}
     path, where = Path(given), f"--ckpt_path {given}"
     if given == "best":
@@ -89,3 +94,14 @@ def read_fitting(config: Any) -> dict[str, Any]:
         hint = "to start from its weights, set policy.path instead; --ckpt_path resumes the same recipe"
         raise InputError(Problem(f"the checkpoint holds a {made_by}, the recipe asks for a {wanted}", where, hint))
     return kept
+
+
+def _refuse_missing(word: str, config: Any) -> None:
+    """Refuses a word of Lightning's for a checkpoint that is not there."""
+    where, hint = f"--ckpt_path {word}", "name a file, or `last`: the newest unfinished run of this recipe"
+    if word == "hpc":
+        folder = Path(config["trainer"].get("default_root_dir") or ".")
+        if not any(folder.glob("hpc_ckpt_*.ckpt")):
+            raise InputError(Problem(f"no checkpoint of a requeued job (hpc_ckpt_*.ckpt) in {folder.resolve()}", where, hint))
+    elif find_spec("litmodels") is None:
+        raise InputError(Problem("checkpoints of a registry need the package litmodels, which is not installed", where, hint))

@@ -67,13 +67,16 @@ class Commitment:
 
     def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
         """Lists the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
+        hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
         found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
         for name, capability in capabilities.items():
             promised = self.margins.get(name)
             if promised is None:
-                found.append(Problem(f"no margin of '{name}' was fixed before the run", where))
+                found.append(Problem(f"no margin of '{name}' was fixed before the run", where, hint))
             elif float(capability.margin) != promised:
-                found.append(Problem(f"the margin of '{name}' is {capability.margin:g}, but {promised:g} was fixed before the run", where))
+                found.append(
+                    Problem(f"the margin of '{name}' is {capability.margin:g}, but {promised:g} was fixed before the run", where, hint)
+                )
         return found
 
 

@@ -196,3 +196,15 @@ def observe_mixes(capabilities: Mapping[str, Capability], counts_R2: Tensor) -> 
     for capability in capabilities.values():
         counts = {part: next(rows) for part in capability.rewards}
         capability.mixture.observe({part: apart / judged for part, (apart, judged) in counts.items() if judged})
+
+
+def judgements(rewards: Mapping[str, Tensor], advantages: Advantages) -> dict[str, float]:
+    """What is logged of rewards and of what they told apart; a capability that judged nothing stays out."""
+    values = {"train/dead_groups": 1 - float(advantages.alive_G.double().mean())}
+    for (name, row), alive_G in zip(rewards.items(), advantages.alive_KG, strict=True):
+        judged = row[~row.isnan()]
+        if len(judged):
+            values[f"train/reward/{name}"] = float(judged.mean())
+            values[f"train/reward_std/{name}"] = float(judged.std(correction=0))
+            values[f"train/signal/{name}"] = float(alive_G.double().mean())
+    return values

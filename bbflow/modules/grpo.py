@@ -16,7 +16,7 @@ from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
 from bbflow.modules.capability_update import CapabilityUpdate
 from bbflow.modules.checks import trainer_problems
-from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, observe_mixes
+from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, judgements, observe_mixes
 from bbflow.modules.ranks import stacked
 from bbflow.modules.reference_term import reference_problems, reference_term
 from bbflow.modules.sharding import wrapping_problems
@@ -375,25 +375,13 @@ class GRPO(PolicyModule):
         return [name for name, needed in seen.items() if needed is not None]
 
     def metrics(self, sums: dict[str, tuple[float, float]], rewards: dict[str, Tensor], advantages: Advantages) -> dict[str, float]:
-        """What is logged of a batch, over all ranks; a capability that judged nothing in it stays out.
-
-        Args:
-            sums: Sums and counts by name.
-            rewards: Of the completions of all ranks.
-            advantages: Theirs.
-        """
+        """What is logged of a batch: sums with their counts, rewards and advantages, all of them of all ranks."""
         values = {"train/loss": 0.0}  # of a step in which every token is masked
         values |= {name: total / count for name, (total, count) in sums.items() if count}
         values["train/tokens_generated"] = float(self.tokens_generated)
         if self.resample:
             values["train/resampled"] = sums["resampled"][0]
-        values["train/dead_groups"] = 1 - float(advantages.alive_G.double().mean())
-        for (name, row), alive_G in zip(rewards.items(), advantages.alive_KG, strict=True):
-            judged = row[~row.isnan()]
-            if len(judged):
-                values[f"train/reward/{name}"] = float(judged.mean())
-                values[f"train/reward_std/{name}"] = float(judged.std(correction=0))
-                values[f"train/signal/{name}"] = float(alive_G.double().mean())
+        values |= judgements(rewards, advantages)
         for name, capability in self.capabilities.items():
             if capability.dynamic_mix is not None:
                 values |= {f"train/mix/{name}/{part}": weight for part, weight in capability.mixture.weights().items()}

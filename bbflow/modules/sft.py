@@ -172,18 +172,18 @@ class SFT(PolicyModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Notes loss and tokens of each example; then as every module."""
         super().validation_step(batch, batch_idx)
-        losses, tokens = (self._per_example(batch, values) for values in (-self._logprobs(batch), batch.tensors["supervised"]))
-        for example, named, loss, count in zip(batch.examples, self._named(batch).T.tolist(), losses.tolist(), tokens.tolist(), strict=True):
-            of = ["validation/loss", *(f"validation/loss/{name}" for name, is_named in zip(self.capabilities, named, strict=True) if is_named)]
-            self._losses[example.example_id] = (of, loss, count)
+        losses, tokens = (self._per_example(batch, values).tolist() for values in (-self._logprobs(batch), batch.tensors["supervised"]))
+        for example, loss, count in zip(batch.examples, losses, tokens, strict=True):
+            named = [f"/{name}" for name, capability in self.capabilities.items() if capability.judges(name, example)]
+            self._losses[example.example_id] = (["", *named], loss, count)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the loss per token, over all examples and per capability that an example names; then as every module."""
         sums, losses = Sums(), self._losses
         self._losses = {}
-        for of, loss, count in on_all_ranks(self.trainer, losses).values():
-            for name in of:
-                sums.add(name, loss, count)
+        for named, loss, count in on_all_ranks(self.trainer, losses).values():
+            for name in named:
+                sums.add(f"validation/loss{name}", loss, count)
         for name, mean in sums.means().items():
             self.log(name, mean, rank_zero_only=False)
         super().on_validation_epoch_end()

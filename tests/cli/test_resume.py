@@ -25,7 +25,7 @@ PLACES = ("on_fit_start", "on_train_batch_start", "on_before_optimizer_step", "o
 
 def at(hook):
     def call(self, trainer, *_):
-        if hook == self.hook and trainer.global_step >= self.step and not self.mark.exists():
+        if (hook, trainer.global_rank) == (self.hook, self.rank) and trainer.global_step >= self.step and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), getattr(signal, self.signal))
     return call
@@ -43,9 +43,9 @@ class FullDisk(Callback):
 
 class Killer(Callback):
     """Kills its own run once, at a hook of a step."""
-    def __init__(self, hook: str, step: int, signal: str = "SIGKILL"):
-        self.hook, self.step, self.signal = hook, step, signal
-        self.mark = Path(f"killed-{hook}-{step}-{signal}").absolute()
+    def __init__(self, hook: str, step: int, signal: str = "SIGKILL", rank: int = 0):
+        self.hook, self.step, self.signal, self.rank = hook, step, signal, rank
+        self.mark = Path(f"killed-{hook}-{step}-{signal}-{rank}").absolute()
 
 for name in PLACES:
     setattr(Killer, name, at(name))
@@ -107,8 +107,9 @@ def fit(folder: Path, *options: str, kill_after: float | None = None) -> subproc
     return subprocess.CompletedProcess(command, process.returncode, *said)
 
 
-def killer(hook: str, step: int, signal_name: str = "SIGKILL") -> str:
-    return f"--trainer.callbacks+={{class_path: killer.Killer, init_args: {{hook: {hook}, step: {step}, signal: {signal_name}}}}}"
+def killer(hook: str, step: int, signal_name: str = "SIGKILL", rank: int = 0) -> str:
+    settings = f"{{hook: {hook}, step: {step}, signal: {signal_name}, rank: {rank}}}"
+    return f"--trainer.callbacks+={{class_path: killer.Killer, init_args: {settings}}}"
 
 
 def contents(folder: Path) -> dict:
@@ -256,3 +257,30 @@ def test_two_processes_make_one_run_and_one_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert contents(folder)["rollouts"].keys() == {"step-000001.parquet"}
     assert (folder / "runs" / "small" / "version_0" / "report" / "report.json").is_file()
+
+
+def test_margins_are_those_of_the_start_of_a_run(tmp_path):
+    folder = place(tmp_path / "run")
+    assert fit(folder, killer("on_train_batch_end", 3)).returncode == -signal.SIGKILL
+    (checkpoint,) = folder.rglob("last.ckpt")
+    other = "--model.init_args.capabilities.safety.margin=0.5"
+    refused = fit(folder, f"--ckpt_path={checkpoint}", other)
+    assert refused.returncode == 2
+    assert "the margin of 'safety' is 0.5, but 0.03 was fixed before the run" in refused.stderr.splitlines()[-1]
+    started = fit(folder, other, killer("on_train_batch_end", 3, "SIGTERM"))
+    assert "is passed over, since its recipe was another one: model.init_args.capabilities.safety.margin was 0.03, is 0.5" in started.stderr
+    assert "starting anew" in started.stderr
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_of_which_one_is_killed_ends_as_if_it_never_was(tmp_path):
+    """First the second process, then the one that started it; who is left says so in one line and goes."""
+    two, (folder, whole) = ("--trainer.strategy=ddp", "--trainer.devices=2"), (place(tmp_path / name) for name in ("run", "whole"))
+    for rank, step, told in ((1, 3, "starting anew"), (0, 5, "from step 2 of"), (None, 0, "from step 4 of")):
+        done = fit(folder, *two, *([] if rank is None else [killer("on_before_optimizer_step", step, rank=rank)]))
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+        assert ("another process of this run is gone" in done.stderr) == (rank is not None)
+        assert done.returncode == (0 if rank is None else 1 if rank else -signal.SIGKILL), done.stderr
+    assert fit(whole, *two).returncode == 0
+    same(contents(folder), contents(whole))

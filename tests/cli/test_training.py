@@ -204,6 +204,13 @@ def test_a_checkpoint_that_is_none(workplace, content, what):
     assert what in said[0]
 
 
+@pytest.mark.parametrize(("word", "told"), [("hpc", "no checkpoint of a requeued job"), ("registry:x", "need the package litmodels")])
+def test_words_of_lightnings_for_checkpoints_that_are_not_there_are_refused(workplace, word, told):
+    code, _, said = workplace.fit("--ckpt_path", word)
+    assert code == 2
+    assert told in said[0]
+
+
 def versions(workplace):
     return {path.name for path in (workplace.folder / "runs" / "toy").glob("*")}
 
