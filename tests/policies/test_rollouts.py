@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bbflow.errors import InputError, Refused
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import evaluating
-from bbflow.policies.rollouts import TransformersRollout
+from bbflow.policies.rollouts import TransformersRollout, sampling
 from bbflow.policies.rollouts.sampling import draw
 
 PROMPTS = [[5, 9, 11, 40, 7], [8, 30], [30, 31, 32]]
@@ -77,6 +77,36 @@ def test_a_drawn_token_is_where_the_distribution_function_passes_the_uniform_num
         assert row[token] > 0
         assert cumulative[token] <= uniform * total
         assert ([*cumulative, total])[token + 1] > uniform * total or not any(row[token + 1 :])
+
+
+@pytest.mark.parametrize("size", [sampling.WHOLE + 1, sampling.WHOLE + sampling.BLOCK, 20_001])
+def test_blocks_of_a_large_vocabulary_give_the_tokens_of_the_whole(size, monkeypatch):
+    source = torch.Generator().manual_seed(size)
+    logits = torch.randn(400, size, generator=source) * torch.tensor([1.0, 10.0]).repeat(200)[:, None]
+    logits[:, torch.rand(size, generator=source) < 0.3] = -torch.inf  # whole stretches without any probability, the ends among them
+    logits[::3, 700:] = logits[1::3, :-700] = -torch.inf
+    logits[:, 300], logits[:, -300] = 0.0, 0.0
+    probabilities = logits.softmax(1)
+    uniform = torch.rand(400, generator=source, dtype=torch.float64)
+    uniform[:8] = torch.tensor([0.0, 1e-300, 0.5, 1 - 2**-53]).repeat(2)
+    found = draw(probabilities, uniform)
+    monkeypatch.setattr(sampling, "WHOLE", size)
+    expected = draw(probabilities, uniform)
+    assert torch.equal(found[uniform != 1 - 2**-53], expected[uniform != 1 - 2**-53])  # there rounding may decide
+    cumulative = probabilities.double().cumsum(1)
+    reached = cumulative.gather(1, found[:, None])[:, 0] / cumulative[:, -1]
+    assert (reached > uniform - 1e-12).all()
+    assert len(found.unique()) > 50
+    assert (probabilities.gather(1, found[:, None]) > 0).all()
+
+
+@pytest.mark.parametrize("size", [5, sampling.WHOLE + 1])
+def test_of_a_row_that_is_not_finite_some_token_is_drawn(size):
+    """Whoever draws sees it by its log-probability; a number beyond the vocabulary would crash a GPU."""
+    rows = torch.full((3, size), 1.0)
+    rows[0], rows[1, 2], rows[2, -1] = torch.nan, torch.inf, torch.nan
+    tokens = draw(rows, torch.tensor([0.3, 0.9, 0.99], dtype=torch.float64))
+    assert ((tokens >= 0) & (tokens < size)).all()
 
 
 def test_a_completion_stops_at_its_end_mark_or_is_truncated(policy):

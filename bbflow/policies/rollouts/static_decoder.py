@@ -52,19 +52,22 @@ class StaticDecoder(LlamaDecoder):
 
     def _record(self) -> None:
         """Records a step; the graph before it lives until then, because a pool that no graph uses any more cannot be recorded into."""
-        if self._pool is None:  # the libraries set themselves up in a first run, which a graph must not contain
-            self._pool = torch.cuda.graph_pool_handle()
-            state = self.position_N.clone(), self.column.clone()
-            side = _side_stream(self.token_N.device)
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
+        side, main = _side_stream(self.token_N.device), torch.cuda.current_stream()
+        side.wait_stream(main)
+        with torch.cuda.stream(side):
+            if self._pool is None:  # the libraries set themselves up in a first run, which a graph must not contain
+                self._pool = torch.cuda.graph_pool_handle()
+                state = self.position_N.clone(), self.column.clone()
                 self._step()
-            torch.cuda.current_stream().wait_stream(side)
-            for moved, before in zip((self.position_N, self.column), state, strict=True):
-                moved.copy_(before)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            self.logits = self._step()
+                for moved, before in zip((self.position_N, self.column), state, strict=True):
+                    moved.copy_(before)
+            graph = torch.cuda.CUDAGraph()
+            graph.capture_begin(pool=self._pool)  # not `torch.cuda.graph`, which empties the allocator's cache whenever rows leave
+            try:
+                self.logits = self._step()
+            finally:
+                graph.capture_end()
+        main.wait_stream(side)
         self._graph, self._stale = graph, False
 
     def _step(self) -> Tensor:

@@ -87,17 +87,18 @@ class TransformersRollout(RolloutEngine):
             decoder = self.decoder(policy, prompt_ids, prompt_mask, group_size)
             row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
             for step in range(self.max_new_tokens):
-                distribution = torch.log_softmax(decoder.logits.float() / self.temperature, dim=-1)
-                try:
-                    token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
-                except FloatingPointError as error:
-                    raise Refused(_BROKEN) from error
+                logits = decoder.logits if self.temperature == 1.0 else decoder.logits.float() / self.temperature
+                distribution = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+                token = distribution.argmax(-1) if greedy else draw(distribution.exp(), uniform_TN[step, row])
+                logprob = distribution.gather(1, token[:, None])[:, 0]
                 running = ~ended[row]  # masks, where indexing by them would make a GPU wait
                 ids[row, step] = torch.where(running, token, policy.pad_id)
-                logprobs[row, step] = distribution.gather(1, token[:, None])[:, 0].masked_fill(~running, 0.0)
+                logprobs[row, step] = logprob.masked_fill(~running, 0.0)
                 lengths[row] += running
                 ended[row] |= torch.isin(token, eos_ids)
-                left = int((~ended[row]).sum())
+                left, broken = torch.stack([(~ended[row]).sum(), (running & ~logprob.isfinite()).sum()]).tolist()  # waits once
+                if broken:
+                    raise Refused(_BROKEN)
                 if left == 0 or step == self.max_new_tokens - 1:
                     break
                 if left < COMPACT_BELOW * len(row):
@@ -106,8 +107,6 @@ class TransformersRollout(RolloutEngine):
                     row, token = row[keep], token[keep]
                 decoder.advance(token)
 
-        if not bool(logprobs.isfinite().all()):
-            raise Refused(_BROKEN)
         width = int(lengths.max())
         mask = torch.arange(width, device=policy.device)[None, :] < lengths[:, None]
         return Rollouts(prompt_ids, prompt_mask, ids[:, :width], mask, logprobs[:, :width], ~ended, group_size)
