@@ -88,7 +88,7 @@ def test_blocks_of_a_large_vocabulary_give_the_tokens_of_the_whole(size, monkeyp
     logits[:, 300], logits[:, -300] = 0.0, 0.0
     probabilities = logits.softmax(1)
     uniform = torch.rand(400, generator=source, dtype=torch.float64)
-    uniform[:8] = torch.tensor([0.0, 1e-300, 0.5, 1 - 2**-53]).repeat(2)
+    uniform[:8] = torch.tensor([0.0, 1e-300, 0.5, 1 - 2**-53], dtype=torch.float64).repeat(2)
     found = draw(probabilities, uniform)
     monkeypatch.setattr(sampling, "WHOLE", size)
     expected = draw(probabilities, uniform)

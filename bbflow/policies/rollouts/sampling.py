@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 BLOCK = 512
 WHOLE = 16384
 """Vocabularies up to this are summed up at once, larger ones block by block."""
