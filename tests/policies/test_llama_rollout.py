@@ -8,6 +8,7 @@ from bbflow.errors import InputError
 from bbflow.modules import GRPO
 from bbflow.optimization import DecoupledAdvantage
 from bbflow.policies import Policy, PolicySettings, load_policy
+from bbflow.policies.policy import pad
 from bbflow.policies.rollouts import LlamaRollout, TransformersRollout
 from bbflow.policies.rollouts.llama_decoder import misfit
 
@@ -93,6 +94,24 @@ def test_steps_of_fixed_shape_give_the_same_tokens(config):
     for greedy in (False, True):
         found = engine.generate(policy, PROMPTS, generator=torch.Generator().manual_seed(2), greedy=greedy)
         assert_equal(both(policy, greedy=greedy)[0], found, atol=2e-5)
+
+
+def test_the_keys_of_a_prompt_are_kept_once_and_leave_with_its_last_row():
+    policy = policy_of(CONFIGS["qwen2"])
+    ids, mask = pad(PROMPTS, 0, "left")
+    with torch.no_grad():
+        decoder = LlamaRollout(3, 4).decoder(policy, ids, mask, 3)
+        whole = LlamaRollout(3, 4).decoder(policy, ids, mask, 3)
+        tokens = torch.arange(12) + 2
+        assert {keys.shape[0] for keys, _ in decoder.prompts} == {4}
+        for row in (decoder, whole):
+            row.advance(tokens)
+        keep = torch.tensor([1, 2, 6, 11])  # none of the second prompt is left
+        decoder.select(keep)
+        assert {keys.shape[0] for keys, _ in decoder.prompts} == {3}
+        decoder.advance(tokens[keep] + 20)
+        whole.advance(tokens + 20)
+    torch.testing.assert_close(decoder.logits, whole.logits[keep], atol=1e-5, rtol=0)
 
 
 @pytest.mark.gpu

@@ -4,8 +4,8 @@ Llama, Qwen2, Qwen3 and their relatives (SmolLM2 is a Llama) share one block: RM
 RMS norm, gated MLP. They differ in biases, in a norm on queries and keys (Qwen3), and in numbers that the configuration holds. The
 library's forward builds masks, caches and outputs anew for every token, which for small models costs more than the arithmetic.
 
-Dimensions: N rows, L tokens, D width, H query heads, J key heads (H a multiple of J), E width of a head, S columns of the cache, V words
-of the vocabulary.
+Dimensions: B prompts, N rows, P columns of prompts, T columns that rows have written, L tokens, D width, H query heads, J key heads (H is
+g times J), E width of a head, S positions, V words of the vocabulary.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from bbflow.policies.logprobs import positions
 MODEL_TYPES = ("llama", "qwen2", "qwen3")
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")
 """Kinds of rotary positions whose angles depend on the position alone, not on how long the text has become."""
+ALIGNED = 16
+"""Columns of prompts come in multiples of this, which a GPU's products of matrices ask for to be fast."""
 
 
 def misfit(model: Any) -> str:
@@ -110,58 +112,85 @@ class LlamaWeights:
 class LlamaDecoder:
     """Rows that grow by one token at a time; `logits` [N, V] predict the next token of each.
 
+    Keys and values of a prompt are kept once for its G rows, and read once per step: the queries of a group stand beside each other like
+    a text, against the prompt in one product of matrices, against what each row has written by itself in another, and the two are joined
+    as one softmax (Hydragen, arXiv 2402.05099). Scores are products in the weights' precision, their softmax is in float32.
+
     Args:
         weights: Of the model.
         prompt_ids_BP: Prompts, padded on the left.
         prompt_mask_BP: True on real tokens.
-        group_size: Each prompt is read once and then stands for so many rows.
+        group_size: G; each prompt is read once and then stands for so many rows.
         room: How many tokens may follow.
     """
 
     def __init__(self, weights: LlamaWeights, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int, room: int) -> None:
-        self.weights = weights
-        count, self.used = prompt_ids_BP.shape
-        shape = (len(weights.layers), count * group_size, weights.key_heads, self.used + room, weights.width)
-        causal_LL = torch.ones(self.used, self.used, dtype=torch.bool, device=prompt_ids_BP.device).tril()
+        self.weights, self.group_size, self.written = weights, group_size, 0
+        count, length = prompt_ids_BP.shape
+        causal_LL = torch.ones(length, length, dtype=torch.bool, device=prompt_ids_BP.device).tril()
         mask_B1LL = prompt_mask_BP[:, None, None, :] & causal_LL
         # padding sees itself: a softmax over nothing would not be finite
-        mask_B1LL = mask_B1LL | torch.eye(self.used, dtype=torch.bool, device=prompt_ids_BP.device)
-        kept: list[tuple[Tensor, Tensor]] = []
+        mask_B1LL = mask_B1LL | torch.eye(length, dtype=torch.bool, device=prompt_ids_BP.device)
+        spare = -length % ALIGNED
+        self.prompts: list[tuple[Tensor, Tensor]] = []
 
-        def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
-            kept.append((k_NJLE, v_NJLE))
-            return F.scaled_dot_product_attention(q_NHLE, k_NJLE, v_NJLE, attn_mask=mask_B1LL, enable_gqa=True)
+        def attend(number: int, q_BHLE: Tensor, k_BJLE: Tensor, v_BJLE: Tensor) -> Tensor:
+            kept = (F.pad(states, (0, 0, 0, spare)).contiguous() for states in (k_BJLE, v_BJLE))  # else every step would copy them
+            self.prompts.append((next(kept), next(kept)))
+            return F.scaled_dot_product_attention(q_BHLE, k_BJLE, v_BJLE, attn_mask=mask_B1LL, enable_gqa=True)
 
         self.logits = self._forward(prompt_ids_BP, positions(prompt_mask_BP), attend).repeat_interleave(group_size, 0)
+        self.hidden_BP = F.pad(~prompt_mask_BP, (0, spare), value=True)
+        shape = (len(weights.layers), count * group_size, weights.key_heads, room, weights.width)
         self.keys, self.values = (weights.head[0].new_empty(shape) for _ in range(2))
-        for number, (k_NJLE, v_NJLE) in enumerate(kept):
-            self.keys[number, :, :, : self.used] = k_NJLE.repeat_interleave(group_size, 0)
-            self.values[number, :, :, : self.used] = v_NJLE.repeat_interleave(group_size, 0)
         self.position_N = prompt_mask_BP.sum(1).repeat_interleave(group_size, 0)
-        self.mask_NS = F.pad(prompt_mask_BP.repeat_interleave(group_size, 0), (0, room), value=True)
+        self.place_N = torch.arange(count * group_size, device=prompt_ids_BP.device)  # which of all B * G rows each is
 
     def advance(self, token: Tensor) -> None:
         """Appends one token to every row."""
-        column, stop = self.used, self.used + 1
-        mask_N11S = self.mask_NS[:, None, None, :stop]
+        column, stop = self.written, self.written + 1
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
             keys, values = self.keys[number], self.values[number]
             keys[:, :, column], values[:, :, column] = k_NJLE[:, :, 0], v_NJLE[:, :, 0]
-            return self._attended(q_NHLE, keys[:, :, :stop], values[:, :, :stop], mask_N11S)
+            return self._attended(number, q_NHLE, keys[:, :, :stop], values[:, :, :stop])
 
         self.logits = self._forward(token[:, None], self.position_N[:, None], attend)
-        self.position_N, self.used = self.position_N + 1, stop
+        self.position_N, self.written = self.position_N + 1, stop
 
-    def _attended(self, q_NH1E: Tensor, keys_NJSE: Tensor, values_NJSE: Tensor, mask_N11S: Tensor) -> Tensor:
-        """What the queries of one token see; those that share a key stand beside each other like a text, so that nothing is repeated."""
-        q_NJGE = q_NH1E.reshape(len(q_NH1E), self.weights.key_heads, self.weights.heads // self.weights.key_heads, -1)
-        return F.scaled_dot_product_attention(q_NJGE, keys_NJSE, values_NJSE, attn_mask=mask_N11S).reshape(q_NH1E.shape)
+    def _attended(self, number: int, q_NH1E: Tensor, keys_NJTE: Tensor, values_NJTE: Tensor, hidden_T: Tensor | None = None) -> Tensor:
+        """What the queries of one token see of their prompts, and of the T columns that rows have for themselves."""
+        own, (keys_BJPE, values_BJPE) = self.weights, self.prompts[number]
+        q_NJgE = q_NH1E.reshape(len(q_NH1E), own.key_heads, own.heads // own.key_heads, own.width) * own.width**-0.5
+        of_prompt = _weighed(self._beside(q_NJgE), keys_BJPE, values_BJPE, self.hidden_BP[:, None, None])
+        top, total, seen = (self._apart(part) for part in of_prompt)
+        own_top, own_total, own_seen = _weighed(q_NJgE, keys_NJTE, values_NJTE, hidden_T)
+        both = torch.maximum(top, own_top)
+        factor, own_factor = (top - both).exp_(), (own_top - both).exp_()
+        seen_NJgE = (seen * factor + own_seen * own_factor) / (total * factor + own_total * own_factor)
+        return seen_NJgE.to(q_NH1E.dtype).reshape(q_NH1E.shape)
+
+    def _beside(self, rows_NJgE: Tensor) -> Tensor:
+        """[N, J, g, E] as [B, J, G * g, E]: the rows of a prompt beside each other, zeros where one has left."""
+        count, (_, heads, queries, size) = len(self.hidden_BP), rows_NJgE.shape
+        if len(rows_NJgE) < count * self.group_size:
+            rows_NJgE = rows_NJgE.new_zeros(count * self.group_size, heads, queries, size).index_copy_(0, self.place_N, rows_NJgE)
+        return rows_NJgE.view(count, self.group_size, heads, queries, size).transpose(1, 2).reshape(count, heads, -1, size)
+
+    def _apart(self, groups_BJMX: Tensor) -> Tensor:
+        """[B, J, G * g, X] as [N, J, g, X]: what `_beside` put beside each other."""
+        rows = groups_BJMX.unflatten(2, (self.group_size, -1)).transpose(1, 2).flatten(0, 1)
+        return rows if len(self.place_N) == len(rows) else rows[self.place_N]
 
     def select(self, keep: Tensor) -> None:
-        """Drops all other rows."""
+        """Drops all other rows, and prompts without any."""
         self.keys, self.values = self.keys[:, keep], self.values[:, keep]
-        self.mask_NS, self.position_N = self.mask_NS[keep], self.position_N[keep]
+        self.position_N, self.place_N = self.position_N[keep], self.place_N[keep]
+        left_B, number_N = torch.unique(self.place_N // self.group_size, return_inverse=True)
+        if len(left_B) < len(self.hidden_BP):
+            self.place_N = number_N * self.group_size + self.place_N % self.group_size
+            self.hidden_BP = self.hidden_BP[left_B]
+            self.prompts = [(keys[left_B], values[left_B]) for keys, values in self.prompts]
 
     def _forward(self, ids_NL: Tensor, place_NL: Tensor, attend: Any) -> Tensor:
         """Logits [N, V] after the last token; `attend` gets queries, keys and values of a layer and keeps what it needs."""
@@ -183,6 +212,16 @@ class LlamaDecoder:
             gate, up = F.linear(_rms(x_NLD, layer.mlp_norm_D, own.eps), *layer.gate_up).chunk(2, -1)
             x_NLD = x_NLD + F.linear(F.silu(gate) * up, *layer.down)
         return F.linear(_rms(x_NLD[:, -1], own.norm_D, own.eps), *own.head)
+
+
+def _weighed(q: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest score of each query, in float32, and the sums of exp(score - largest) and of the values weighed by it."""
+    scores = (q @ keys.mT).float()
+    if hidden is not None:
+        scores.masked_fill_(hidden, -torch.inf)
+    top = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(top).exp_()
+    return top, weights.sum(-1, keepdim=True), weights.to(values.dtype) @ values
 
 
 def _rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Decoding steps that are the same operations on the same tensors every time, so that a GPU can replay them as one graph.
 
 A small model's step is hundreds of kernels of a few microseconds each, and launching them costs more than running them. A CUDA graph is
-launched once. It wants fixed shapes and addresses: the cache keeps its full length and the mask hides what is not written yet, place and
+launched once. It wants fixed shapes and addresses: the cache keeps its full length, what is not written yet is hidden, and position and
 column of the next token are tensors that the step itself moves on.
 """
 
@@ -13,22 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbflow.policies.rollouts.llama_decoder import LlamaDecoder, LlamaWeights
-
-ALIGNED = 16
-"""Columns of the cache come in multiples of this, which attention kernels ask of their masks."""
+from bbflow.policies.rollouts.llama_decoder import ALIGNED, LlamaDecoder, LlamaWeights
 
 
 class StaticDecoder(LlamaDecoder):
     """As `LlamaDecoder`, with its arguments; on a CUDA device every step replays a graph, recorded anew when rows leave."""
 
     def __init__(self, weights: LlamaWeights, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int, room: int) -> None:
-        room += -(prompt_ids_BP.shape[1] + room) % ALIGNED
+        room += -room % ALIGNED
         super().__init__(weights, prompt_ids_BP, prompt_mask_BP, group_size, room)
-        self.mask_NS[:, self.used :] = False
+        self.hidden_T = torch.ones(room, dtype=torch.bool, device=self.position_N.device)
         for states in (self.keys, self.values):
-            states[:, :, :, self.used :] = 0  # hidden, but NaN times nothing is NaN
-        self.column = torch.tensor([self.used], device=self.position_N.device)
+            states.zero_()  # hidden, but NaN times nothing is NaN
+        self.column = torch.zeros(1, dtype=torch.long, device=self.position_N.device)
         self.token_N = torch.zeros_like(self.position_N)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._stale = True
@@ -71,13 +68,12 @@ class StaticDecoder(LlamaDecoder):
         self._graph, self._stale = graph, False
 
     def _step(self) -> Tensor:
-        """One token for every row: writes caches and mask, moves place and column on, returns logits [N, V]."""
-        self.mask_NS.index_fill_(1, self.column, True)
-        mask_N11S = self.mask_NS[:, None, None]
+        """One token for every row: writes the caches, moves position and column on, returns logits [N, V]."""
+        self.hidden_T.index_fill_(0, self.column, False)
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
             keys, values = self.keys[number].index_copy_(2, self.column, k_NJLE), self.values[number].index_copy_(2, self.column, v_NJLE)
-            return self._attended(q_NHLE, keys, values, mask_N11S)
+            return self._attended(number, q_NHLE, keys, values, self.hidden_T)
 
         logits_NV = self._forward(self.token_N[:, None], self.position_N[:, None], attend)
         self.position_N += 1
