@@ -109,7 +109,7 @@ def main() -> None:
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     failed: dict[str, str] = {}
-    beside, after = list(ways)[:-1], list(ways)[-1:]
+    beside, after = list(ways)[:3], list(ways)[3:]
     for turn, name in [(turn, name) for names in (beside, after) for turn in range(chosen.runs + 1) for name in names]:
         if name in failed:
             continue

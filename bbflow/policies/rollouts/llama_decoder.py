@@ -161,7 +161,7 @@ class LlamaDecoder:
     def _attended(self, number: int, q_NH1E: Tensor, keys_NJTE: Tensor, values_NJTE: Tensor, hidden_T: Tensor | None = None) -> Tensor:
         """What the queries of one token see of their prompts, and of the T columns that rows have for themselves."""
         own, (keys_BJPE, values_BJPE) = self.weights, self.prompts[number]
-        q_NJgE = q_NH1E.reshape(len(q_NH1E), own.key_heads, own.heads // own.key_heads, own.width) * own.width**-0.5
+        q_NJgE = q_NH1E.reshape(len(q_NH1E), own.key_heads, own.heads // own.key_heads, own.width)
         of_prompt = _weighed(self._beside(q_NJgE), keys_BJPE, values_BJPE, self.hidden_BP[:, None, None])
         top, total, seen = (self._apart(part) for part in of_prompt)
         own_top, own_total, own_seen = _weighed(q_NJgE, keys_NJTE, values_NJTE, hidden_T)
@@ -216,7 +216,7 @@ class LlamaDecoder:
 
 def _weighed(q: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Largest score of each query, in float32, and the sums of exp(score - largest) and of the values weighed by it."""
-    scores = (q @ keys.mT).float()
+    scores = (q @ keys.mT).float().mul_(q.shape[-1] ** -0.5)
     if hidden is not None:
         scores.masked_fill_(hidden, -torch.inf)
     top = scores.amax(-1, keepdim=True)
