@@ -60,8 +60,11 @@ audit: setup     ## build/sbom.json (CycloneDX) of everything installed, and kno
 schemas: setup   ## write schemas/*.schema.json anew from the code
 	$(BIN)/python -m bbflow.cli.schemas
 
-bench: setup     ## side-by-side benchmarks
-	@for f in benchmarks/*.py; do test -e "$$f" || continue; echo "== $$f"; $(BIN)/python "$$f" || exit 1; done
+# Those of docs/performance.md that need no argument; the others in benchmarks/ say in their first lines what they need.
+BENCHES := "beside_trl.py grpo" "beside_trl.py lora" "beside_trl.py sft" rollouts.py jacobian.py grpo_step.py head.py draw.py scaling.py startup.py main_job_profile.py
+
+bench: setup     ## speed and memory beside TRL, of engines, of a step, of the start
+	@for b in $(BENCHES); do echo "== benchmarks/$$b"; $(BIN)/python benchmarks/$$b || exit 1; done
 
 clean:           ## remove the environment and caches, never runs/
 	rm -rf .venv build dist *.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

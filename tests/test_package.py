@@ -110,3 +110,10 @@ def test_the_wheel_carries_recipes_contracts_schemas_graph_and_policy(tmp_path):
     data = [p for p in (ROOT / "bbflow").rglob("*") if p.is_file() and p.suffix not in (".pyc", ".py")]
     assert {str(p.relative_to(ROOT)) for p in data} <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks"))]
+
+
+def test_what_make_bench_runs_is_there():
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("BENCHES :=")]
+    named = re.findall(r"\w+\.py", line)
+    assert len(named) > 5
+    assert all((ROOT / "benchmarks" / name).is_file() for name in named)
