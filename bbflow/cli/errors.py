@@ -54,7 +54,7 @@ def exit_code(run: Callable[[], object]) -> int:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return _say("error", [f"{error.filename or 'a file'} could not be written: {error.strerror}"], REFUSED)
         if lost := _lost(error):
-            told = f"another process of this run is gone, and what it said stands by itself ({lost})"
+            told = f"another process of this run cannot be reached, and what it said stands by itself ({lost})"
             return _say("stopped", [f"{told}; the same command with --ckpt_path last goes on"], REFUSED)
         if type(error).__name__ == "MisconfigurationException":  # Lightning's word for settings that exclude each other
             return _say("error", [f"trainer: {' '.join(str(error).split())}"], USAGE)

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 import bbflow
 from bbflow.cli.errors import exit_code
@@ -98,3 +99,20 @@ def test_the_console_script_ends_with_the_exit_code():
     environment = {**os.environ, "PYTHONPATH": str(Path(bbflow.__file__).parents[1])}
     run = subprocess.run([sys.executable, "-m", "bbflow.cli.main", "fitt"], env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (2, "error: 'fitt' is no command (did you mean 'fit'?)\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:9: Connection reset by peer. This is typical"), "reset by peer);"),
+        (torch.distributed.DistBackendError("NCCL communicator was aborted on rank 1.\nMore."), "(NCCL communicator was aborted on rank 1.);"),
+    ],
+)  # fmt: skip
+def test_a_process_that_lost_another_says_so_in_one_line(error, told, capsys):
+    def fail():
+        raise error
+
+    assert exit_code(fail) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert line.startswith("stopped: another process of this run cannot be reached")
