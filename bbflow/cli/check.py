@@ -42,6 +42,8 @@ class _Known:
     nullable: bool = True
 
 
+_DIVIDES = ("accumulate_grad_batches", "check_val_every_n_epoch", "val_check_interval")
+_COUNTS = ("gradient_clip_val", "log_every_n_steps", "min_steps", "min_epochs")
 _SPEC_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -56,9 +58,21 @@ def mistakes(parser: ArgumentParser, recipe: Located) -> list[Problem]:
 
 
 def overlooked(parser: ArgumentParser, recipe: Located) -> list[Problem]:
-    """Lists what is wrong with a recipe that the parser took: keys left empty, and `vars` that change nothing."""
+    """Lists what is wrong with a recipe that the parser took: keys left empty, numbers too small, `vars` that change nothing."""
     found: list[Problem] = [problem for problem in mistakes(parser, recipe) if isinstance(problem, Empty)]
-    return found + _unused(recipe)
+    return found + _too_small(recipe) + _unused(recipe)
+
+
+def _too_small(recipe: Located) -> list[Problem]:
+    """Lists the trainer's numbers that Lightning takes as they are: by some it divides, others then mean nothing."""
+    trainer = recipe.value.get("trainer")
+    given = trainer.value if trainer is not None and isinstance(trainer.value, dict) else {}
+    return [
+        Problem(f"must be {'more than 0' if above else '0 or more'}, not {node.value}", _at(node, f"trainer.{name}"))
+        for names, above in ((_DIVIDES, True), (_COUNTS, False))
+        for name in names
+        if (node := given.get(name)) is not None and isinstance(node.value, int | float) and (node.value < 0 or (above and node.value == 0))
+    ]
 
 
 def _unused(recipe: Located) -> list[Problem]:

@@ -94,6 +94,15 @@ def test_reference_to_nothing(workplace, mistakes):
     assert mistakes() == ["recipes/toy.yaml:8:9: model.init_args.lr: ${vars.rte} refers to nothing (did you mean 'rate'?)"]
 
 
+def test_numbers_of_the_trainers_that_are_too_small(workplace, mistakes):
+    workplace.edit("max_steps", "accumulate_grad_batches: 0, max_steps")
+    assert mistakes("--trainer.val_check_interval=0", "--trainer.gradient_clip_val=-1.0") == [
+        "recipes/toy.yaml:3:36: trainer.accumulate_grad_batches: must be more than 0, not 0",
+        "--trainer.val_check_interval: must be more than 0, not 0",
+        "--trainer.gradient_clip_val: must be 0 or more, not -1.0",
+    ]
+
+
 def test_overrides(mistakes):
     said = mistakes(
         "--trainer.max_epoc=3",
