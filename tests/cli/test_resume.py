@@ -259,6 +259,7 @@ def test_two_processes_make_one_run_and_one_folder(tmp_path):
     assert (folder / "runs" / "small" / "version_0" / "report" / "report.json").is_file()
 
 
+@pytest.mark.slow
 def test_margins_are_those_of_the_start_of_a_run(tmp_path):
     folder = place(tmp_path / "run")
     assert fit(folder, killer("on_train_batch_end", 3)).returncode == -signal.SIGKILL

@@ -41,9 +41,10 @@ def test_an_edited_file_is_refused(tmp_path, edit, said):
 def test_names_every_margin_that_is_not_the_promised_one(vowels):
     promise = Commitment({"a": 0.03, "b": 0.03, "gone": 0.1})
     capabilities = {"a": vowels(margin=0.03), "b": vowels(margin=0.1), "new": vowels()}
+    hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
     assert [str(p) for p in promise.problems(capabilities, "recipe")] == [
-        "recipe: the margin of 'b' is 0.1, but 0.03 was fixed before the run",
-        "recipe: no margin of 'new' was fixed before the run",
+        f"recipe: the margin of 'b' is 0.1, but 0.03 was fixed before the run ({hint})",
+        f"recipe: no margin of 'new' was fixed before the run ({hint})",
     ]
 
 
