@@ -21,8 +21,8 @@ PROMPTS, GROUP, TOKENS = 48, 4, 72
 def main(data: str, path: str = "tiny") -> None:
     examples = read_examples(data)[:PROMPTS]
     found = {}
-    for dtype in ("float32", "bfloat16"):
-        policy = load_policy(PolicySettings(path=path, dtype=dtype, adapter=None))  # type: ignore[arg-type]
+    for settings in (PolicySettings(path=path, dtype="float32", adapter=None), PolicySettings(path=path, dtype="bfloat16", adapter=None)):
+        policy = load_policy(settings)
         prompts = [policy.prompt_ids(example.messages) for example in examples]
         for engine in (TransformersRollout(GROUP, TOKENS), LlamaRollout(GROUP, TOKENS)):
             engine.prepare(policy)
@@ -32,7 +32,7 @@ def main(data: str, path: str = "tiny") -> None:
                 learner_NT = completion_logprobs(policy.model, *texts[0], *texts[1], group_size=GROUP, temperature=1.0)
             apart_NT = (made.logprobs_NT - learner_NT.float()) * made.completion_mask_NT
             per_token = apart_NT[made.completion_mask_NT]
-            found[f"{dtype} {type(engine).__name__}"] = {
+            found[f"{settings.dtype} {type(engine).__name__}"] = {
                 "mean_absolute": float(per_token.abs().mean()),
                 "largest": float(per_token.abs().max()),
                 "completion_sd": float(apart_NT.sum(1).std()),

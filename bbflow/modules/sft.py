@@ -138,8 +138,11 @@ class SFT(PolicyModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Negative log-likelihood, summed over the response tokens of the batch."""
         update = self.update
-        run = (lambda: self._negative_log_likelihood(batch)) if update is None else (lambda: self.collect_rows(update, batch))
-        self._sums = Sums()
+
+        def run() -> tuple[Tensor, Tensor]:
+            self._sums = Sums()  # the step may begin anew
+            return self._negative_log_likelihood(batch) if update is None else self.collect_rows(update, batch)
+
         loss, tokens = self.micro_batches.step(self, run, update)
         self._sums.add("train/loss", loss, tokens)
         for name, mean in self._sums.means(self.trainer).items():
@@ -164,7 +167,6 @@ class SFT(PolicyModule):
                 own, weights_Rn = responses.groups(some), weights_RN[:, some]
                 update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
                 likelihood_N[some] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
-        self._sums = Sums()  # the step may have begun anew
         for name, named_N in zip(self.capabilities, named_KN, strict=True):
             self._sums.add(f"train/loss/{name}", -likelihood_N[named_N].sum(), responses.lengths_N[named_N].sum())
         return -likelihood_N.sum(), responses.lengths_N.sum()

@@ -33,7 +33,8 @@ class Sums:
 
     def add(self, name: str, total: Number, count: Number) -> None:
         """Adds a sum over `count` tokens or completions; tensors are read when all is summed up, so that no step waits for them."""
-        self._parts.setdefault(name, []).append(tuple(v.detach() if isinstance(v, Tensor) else v for v in (total, count)))  # type: ignore[arg-type]
+        total, count = (value.detach() if isinstance(value, Tensor) else value for value in (total, count))
+        self._parts.setdefault(name, []).append((total, count))
 
     def totals(self, trainer: Any = None) -> dict[str, tuple[float, float]]:
         """Sums and counts, over all ranks of a trainer where one is given; all of them must ask."""

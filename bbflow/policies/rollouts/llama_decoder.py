@@ -135,8 +135,8 @@ class LlamaDecoder:
         self.prompts: list[tuple[Tensor, Tensor]] = []
 
         def attend(number: int, q_BHLE: Tensor, k_BJLE: Tensor, v_BJLE: Tensor) -> Tensor:
-            kept = (F.pad(states, (0, 0, 0, spare)).contiguous() for states in (k_BJLE, v_BJLE))  # else every step would copy them
-            self.prompts.append((next(kept), next(kept)))
+            keys, values = (F.pad(states, (0, 0, 0, spare)).contiguous() for states in (k_BJLE, v_BJLE))  # else every step would copy them
+            self.prompts.append((keys, values))
             return F.scaled_dot_product_attention(q_BHLE, k_BJLE, v_BJLE, attn_mask=mask_B1LL, enable_gqa=True)
 
         self.logits = self._forward(prompt_ids_BP, positions(prompt_mask_BP), attend).repeat_interleave(group_size, 0)
