@@ -27,14 +27,14 @@ grpo: setup      ## the main job: align the bundled policy in four capabilities,
 # Two lessons; after each its weights go into the package, for the second to begin with.
 tiny: setup      ## rebuild the bundled policy from random weights
 	rm -rf build/tiny
-	$(BIN)/python -m bbflow.cli.commands.build_tiny architecture bbflow/policies/tiny
+	$(BIN)/python -m benchmarks.maintenance.build_tiny architecture bbflow/policies/tiny
 	$(BIN)/bbflow fit --config recipes/tiny.yaml --trainer.default_root_dir=build/tiny
-	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny/version_0 bbflow/policies/tiny
+	$(BIN)/python -m benchmarks.maintenance.build_tiny package build/tiny/runs/tiny/version_0 bbflow/policies/tiny
 	$(BIN)/bbflow fit --config recipes/tiny_requests.yaml --trainer.default_root_dir=build/tiny
-	$(BIN)/python -m bbflow.cli.commands.build_tiny package build/tiny/runs/tiny_requests/version_0 bbflow/policies/tiny
+	$(BIN)/python -m benchmarks.maintenance.build_tiny package build/tiny/runs/tiny_requests/version_0 bbflow/policies/tiny
 	$(BIN)/bbflow generate --config recipes/grpo.yaml --out build/tiny/data
 	$(BIN)/bbflow evaluate --policy tiny --data build/tiny/data/test.parquet --out build/tiny/scores --max_new_tokens 72
-	$(BIN)/python -m bbflow.cli.commands.build_tiny card build/tiny/data build/tiny/scores bbflow/policies/tiny
+	$(BIN)/python -m benchmarks.maintenance.build_tiny card build/tiny/data build/tiny/scores bbflow/policies/tiny
 
 test: setup      ## the tests that need neither minutes nor a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile
@@ -61,10 +61,10 @@ schemas: setup   ## write schemas/*.schema.json anew from the code
 	$(BIN)/python -m bbflow.cli.schemas
 
 # Those of docs/performance.md that need no argument; the others in benchmarks/ say in their first lines what they need.
-BENCHES := "beside_trl.py grpo" "beside_trl.py lora" "beside_trl.py sft" rollouts.py jacobian.py grpo_step.py head.py draw.py scaling.py startup.py main_job_profile.py
+BENCHES := "training/beside_trl.py grpo" "training/beside_trl.py lora" "training/beside_trl.py sft" training/rollouts.py training/jacobian.py training/grpo_step.py training/head.py training/draw.py training/scaling.py training/startup.py training/main_job_profile.py
 
 bench: setup     ## speed and memory beside TRL, of engines, of a step, of the start
-	@for b in $(BENCHES); do echo "== benchmarks/$$b"; $(BIN)/python benchmarks/$$b || exit 1; done
+	@for b in $(BENCHES); do echo "== benchmarks/performance/$$b"; $(BIN)/python benchmarks/performance/$$b || exit 1; done
 
 clean:           ## remove the environment and caches, never runs/
 	rm -rf .venv build dist *.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -27,7 +27,7 @@ class Message(TypedDict):
 
 
 class Constraint(TypedDict):
-    """A format demand that a program can verify; `type` names a verifier of `bbflow.rewards.instruction`."""
+    """A format demand that a program can verify; `type` names a verifier of `bbflow.rewards.instructions`."""
 
     type: str
     kwargs: dict[str, Any]

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from bbflow.contracts import load_contract
-from bbflow.data.files import read_examples, write_examples
+from bbflow.data.example_io import read_examples, write_examples
 from bbflow.errors import InputError
-from bbflow.evaluation.suites.formats import read_benchmark
+from bbflow.evaluation.benchmarks.formats import read_benchmark
 from bbflow.graph import ClinicalPack, read_graph
 from bbflow.records import Example
-from bbflow.rewards import instruction, knowledge, reasoning, safety
-from bbflow.rewards.extraction import mentions, parses
+from bbflow.rewards import correctness, instructions, reasoning, safety
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import FactRecall, InstructedAnswer, JointCase, MultiHop, TreatmentChoice, UnsafeRequest
+from bbflow.text.answers import mentions, parses
 
 FEW, MANY = 300, 100_000
 MARKS = [
@@ -194,8 +194,8 @@ def test_completions(graph, examples, count):
     """Every shipped metric and reward scores whatever a policy says in [0, 1], or abstains."""
     rng = random.Random(11)
     scorers = [
-        knowledge.CorrectAnswer(), reasoning.ReasonedAnswer(), reasoning.ChainReward(), instruction.FollowsInstructions(),
-        instruction.ConstraintReward(), safety.SafeChoice(),
+        correctness.CorrectAnswer(), reasoning.ReasonedAnswer(), reasoning.ChainReward(), instructions.FollowsInstructions(),
+        instructions.ConstraintReward(), safety.SafeChoice(),
     ]  # fmt: skip
     for scorer in scorers:
         scorer.prepare(graph)

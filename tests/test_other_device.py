@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = Path(__file__).with_name("other_device") / "other_device.py"
+PROGRAM = Path(__file__).parent / "scripts" / "other_device" / "other_device.py"
 RECIPES = ROOT / "recipes"
 SMALL = [
     "--trainer.accelerator=other", "--trainer.strategy=other", "--trainer.callbacks+=other_device.Watch", "--trainer.max_steps=2",
@@ -18,16 +18,16 @@ SMALL = [
 LLAMA = "--model.init_args.rollout.class_path=LlamaRollout"
 WAYS = {
     "grpo": ["grpo"],
-    "a gradient per capability and a penalty": ["grpo", "--model.init_args.weighting=ExactUPGrad", "--model.init_args.kl_coefficient=0.1"],
+    "a gradient per capability and a penalty": ["grpo", "--model.init_args.weighting=UPGrad", "--model.init_args.kl_coefficient=0.1"],
     "a penalty in the reward": ["grpo", "--model.init_args.kl_coefficient=0.1", "--model.init_args.kl.place=reward"],
     "adapter": ["grpo", "--model.init_args.policy.adapter={r: 4}", "--model.init_args.kl_coefficient=0.1"],
-    "adapter, a gradient per capability": ["grpo", "--model.init_args.policy.adapter={r: 4}", "--model.init_args.weighting=ExactUPGrad"],
+    "adapter, a gradient per capability": ["grpo", "--model.init_args.policy.adapter={r: 4}", "--model.init_args.weighting=UPGrad"],
     "own decoder": ["grpo", LLAMA],
     "steps of fixed shape": ["grpo", LLAMA, "--model.init_args.rollout.init_args.graphs=true"],
     "micro-batches": ["grpo", "--model.init_args.micro_batch_tokens=500", "--model.init_args.resample=1"],
     "several updates": ["grpo", "--model.init_args.updates=2", "--model.init_args.loss.entropy_coefficient=0.01"],
     "measured": ["grpo", "--model.init_args.measure_every=1", "--trainer.precision=bf16-true"],
-    "ranked": ["grpo", "--trainer.callbacks+=RankCheckpoints", "--trainer.val_check_interval=1"],
+    "ranked": ["grpo", "--trainer.callbacks+=SelectBestState", "--trainer.val_check_interval=1"],
     "sft": ["sft"],
     "packed": ["sft", "--model.init_args.packing=true", "--model.init_args.max_length=256"],
     "sft, a gradient per capability": ["sft", "--config", str(RECIPES / "parts" / "weighting" / "sft.yaml")],

@@ -149,4 +149,4 @@ def test_the_code_has_no_call_that_would():
                 ("pickle.load", "marshal.", "shelve.", "joblib.")
             ):
                 found.add((file.name, name))
-    assert found == {("worker.py", name) for name in ("pickle.loads", "marshal.loads", "marshal.dumps")}
+    assert found == {("process_worker.py", name) for name in ("pickle.loads", "marshal.loads", "marshal.dumps")}

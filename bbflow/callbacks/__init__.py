@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from lightning.pytorch import Callback
 
-from bbflow.callbacks.gold_watch import GoldWatch
-from bbflow.callbacks.interference import InterferenceMonitor
+from bbflow.callbacks.interference_monitor import InterferenceMonitor
+from bbflow.callbacks.overoptimization_monitor import OveroptimizationMonitor
 from bbflow.callbacks.predictions import Predictions
-from bbflow.callbacks.rank_checkpoints import RankCheckpoints
 from bbflow.callbacks.report import Report
 from bbflow.callbacks.rollout_log import RolloutLog
+from bbflow.callbacks.select_best_state import SelectBestState
 
-__all__ = ["GoldWatch", "InterferenceMonitor", "Predictions", "RankCheckpoints", "Report", "RolloutLog", "default_callbacks"]
+__all__ = ["InterferenceMonitor", "OveroptimizationMonitor", "Predictions", "Report", "RolloutLog", "SelectBestState", "default_callbacks"]
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
-from bbflow.whole_file import whole
+from bbflow.io.atomic import atomic_write
 
 FILE = "predictions.parquet"
 
@@ -45,6 +45,6 @@ class Predictions(Callback):
         table = pd.DataFrame(rows)
         if trainer.world_size > 1:
             table = table.drop_duplicates(table.columns[0]).sort_values(table.columns[0], ignore_index=True)
-        with whole(Path(folder) / FILE) as draft:
+        with atomic_write(Path(folder) / FILE) as draft:
             table.to_parquet(draft, index=False)
         rank_zero_info(f"{len(table)} predictions: {Path(folder) / FILE}")

@@ -15,23 +15,23 @@ from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelP
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from bbflow.callbacks.interference import InterferenceMonitor
-from bbflow.callbacks.rank_checkpoints import RankCheckpoints
+from bbflow.callbacks.interference_monitor import InterferenceMonitor
+from bbflow.callbacks.select_best_state import SelectBestState
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem, Refused
-from bbflow.evaluation.certificate import refusal
-from bbflow.evaluation.commitment import FILE, Commitment, read_commitment, write_commitment
-from bbflow.evaluation.cost import training_cost
-from bbflow.evaluation.nulls import null_scores
-from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
-from bbflow.evaluation.report import build_report, scores_table, write_report
+from bbflow.evaluation.baselines.null_models import null_scores
+from bbflow.evaluation.certificate import gate_failure
+from bbflow.evaluation.preregistration import FILE, Preregistration, read_preregistration, write_preregistration
 from bbflow.evaluation.scoring import score_policy
-from bbflow.evaluation.terminal import evaluation_progress, show_report
-from bbflow.evaluation.unsafe import unsafe_report
+from bbflow.evaluation.statistics.unsafe_advice import unsafe_report
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.io.atomic import atomic_write
 from bbflow.policies import load_policy
 from bbflow.records import Example
-from bbflow.whole_file import whole
+from bbflow.reporting.cost import training_cost
+from bbflow.reporting.provenance import items_sha256, peak_memory_bytes, versions
+from bbflow.reporting.run_report import build_report, scores_table, write_report
+from bbflow.reporting.terminal import evaluation_progress, show_report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Report(Callback):
         super().__init__()
         self.enabled, self.test_examples, self.seed, self.gate = enabled, test_examples, seed, gate
         self.before: pd.DataFrame | None = None
-        self.promise: Commitment | None = None
+        self.promise: Preregistration | None = None
         self._folder: Path | None = None
         self._started = self._training_seconds = self._evaluation_seconds = 0.0
         self._tokens_read = 0
@@ -166,7 +166,7 @@ class Report(Callback):
             self._training_seconds, self._evaluation_seconds = state_dict["training_seconds"], state_dict["evaluation_seconds"]
             self._tokens_read = int(state_dict.get("tokens_read", 0))
         if "margins" in state_dict:
-            self.promise = Commitment.from_json(state_dict["margins"], "margins in the checkpoint")
+            self.promise = Preregistration.from_json(state_dict["margins"], "margins in the checkpoint")
 
     # ---- work
 
@@ -183,11 +183,11 @@ class Report(Callback):
         """Fixes the margins of a new run, and holds a resumed or tested one to those of its beginning."""
         capabilities: dict[str, Capability] = getattr(module, "capabilities", None) or {}  # type: ignore[assignment]
         if self.promise is None:
-            self.promise = Commitment.of(capabilities)
+            self.promise = Preregistration.of(capabilities)
         elif broken := self.promise.problems(capabilities, "model.init_args.capabilities"):
             raise InputError(*broken)
         if self._folder is not None and module.trainer.is_global_zero:
-            write_commitment(self._folder, self.promise)
+            write_preregistration(self._folder, self.promise)
 
     def _score_start(self, module: LightningModule, examples: list[Example]) -> pd.DataFrame:
         start = load_policy(module.policy_settings)  # type: ignore[arg-type]
@@ -224,7 +224,7 @@ class Report(Callback):
             promise=self._kept_promise(),
         )
         folder = self._folder / "report"
-        with whole(folder / "scores.parquet") as draft:
+        with atomic_write(folder / "scores.parquet") as draft:
             scores_table(self.before, after).to_parquet(draft, index=False)
         recipe = self._folder / "config.yaml"
         page = write_report(
@@ -236,7 +236,7 @@ class Report(Callback):
         )
         show_report(report, page)
         if self.gate and report.get("verdict") != "certified":
-            raise Refused(refusal(report))
+            raise Refused(gate_failure(report))
 
     @staticmethod
     def _step(trainer: Trainer) -> int:
@@ -244,13 +244,13 @@ class Report(Callback):
         if trainer.state.fn == "test" and trainer.ckpt_path:
             kept = torch.load(trainer.ckpt_path, weights_only=True, map_location="cpu", mmap=True)
             return int(kept["global_step"])
-        chosen = next((c.chosen_step for c in trainer.callbacks if isinstance(c, RankCheckpoints)), None)  # type: ignore[attr-defined]
+        chosen = next((c.chosen_step for c in trainer.callbacks if isinstance(c, SelectBestState)), None)  # type: ignore[attr-defined]
         return int(trainer.global_step if chosen is None else chosen)
 
-    def _kept_promise(self) -> Commitment | None:
+    def _kept_promise(self) -> Preregistration | None:
         """The promise, compared with the file that was written before the run."""
         assert self._folder is not None
-        promise = read_commitment(self._folder)
+        promise = read_preregistration(self._folder)
         if promise is not None and self.promise is not None and promise.sha256 != self.promise.sha256:
             raise InputError(Problem("the margins were changed after the run began", str(self._folder / FILE)))
         return self.promise

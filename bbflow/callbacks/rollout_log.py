@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class RolloutLog(Callback):
-    """Writes `rollouts/step-*.parquet` into the run directory; see `bbflow.modules.experience.RolloutRecord.write`.
+    """Writes `rollouts/step-*.parquet` into the run directory; see `bbflow.modules.training.experience.RolloutRecord.write`.
 
     Args:
         every_n_steps: Write the rollouts of every n-th optimiser step, beginning with the first.

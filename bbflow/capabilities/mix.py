@@ -92,10 +92,10 @@ def mixed(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) ->
     return [total / weight if weight else None for total, weight in zip(totals, counted, strict=True)]
 
 
-def told_apart(scores: Sequence[Score], group_size: int) -> tuple[int, int]:
+def groups_with_variance(scores: Sequence[Score], group_size: int) -> tuple[int, int]:
     """In how many groups a reward tells completions apart, and how many it judges at all.
 
-    >>> told_apart([0.0, 1.0, 0.5, 0.5, None, None, None, 1.0], 2)
+    >>> groups_with_variance([0.0, 1.0, 0.5, 0.5, None, None, None, 1.0], 2)
     (1, 3)
 
     Args:

@@ -11,8 +11,8 @@ from typing import get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from bbflow.cli.hints import type_name
-from bbflow.cli.paths import anchor_paths
+from bbflow.cli.recipes.relative_paths import register_relative_paths
+from bbflow.cli.recipes.type_hints import type_name
 from bbflow.errors import InputError, Problem, did_you_mean
 
 
@@ -26,7 +26,7 @@ def call(function: Callable[..., object], argv: Sequence[str], prog: str, positi
         InputError: The function said so.
         argparse.ArgumentError: The arguments do not fit its signature in another way than by a wrong value.
     """
-    anchor_paths()
+    register_relative_paths()
     first = next(iter(inspect.signature(function, eval_str=True).parameters.values()), None)
     if positional and first is not None and _is_list(first.annotation):
         listed = list(takewhile(lambda word: not word.startswith("-"), argv))

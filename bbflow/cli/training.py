@@ -20,17 +20,17 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from bbflow.callbacks import default_callbacks
-from bbflow.cli.check import overlooked
-from bbflow.cli.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
-from bbflow.cli.checkpoint_file import WholeCheckpointIO
-from bbflow.cli.explain import cross_problems, reread
-from bbflow.cli.located import from_arguments, strays
-from bbflow.cli.paths import MODE, anchor_paths, folder_problems
-from bbflow.cli.recipe import RecipeFile, import_floors, recipes_in, run_loggers, runs_folder
-from bbflow.cli.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
-from bbflow.cli.run_folder import release
+from bbflow.cli.recipes.recipe import RecipeFile, import_registered, recipes_in, run_loggers, runs_folder
+from bbflow.cli.recipes.recipe_diagnostics import late_errors
+from bbflow.cli.recipes.recipe_fallback import cross_problems, parse_or_explain
+from bbflow.cli.recipes.relative_paths import MODE, folder_problems, register_relative_paths
+from bbflow.cli.recipes.source_tree import from_arguments, stray_words
+from bbflow.cli.runs.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
+from bbflow.cli.runs.checkpoint_file import AtomicCheckpointIO
+from bbflow.cli.runs.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
+from bbflow.cli.runs.run_folder import release
 from bbflow.errors import InputError, Problem
-from bbflow.evaluation.commitment import Commitment, promise_in
+from bbflow.evaluation.preregistration import Preregistration, preregistration_of
 
 PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
 _BESIDE_DATA = ("trainer", "model", "ckpt_path", "weights_only")
@@ -43,7 +43,7 @@ class RecipeCLI(LightningCLI):
         self.argv = list(argv)
         self.interrupted: Interrupted | None = None
         self.runs: Path | None = None
-        self.promise: Commitment | None = None
+        self.promise: Preregistration | None = None
         super().__init__(
             args=self.argv, run=run, parser_kwargs=PARSER, auto_configure_optimizers=False, save_config_callback=SaveRecipe
         )  # fmt: skip
@@ -60,7 +60,7 @@ class RecipeCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and explains every mistake when that fails."""
-        if found := strays(args):
+        if found := stray_words(args):
             raise InputError(*found)
         try:
             self.config = parser.parse_args(args)
@@ -69,15 +69,15 @@ class RecipeCLI(LightningCLI):
             raise
         except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
             if not hasattr(self, "_subcommand_parsers"):
-                self.config = reread(error, parser, args)
+                self.config = parse_or_explain(error, parser, args)
             else:
                 command = args[0]
-                self.config = Namespace({"subcommand": command, command: reread(error, self._subcommand_parsers[command], args)})
+                self.config = Namespace({"subcommand": command, command: parse_or_explain(error, self._subcommand_parsers[command], args)})
 
     def _refuse_overlooked(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
         """Refuses what the parser lets pass: it takes null for any value, and whoever reads it then would fail."""
         own = self._subcommand_parsers[args[0]] if hasattr(self, "_subcommand_parsers") else parser
-        if found := overlooked(own, from_arguments(args)):
+        if found := late_errors(own, from_arguments(args)):
             raise InputError(*found)
 
     def _parse_ckpt_path(self) -> None:
@@ -91,7 +91,7 @@ class RecipeCLI(LightningCLI):
             config["ckpt_path"] = str(newest_checkpoint(self._runs(config.model["class_path"], config.trainer), given))
             rank_zero_info(f"measuring {config['ckpt_path']}")
         kept = read_fitting(config)
-        self.promise = promise_in(kept) if command in ("fit", "test") else None
+        self.promise = preregistration_of(kept) if command in ("fit", "test") else None
 
     def _take_up(self, config: Namespace) -> None:
         """Replaces `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
@@ -119,7 +119,7 @@ class RecipeCLI(LightningCLI):
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise InputError(Problem(str(error), "trainer")) from error
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         return trainer
 
     def after_fit(self) -> None:
@@ -202,8 +202,8 @@ def load_data(config: Path) -> LightningDataModule:
 def prepare() -> None:
     """Sets the parser up for recipes; needed before one is read."""
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
-    anchor_paths()
-    import_floors()
+    register_relative_paths()
+    import_registered()
     # Lightning recommends its hosted products here, and warns of what only Lightning itself can change.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     warnings.filterwarnings("ignore", message=r".*`self\.log\('(validation|test)/.*sync_dist=True.*")  # they are means over all ranks

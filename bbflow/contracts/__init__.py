@@ -20,28 +20,27 @@ Nothing here loads Great Expectations or pandas before `validate` is called.
 """
 
 from bbflow.contracts.contract import Contract, QualityRule, load_contract
-from bbflow.contracts.phi import mask
-from bbflow.contracts.row import Because, Finding, Malformed, Row
-from bbflow.contracts.rule import RULES, DataFile, Outcome, Rule, row_rule, table_rule
-from bbflow.contracts.schema import data_contract_schema, verdict_schema
+from bbflow.contracts.engine.row import Finding, MalformedCell, Reason, Row
+from bbflow.contracts.engine.rule import RULES, DataFile, Outcome, Rule, row_rule, table_rule
+from bbflow.contracts.language.json_schema import data_contract_schema, verdict_schema
 from bbflow.contracts.validation import validate
 from bbflow.contracts.verdict import Failure, Quarantined, RuleResult, Verdict
+from bbflow.text.phi import mask
 
 # Last, since they look at the package as a whole.
 from bbflow.contracts.receipt import check_receipt, write_receipt  # isort: skip
-from bbflow.contracts.report import write_report  # isort: skip
 
 __all__ = [
     "RULES",
-    "Because",
     "Contract",
     "DataFile",
     "Failure",
     "Finding",
-    "Malformed",
+    "MalformedCell",
     "Outcome",
     "QualityRule",
     "Quarantined",
+    "Reason",
     "Row",
     "Rule",
     "RuleResult",
@@ -55,5 +54,4 @@ __all__ = [
     "validate",
     "verdict_schema",
     "write_receipt",
-    "write_report",
 ]

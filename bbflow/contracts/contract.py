@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bbflow.contracts.check import check
-from bbflow.contracts.rule import RULES, Rule
-from bbflow.contracts.schema import ACTIONS, data_contract_schema
+from bbflow.contracts.engine.rule import RULES, Rule
+from bbflow.contracts.language.json_schema import ACTIONS, data_contract_schema
+from bbflow.contracts.language.schema_validation import check
 from bbflow.errors import InputError, Problem, did_you_mean
-from bbflow.sealed_file import file_sha256
-from bbflow.yaml_file import YamlFile, read_yaml
+from bbflow.io.checksums import file_sha256
+from bbflow.io.yaml import YamlFile, read_yaml
 
 Severity = Literal["critical", "warning", "info"]
 Action = Literal["refuse", "quarantine", "report"]

@@ -22,7 +22,7 @@ import bbflow.graph
 from bbflow.contracts.contract import Contract
 from bbflow.contracts.verdict import Verdict
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.sealed_file import file_sha256
+from bbflow.io.checksums import file_sha256
 
 _FORMAT = 2
 _PACKAGES = ("bbflow", "great-expectations", "pandas", "numpy", "pyarrow", "networkx", "PyYAML")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bbflow.contracts.columns import COLUMNS_RULE
 from bbflow.contracts.contract import Contract, QualityRule
-from bbflow.contracts.evaluation import Table
-from bbflow.contracts.row import Row
-from bbflow.contracts.rule import Outcome
+from bbflow.contracts.engine.row import Row
+from bbflow.contracts.engine.rule import Outcome
+from bbflow.contracts.engine.runner import Table
+from bbflow.contracts.language.declared_columns import COLUMNS_RULE
 from bbflow.contracts.verdict import Failure, RuleResult, Verdict
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -50,7 +50,7 @@ def validate(
     if table.rows:
         _check_columns(contract, table.names)
     ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(table.column("example_id")))
-    from bbflow.contracts.expectations import run
+    from bbflow.contracts.integrations.great_expectations import run
 
     rules = _rules(contract)
     outcomes = run(rules, table, ids, graph, workers)

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from bbflow.contracts.contract import Action, Contract, Severity
-from bbflow.contracts.phi import mask
 from bbflow.errors import Refused
 from bbflow.records import Triple
+from bbflow.text.phi import mask
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
-from bbflow.rewards.knowledge import CorrectAnswer
-from bbflow.synthesis.curation.base import Stage, unknown_splits
-from bbflow.synthesis.rewriting.sampling import Sampler
+from bbflow.rewards.correctness import CorrectAnswer
+from bbflow.synthesis.curation.base import CurationStage, unknown_splits
+from bbflow.synthesis.rewriting.policy_sampler import PolicySampler
 
 
-class Answerability(Stage):
+class Answerability(CurationStage):
     """Asks a policy each question several times; its rate of right answers grades the difficulty.
 
     An example keeps its place where at least one try is right. Its `level` becomes 1 where every try is right and one more for
@@ -43,7 +43,7 @@ class Answerability(Stage):
     ) -> None:
         self.tries, self.drop_easy, self.drop_unanswered = tries, drop_easy, drop_unanswered
         self.splits = splits or ["train"]
-        self._sampler = Sampler(policy, tries, temperature, max_new_tokens, batch_size)
+        self._sampler = PolicySampler(policy, tries, temperature, max_new_tokens, batch_size)
 
     def problems(self, where: str) -> list[Problem]:
         """Lists splits that there are not, and settings of sampling that make no answer."""

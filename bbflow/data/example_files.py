@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
-from bbflow.data.cache import fingerprint
-from bbflow.data.contracted import ContractedData
-from bbflow.data.files import files_of, read_examples
+from bbflow.data.contract_datamodule import ContractedData
+from bbflow.data.example_io import files_of, read_examples
+from bbflow.data.fingerprint import fingerprint
 from bbflow.errors import InputError, Problem
 from bbflow.graph import GraphSource
+from bbflow.io.checksums import file_sha256
 from bbflow.records import SPLITS, Example
-from bbflow.sealed_file import file_sha256
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bbflow.evaluation.statistics import PairedDifference, holm
+from bbflow.evaluation.statistics.clustered import PairedDifference, holm
 
 Verdict = Literal["improved", "preserved", "regressed", "inconclusive"]
 RunVerdict = Literal["certified", "refused", "inconclusive"]
@@ -73,10 +73,10 @@ def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
     return "certified" if verdicts and "inconclusive" not in verdicts.values() else "inconclusive"
 
 
-def refusal(report: Mapping[str, Any]) -> str:
+def gate_failure(report: Mapping[str, Any]) -> str:
     """Says why a gate does not let a run through.
 
-    >>> refusal({"verdict": "refused", "capabilities": {"safety": {"verdict": "regressed"}}})
+    >>> gate_failure({"verdict": "refused", "capabilities": {"safety": {"verdict": "regressed"}}})
     'the run is not certified but refused: safety regressed'
     """
     if "verdict" not in report:

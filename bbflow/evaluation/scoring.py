@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bbflow.evaluation.resume import KeptAnswers
+from bbflow.evaluation.answer_cache import AnswerCache
 from bbflow.policies.policy import Policy
 from bbflow.records import Example
 
@@ -63,7 +63,7 @@ def complete(
     max_new_tokens: int = 96,
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
-    kept: KeptAnswers | None = None,
+    kept: AnswerCache | None = None,
 ) -> list[str]:
     """Greedy completions in the order of the examples; equal prompts are decoded once, prompts of like length together.
 
@@ -79,7 +79,7 @@ def complete(
 
     engine = TransformersRollout(group_size=1, max_new_tokens=max_new_tokens)
     prompts = [tuple(policy.prompt_ids(example.messages)) for example in examples]
-    kept = kept or KeptAnswers()
+    kept = kept or AnswerCache()
     texts: dict[Any, str] = kept.known(dict.fromkeys(prompts))
     todo = sorted((ids for ids in dict.fromkeys(prompts) if ids not in texts), key=lambda ids: (len(ids), ids))
     total = len(texts) + len(todo)

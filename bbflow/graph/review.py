@@ -20,9 +20,9 @@ import yaml
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.ontology import PREDICATES, RISK_AXIS
-from bbflow.graph.readers.text import lines
+from bbflow.graph.readers.lines import lines
+from bbflow.io.yaml import read_yaml
 from bbflow.records import Triple
-from bbflow.yaml_file import read_yaml
 
 COLUMNS = ("row", "decision", "comment", "statement", "answer", "source", "verified", "details", "subject", "predicate", "object", "id")
 DECISIONS = ("accept", "reject", "")
@@ -32,7 +32,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass
-class Reviewed:
+class ReviewOutcome:
     """What a sheet did to a graph.
 
     Attributes:
@@ -108,7 +108,7 @@ def read_sheet(path: Path) -> list[tuple[str, dict[str, str]]]:
     return rows
 
 
-def apply_sheet(graph: KnowledgeGraph, rows: Sequence[tuple[str, dict[str, str]]], reviewer: str = "") -> Reviewed:
+def apply_sheet(graph: KnowledgeGraph, rows: Sequence[tuple[str, dict[str, str]]], reviewer: str = "") -> ReviewOutcome:
     """Sets `verified` on accepted edges, drops rejected ones, keeps comments.
 
     Where a contraindication, caution or interaction is rejected, its drugs lose `coverage: complete` on that axis: the graph's
@@ -124,7 +124,7 @@ def apply_sheet(graph: KnowledgeGraph, rows: Sequence[tuple[str, dict[str, str]]
     """
     decided: dict[Triple, dict[str, str]] = {}
     problems = []
-    reviewed = Reviewed(graph)
+    reviewed = ReviewOutcome(graph)
     for place, row in rows:
         decision, comment = row["decision"], row.get("comment", "").strip()
         if row["row"] == "item":

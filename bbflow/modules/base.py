@@ -13,19 +13,19 @@ from torch import Tensor
 
 from bbflow.capabilities import Capability
 from bbflow.capabilities.capability import unreadable_records
-from bbflow.data.progress import progress_bar
 from bbflow.errors import InputError, Problem
+from bbflow.io.progress import progress_bar
 from bbflow.modules.batch import Batch
-from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.checks import capability_problems, trainer_problems, warn_of_emulated_precision
-from bbflow.modules.gradient_check import GradientCheck
-from bbflow.modules.hyperparameters import plain
-from bbflow.modules.memory import MicroBatches, micro_batch_problems
-from bbflow.modules.ranks import on_all_ranks
-from bbflow.modules.sharding import is_fsdp, total_norm, whole_parameters
-from bbflow.modules.weights import fitting_weights
-from bbflow.optimization.geometry import UpdateGeometry
+from bbflow.modules.training.capability_update import CapabilityUpdate
+from bbflow.modules.training.distributed import all_gather_dict
+from bbflow.modules.training.gradient_check import GradientCheck
+from bbflow.modules.training.hyperparameters import plain
+from bbflow.modules.training.micro_batching import MicroBatches, micro_batch_problems
+from bbflow.modules.training.preflight import capability_problems, trainer_problems, warn_of_emulated_precision
+from bbflow.modules.training.sharding import is_fsdp, total_norm, whole_parameters
+from bbflow.modules.training.state_dict_errors import fitting_weights
 from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.optimization.update_geometry import UpdateGeometry
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import Policy, PolicySettings, load_policy
 from bbflow.records import Example
@@ -288,7 +288,7 @@ class PolicyModule(LightningModule):
             return table
         import pandas as pd
 
-        parts = on_all_ranks(self.trainer, {str(self.trainer.global_rank): table.to_dict("list")})
+        parts = all_gather_dict(self.trainer, {str(self.trainer.global_rank): table.to_dict("list")})
         joined = pd.concat([pd.DataFrame(part).astype(table.dtypes.to_dict()) for part in parts.values()])
         return joined.drop_duplicates(["example_id", "capability"]).sort_values(["example_id", "capability"], ignore_index=True)
 

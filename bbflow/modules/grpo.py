@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from bbflow.capabilities import Capability
-from bbflow.data.sampling import seed_of
+from bbflow.data.sampler import seed_of
 from bbflow.errors import Problem, Refused
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
-from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.checks import trainer_problems
-from bbflow.modules.experience import Experience, RolloutRecord, gather_experience, judgements, observe_mixes
-from bbflow.modules.ranks import stacked
-from bbflow.modules.reference_term import reference_problems, reference_term
-from bbflow.modules.sharding import wrapping_problems
-from bbflow.modules.sums import Sums
+from bbflow.modules.training.capability_jacobian import Regularizer, TokenWeights, add_rows
+from bbflow.modules.training.capability_update import CapabilityUpdate
+from bbflow.modules.training.distributed import all_gather_stack
+from bbflow.modules.training.experience import Experience, RolloutRecord, gather_experience, reward_metrics, update_reward_mixes
+from bbflow.modules.training.metric_sums import MetricSums
+from bbflow.modules.training.preflight import trainer_problems
+from bbflow.modules.training.reference_loss import reference_loss, reference_problems
+from bbflow.modules.training.sharding import wrapping_problems
 from bbflow.optimization.advantages import Advantage, Advantages
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings, loss_mask
@@ -28,8 +29,7 @@ from bbflow.optimization.objective import Objective
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import WeightedSum, Weighting
 from bbflow.policies import PolicySettings, completion_logprobs
-from bbflow.policies.capability_rows import Regularizer, TokenFactors, add_rows
-from bbflow.policies.policy import evaluating
+from bbflow.policies.policy import eval_mode
 from bbflow.policies.reference import Reference
 from bbflow.policies.rollouts import RolloutEngine, Rollouts
 from bbflow.records import Example
@@ -60,7 +60,7 @@ class GRPO(PolicyModule):
         resample: How often a group that tells no capability anything is sampled again before it is left as it is.
         reference_advantage: Learn from the reference response of every example as from one more completion with this advantage, for each
             capability that judges the example: one number, or one by name for the capabilities that learn so; 0: from what was sampled
-            alone. See `bbflow.modules.reference_term`.
+            alone. See `bbflow.modules.training.reference_loss`.
         optimizer: Optimiser and schedule.
         validation_examples: How many validation examples are judged each time; null: all.
         evaluation_batch_size: Prompts decoded together at evaluation.
@@ -108,7 +108,7 @@ class GRPO(PolicyModule):
         self._folder: str | None = None
         self._experience: Experience | None = None
         self._probe: CapabilityUpdate | None = None
-        self._sums = Sums()
+        self._sums = MetricSums()
 
     def problems(self, data: Any) -> list[Problem]:
         """Lists what is wrong with the recipe."""
@@ -159,7 +159,7 @@ class GRPO(PolicyModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of the algorithm; returns the loss summed over tokens."""
         experience = self._experience or self.gather(batch.examples, batch_idx)
-        rewards = self.of_all_ranks(experience.rewards)
+        rewards = self.gather_rewards(experience.rewards)
         of_all = self.advantage(rewards, experience.rollouts.group_size, {name: c.weight for name, c in self.capabilities.items()})
         advantages = of_all.share(self.global_rank, self.trainer.world_size)
         if self._is_measured(batch_idx):
@@ -186,7 +186,7 @@ class GRPO(PolicyModule):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The summed loss of completions and references, log-probabilities of the former, and the divisor; an update gets the gradients."""
         objective = self.objective(experience)
-        self._sums = Sums(self._per_token(objective))
+        self._sums = MetricSums(self._per_token(objective))
         total, logprobs_NT = self.loss_and_logprobs(experience.rollouts, objective, advantages, update)
         normalizer = objective.normalizer(self.rollout.max_new_tokens)
         if any(self.reference_advantages.values()):
@@ -207,7 +207,7 @@ class GRPO(PolicyModule):
         probe = self._probe = self._probe or CapabilityUpdate(preferences, WeightedSum(), measured=True, shared=self.has_shared_terms)
         self.micro_batches.step(self, lambda: self._losses(experience, advantages, examples, probe), probe)
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        self.last_geometry = probe.look(optimizer, lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
+        self.last_geometry = probe.inspect(optimizer, lambda tensor: self.trainer.strategy.reduce(tensor, reduce_op="sum"))
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None) -> None:
         """Makes all updates of a batch of rollouts; each runs `training_step` and the backward pass anew."""
@@ -221,8 +221,8 @@ class GRPO(PolicyModule):
             self.ready_policy, lambda some, attempt: self.sample(some, batch_idx, attempt), self.capabilities, examples, self.resample
         )
         if any(capability.dynamic_mix for capability in self.capabilities.values()):
-            counts = gathered.told_apart().float().to(self.device)
-            observe_mixes(self.capabilities, self.trainer.strategy.reduce(counts, reduce_op="sum"))
+            counts = gathered.groups_with_variance().float().to(self.device)
+            update_reward_mixes(self.capabilities, self.trainer.strategy.reduce(counts, reduce_op="sum"))
         return gathered
 
     def sample(self, examples: list[Example], batch_idx: int, attempt: int = 0) -> Rollouts:
@@ -241,9 +241,9 @@ class GRPO(PolicyModule):
             found = f"step {self.global_step}: {error}{f' (the batch: {kept})' if kept else ''}"
             raise Refused(f"{found}; a lower optimizer.learning_rate may help") from error
 
-    def of_all_ranks(self, rewards: dict[str, Tensor]) -> dict[str, Tensor]:
+    def gather_rewards(self, rewards: dict[str, Tensor]) -> dict[str, Tensor]:
         """Rewards of the completions of all ranks, one rank after the other: advantages take their statistics over them."""
-        gathered_WKN = stacked(self.trainer, torch.stack(list(rewards.values())))
+        gathered_WKN = all_gather_stack(self.trainer, torch.stack(list(rewards.values())))
         return dict(zip(rewards, gathered_WKN.transpose(0, 1).flatten(1), strict=True))
 
     def objective(self, experience: Experience) -> Objective:
@@ -251,7 +251,7 @@ class GRPO(PolicyModule):
         rollouts = experience.rollouts
         if self.reference is not None and experience.reference_NT is None:
             reference_NT = torch.zeros_like(rollouts.logprobs_NT)
-            with evaluating(self.model), self.reference.model(self.device) as reference:
+            with eval_mode(self.model), self.reference.model(self.device) as reference:
                 for part in self.micro_batches.parts(rollouts.widths()):
                     groups = torch.tensor(part, device=self.device)
                     reference_NT[rollouts.rows_of(groups)] = self.logprobs(reference, rollouts.groups(groups)).to(reference_NT)
@@ -279,7 +279,7 @@ class GRPO(PolicyModule):
     def learn_from_references(self, examples: list[Example], update: CapabilityUpdate | None = None) -> tuple[Tensor, Tensor]:
         """The loss of the references of a batch, as `loss_and_logprobs` makes it of completions, and what they add to the divisor."""
         self._sums.add("train/reference_loss", 0.0, 0)  # named on every rank
-        term = reference_term(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
+        term = reference_loss(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
         none = torch.zeros((), device=self.device)
         if not term.teaches and update is not None:
             return none, none
@@ -302,7 +302,7 @@ class GRPO(PolicyModule):
         def loss_of(some: Tensor) -> Tensor:
             groups = teaching[some]
             rows_n = rollouts.rows_of(groups)
-            with evaluating(self.model):
+            with eval_mode(self.model):
                 logprobs_NT = self.logprobs(self.model, rollouts.groups(groups), temperature)
             seen_NT[rows_n] = logprobs_NT.detach().to(seen_NT)
             return self._value(objective.rows(rows_n), logprobs_NT, advantages_N[rows_n])
@@ -341,10 +341,10 @@ class GRPO(PolicyModule):
                 groups = teaching[part]
                 rows_n = rollouts.rows_of(groups)
                 own = objective.rows(rows_n)
-                with evaluating(self.model):
+                with eval_mode(self.model):
                     logprobs_NT = add_rows(
                         update.collect(self.model.parameters()), update.rows(half), self.model, rollouts.groups(groups),
-                        parts_KN[:, rows_n], TokenFactors(own.factors, own.signed), temperature=temperature,
+                        parts_KN[:, rows_n], TokenWeights(own.factors, own.signed), temperature=temperature,
                         mode=mode, regularizer=Regularizer(update.shared_rows.start, own.regularizer) if own.regularized else None,
                     )  # fmt: skip
                 seen_NT[rows_n] = logprobs_NT.to(seen_NT)
@@ -381,7 +381,7 @@ class GRPO(PolicyModule):
         values["train/tokens_generated"] = float(self.tokens_generated)
         if self.resample:
             values["train/resampled"] = sums["resampled"][0]
-        values |= judgements(rewards, advantages)
+        values |= reward_metrics(rewards, advantages)
         for name, capability in self.capabilities.items():
             if capability.dynamic_mix is not None:
                 values |= {f"train/mix/{name}/{part}": weight for part, weight in capability.mixture.weights().items()}

@@ -12,22 +12,22 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from bbflow.data.preferences import PreferencePair
+from bbflow.data.preference_data import PreferencePair
 from bbflow.errors import InputError, Problem, did_you_mean
-from bbflow.evaluation.reward_model import PairScores, evaluate_pairs, fit_temperature
+from bbflow.evaluation.pair_scores import PairScores, evaluate_pairs, fit_temperature
 from bbflow.modules.base import WHERE
 from bbflow.modules.batch import Batch
-from bbflow.modules.checks import warn_of_emulated_precision
-from bbflow.modules.gradient_check import GradientCheck
-from bbflow.modules.hyperparameters import plain
-from bbflow.modules.memory import MicroBatches, micro_batch_problems
-from bbflow.modules.ranks import on_all_ranks
-from bbflow.modules.sums import Sums
-from bbflow.modules.weights import fitting_weights
+from bbflow.modules.training.distributed import all_gather_dict
+from bbflow.modules.training.gradient_check import GradientCheck
+from bbflow.modules.training.hyperparameters import plain
+from bbflow.modules.training.metric_sums import MetricSums
+from bbflow.modules.training.micro_batching import MicroBatches, micro_batch_problems
+from bbflow.modules.training.preflight import warn_of_emulated_precision
+from bbflow.modules.training.state_dict_errors import fitting_weights
 from bbflow.optimization.optimizer import OptimizerSettings
-from bbflow.optimization.preference import bradley_terry, correctness
+from bbflow.optimization.preference_losses import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
-from bbflow.policies.head import head_logprobs
+from bbflow.policies.chunked_logits import head_logprobs
 from bbflow.policies.reward_heads import GATED, Pooling, RewardModelFile, RewardScorer, stack
 from bbflow.synthesis.corruption import HEADS
 
@@ -126,7 +126,7 @@ class RewardModel(LightningModule):
         """Loads the backbone and makes the heads, once."""
         if self._scorer is None:
             policy = load_policy(self.policy_settings)
-            self.file = replace(self.file, max_length=policy.readable(self.file.max_length))
+            self.file = replace(self.file, max_length=policy.clamp_max_length(self.file.max_length))
             self.scorer = self._scorer = RewardScorer(policy, self.file)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -178,7 +178,7 @@ class RewardModel(LightningModule):
             return self.micro_batches(self, widths, lambda pairs: self._loss(batch, pairs, answers, won_N)), won_N
 
         loss, won_N = self.micro_batches.step(self, run)
-        sums = Sums()
+        sums = MetricSums()
         sums.add("train/loss", loss, 1)  # as the gradient: the mean over ranks, whatever their batches hold
         sums.add("train/accuracy", won_N.sum(), len(batch))
         self.log_dict(sums.means(self.trainer), prog_bar=True, batch_size=len(batch))
@@ -262,7 +262,7 @@ class RewardModel(LightningModule):
     def _log_accuracy(self, stage: str, scores: PairScores) -> None:
         """Logs shares of the pairs of all ranks; a pair that a distributed sampler gave out twice to fill up counts once."""
         own = {pair.pair_id: (pair.head, won) for pair, won in zip(scores.pairs, scores.won().tolist(), strict=True)}
-        pairs = on_all_ranks(self.trainer, own)
+        pairs = all_gather_dict(self.trainer, own)
         for head in (GATED, *self.file.heads):
             won = [won for of, won in pairs.values() if head in (GATED, of)]
             if won:
@@ -281,7 +281,7 @@ class RewardModel(LightningModule):
         folder, data = self.trainer.log_dir, cast("Any", getattr(self.trainer, "datamodule", None))
         if not folder or not self.trainer.loggers or not self.trainer.is_global_zero or getattr(self.trainer, "fast_dev_run", False):
             return
-        from bbflow.evaluation.reward_report import write_reward_report
+        from bbflow.reporting.reward_page import write_reward_report
 
         self.to(self.trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
         if not hasattr(data, "pairs"):  # loaders of one's own: nothing is held out that could be reported

@@ -9,16 +9,16 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.modules.base import WHERE, PolicyModule
 from bbflow.modules.batch import Batch
-from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.modules.ranks import on_all_ranks
-from bbflow.modules.sharding import whole_parameters
-from bbflow.modules.sums import Sums
+from bbflow.modules.training.capability_jacobian import add_rows, every_token
+from bbflow.modules.training.capability_update import CapabilityUpdate
+from bbflow.modules.training.distributed import all_gather_dict
+from bbflow.modules.training.metric_sums import MetricSums
+from bbflow.modules.training.sharding import whole_parameters
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
-from bbflow.policies.capability_rows import add_rows, every_token
-from bbflow.policies.rollouts.base import given
-from bbflow.policies.supervised import encode, keeps_apart, pack, supervised_logprobs
+from bbflow.policies.rollouts.base import rollouts_from_responses
+from bbflow.policies.sft_logprobs import encode, isolates_packed_sequences, pack, supervised_logprobs
 from bbflow.records import Example
 
 
@@ -73,7 +73,7 @@ class SFT(PolicyModule):
         self.measure_interference = measure_interference
         self.groups_lengths = weighting is None
         self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
-        self._sums = Sums()
+        self._sums = MetricSums()
         self._losses: dict[str, tuple[list[str], float, float]] = {}  # of each validation example
 
     def problems(self, data: object) -> list[Problem]:
@@ -93,7 +93,7 @@ class SFT(PolicyModule):
     def configure_model(self) -> None:
         """Loads the policy, once, and gives it no more than it reads."""
         super().configure_model()
-        self.max_length = self.ready_policy.readable(self.max_length)
+        self.max_length = self.ready_policy.clamp_max_length(self.max_length)
 
     @property
     def has_shared_terms(self) -> bool:
@@ -105,7 +105,7 @@ class SFT(PolicyModule):
         if not self.packing:
             return
         with whole_parameters(self.trainer):
-            apart = keeps_apart(self.model)
+            apart = isolates_packed_sequences(self.model)
         if not apart:
             raise InputError(Problem("this model lets packed examples read each other", f"{WHERE}.packing", "set it to false"))
 
@@ -140,7 +140,7 @@ class SFT(PolicyModule):
         update = self.update
 
         def run() -> tuple[Tensor, Tensor]:
-            self._sums = Sums()  # the step may begin anew
+            self._sums = MetricSums()  # the step may begin anew
             return self._negative_log_likelihood(batch) if update is None else self.collect_rows(update, batch)
 
         loss, tokens = self.micro_batches.step(self, run, update)
@@ -152,7 +152,7 @@ class SFT(PolicyModule):
     def collect_rows(self, update: CapabilityUpdate, batch: Batch) -> tuple[Tensor, Tensor]:
         """Adds every capability's gradient to the update; returns the summed loss, without gradient, and the count of its tokens."""
         prompts, answers = zip(*(self._encode(example) for example in batch.examples), strict=True)
-        responses = given(prompts, answers, self.ready_policy.pad_id, self.device)
+        responses = rollouts_from_responses(prompts, answers, self.ready_policy.pad_id, self.device)
         named_KN = self._named(batch).to(self.device)
         shared_N, number_N = ~named_KN.any(0), torch.arange(len(batch), device=self.device)
         # a row of the Jacobian climbs, the shared one descends
@@ -181,9 +181,9 @@ class SFT(PolicyModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the loss per token, over all examples and per capability that an example names; then as every module."""
-        sums, losses = Sums(), self._losses
+        sums, losses = MetricSums(), self._losses
         self._losses = {}
-        for named, loss, count in on_all_ranks(self.trainer, losses).values():
+        for named, loss, count in all_gather_dict(self.trainer, losses).values():
             for name in named:
                 sums.add(f"validation/loss{name}", loss, count)
         for name, mean in sums.means().items():

@@ -1,12 +1,12 @@
 """Advantages, losses and optimisers: pure torch, no Lightning."""
 
 from bbflow.optimization.advantages import (
+    GDPO,
+    MOGRPO,
     Advantage,
     Advantages,
     CovarianceTargeted,
-    DecoupledAdvantage,
     SumThenNormalize,
-    VarianceWeighted,
 )
 from bbflow.optimization.kl import KLSettings, kl_advantages
 from bbflow.optimization.losses import (
@@ -21,16 +21,16 @@ from bbflow.optimization.losses import (
 from bbflow.optimization.optimizer import OptimizerSettings
 
 __all__ = [
+    "GDPO",
+    "MOGRPO",
     "Advantage",
     "Advantages",
     "CovarianceTargeted",
-    "DecoupledAdvantage",
     "KLSettings",
     "LossSettings",
     "OptimizerSettings",
     "PolicyLoss",
     "SumThenNormalize",
-    "VarianceWeighted",
     "batch_normalizer",
     "kl_advantages",
     "loss_mask",

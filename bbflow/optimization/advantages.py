@@ -98,14 +98,14 @@ class Advantage(ABC):
 
 
 @dataclass
-class DecoupledAdvantage(Advantage):
+class GDPO(Advantage):
     """GDPO (arXiv 2601.05242): every capability is normalised within its group first, then the weighted sum over the batch.
 
     A = s / sqrt(mean over the batch of s^2), s = sum_k w_k (r_k - mean_k) / std_k, std with n - 1. The batch mean of s is 0 by construction
     (each part sums to 0 within its group), so only the scale is left to normalise. A noisy or wide reward cannot drown the others.
 
     >>> rewards = {"domain": torch.tensor([0.0, 1.0]), "safety": torch.tensor([0.01, 0.0])}
-    >>> DecoupledAdvantage()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()
+    >>> GDPO()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()
     [-1.0, 1.0]
     """
 
@@ -133,15 +133,15 @@ class SumThenNormalize(Advantage):
 
 
 @dataclass
-class VarianceWeighted(Advantage):
+class MOGRPO(Advantage):
     """MO-GRPO (arXiv 2509.22047): every capability weighs with one over its standard deviation in the group, and nothing is scaled after.
 
     A = sum_k w_k (r_k - mean_k) / std_k. Each capability has the same variance in the signal and so the same correlation with it, however
-    wide its rewards. It is `DecoupledAdvantage` without the scale of the batch: capabilities that agree make a long step, capabilities
+    wide its rewards. It is `GDPO` without the scale of the batch: capabilities that agree make a long step, capabilities
     that cancel out a short one, which is not made longer again.
 
     >>> rewards = {"domain": torch.tensor([0.0, 1.0]), "safety": torch.tensor([0.01, 0.0])}
-    >>> [round(a, 3) for a in VarianceWeighted()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()]
+    >>> [round(a, 3) for a in MOGRPO()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()]
     [-0.354, 0.354]
     """
 
@@ -160,12 +160,12 @@ class CovarianceTargeted(Advantage):
         minimise |s - s0|^2  subject to  <s, z_k> >= 0 for every capability with a weight,
 
     whose solution is s = s0 + sum_k u_k z_k with u = argmin {|s0 + sum_k u_k z_k|^2 : u >= 0}: no weight falls, those of outvoted
-    capabilities rise until they are no longer opposed. Without conflict it is `DecoupledAdvantage`; so is the scale. Capabilities that
+    capabilities rise until they are no longer opposed. Without conflict it is `GDPO`; so is the scale. Capabilities that
     oppose each other everywhere leave nothing, and the step is 0. Rewards' covariances are the Gramian of the capability gradients in the
     Fisher geometry of a softmax over completions, so this costs no backward pass; the gradients of a network need not follow it.
 
     >>> rewards = {"domain": torch.tensor([0.0, 0.0, 1.0, 1.0]), "safety": torch.tensor([1.0, 1.0, 0.0, 0.8])}
-    >>> for advantage in (DecoupledAdvantage(), CovarianceTargeted()):
+    >>> for advantage in (GDPO(), CovarianceTargeted()):
     ...     signal = advantage(rewards, 4, {"domain": 3.0, "safety": 1.0}).combined_N
     ...     print([round(float(reward.double() @ signal), 3) for reward in rewards.values()])
     [1.915, -0.822]

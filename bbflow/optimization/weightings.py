@@ -5,7 +5,7 @@ G = J J^T. Every method here reads G alone, K x K in float64, so that it costs n
 capabilities' weights of the recipe. Capabilities with a row of zeros or a preference of 0 take no part and get weight 0.
 
 *Non-conflict* means that no capability falls to first order: (G w)_j >= 0 for all j, up to rounding -1e-9 |g_j| max_k w_k |g_k|.
-`ExactUPGrad` and `MinNorm` guarantee it for any gradients; the others do not. A weighting of one's own is one subclass with one method.
+`UPGrad` and `MGDA` guarantee it for any gradients; the others do not. A weighting of one's own is one subclass with one method.
 """
 
 from __future__ import annotations
@@ -91,15 +91,15 @@ class WeightedSum(Weighting):
 
 
 @dataclass
-class ExactUPGrad(Weighting):
+class UPGrad(Weighting):
     """Every gradient is projected onto the cone of directions that harm no capability; the projections are summed (arXiv 2406.16232).
 
     w = sum_k p_k argmin {v^T G v : v >= e_k}. Solved exactly, by non-negative least squares on the Gramian scaled to unit diagonal, with no
     regularisation: non-conflict holds at any ratio of lengths. Without conflict it is the weighted sum.
 
-    >>> ExactUPGrad()(torch.tensor([[1.0, 0.5], [0.5, 4.0]]), torch.tensor([1.0, 2.0])).tolist()
+    >>> UPGrad()(torch.tensor([[1.0, 0.5], [0.5, 4.0]]), torch.tensor([1.0, 2.0])).tolist()
     [1.0, 2.0]
-    >>> [round(w, 6) for w in ExactUPGrad()(torch.tensor([[1.0, -2.0], [-2.0, 16.0]]), torch.tensor([1.0, 1.0])).tolist()]
+    >>> [round(w, 6) for w in UPGrad()(torch.tensor([[1.0, -2.0], [-2.0, 16.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [3.0, 1.125]
     """
 
@@ -116,13 +116,13 @@ class ExactUPGrad(Weighting):
 
 
 @dataclass
-class MinNorm(Weighting):
+class MGDA(Weighting):
     """The shortest vector in the convex hull of the gradients (MGDA: Desideri 2012; Sener and Koltun, arXiv 1810.04650).
 
     Minimises |sum_k a_k g_k / p_k| over the simplex, so that at the optimum every capability gains at least p_k |d|^2: gains in the ratio
     of the preferences. w_k = a_k / p_k, scaled to the sum of the preferences. Zero exactly where the point is Pareto stationary.
 
-    >>> [round(w, 6) for w in MinNorm()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
+    >>> [round(w, 6) for w in MGDA()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [1.6, 0.4]
     """
 
@@ -133,12 +133,12 @@ class MinNorm(Weighting):
 
 
 @dataclass
-class EqualCosine(Weighting):
+class IMTLG(Weighting):
     """The direction whose cosines with the gradients are in the ratio of the preferences (IMTL-G, Liu et al., ICLR 2021).
 
     Weights may be negative, and then a common gain is not meant by them. Scaled to the sum of the preferences.
 
-    >>> [round(w, 6) for w in EqualCosine()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
+    >>> [round(w, 6) for w in IMTLG()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [1.333333, 0.666667]
     """
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from bbflow.errors import InputError, Problem, Refused
+from bbflow.io.checksums import file_sha256
 from bbflow.policies.loading import load_policy
-from bbflow.policies.policy import Policy, evaluating
+from bbflow.policies.policy import Policy, eval_mode
 from bbflow.policies.settings import PolicySettings
 from bbflow.records import Message
-from bbflow.sealed_file import file_sha256
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that a float32 export may show."""
@@ -85,6 +85,6 @@ def weights_sha256(folder: Path) -> dict[str, str]:
 
 @torch.no_grad()
 def _logits(policy: Policy, model: Any) -> list[torch.Tensor]:
-    with evaluating(model):
+    with eval_mode(model):
         rows = [policy.prompt_ids([Message(role="user", content=text)]) for text in _PROBES]
         return [model(input_ids=torch.tensor([ids], device=model.device)).logits.float().cpu() for ids in rows]

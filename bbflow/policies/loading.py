@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 
 from bbflow.errors import InputError, Problem
 from bbflow.policies.adapters import add_adapter, load_adapter
-from bbflow.policies.checkpointing import checkpoint_layers
-from bbflow.policies.policy import Policy, evaluating
+from bbflow.policies.gradient_checkpointing import checkpoint_layers
+from bbflow.policies.policy import Policy, eval_mode
 from bbflow.policies.settings import PolicySettings
 
 _NOISE = 0.01
@@ -118,7 +118,7 @@ def _unnumbered(name: str) -> str:
 def is_causal(model: Any) -> bool:
     """Tells by trying whether a token's prediction is the same whatever follows it."""
     ids = torch.tensor([[0, 0], [0, 1]], device=next(model.parameters()).device)
-    with evaluating(model):
+    with eval_mode(model):
         one, other = model(ids).logits[:, 0].float()
     return not bool((one - other).abs().max() > _NOISE * one.std())  # numbers that are not finite are told elsewhere
 

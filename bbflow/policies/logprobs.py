@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bbflow.policies.checkpointing import is_checkpointed
-from bbflow.policies.head import decoder_of, head_logprobs, in_blocks, token_logprobs, without_adapters
+from bbflow.policies.chunked_logits import decoder_of, head_logprobs, needs_chunking, token_logprobs, without_adapters
+from bbflow.policies.gradient_checkpointing import is_checkpointed
 
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens per forward pass, by device type; other devices take more."""
@@ -188,7 +188,7 @@ class Prompts:
     def logprobs(self, chunk: Chunk, states: list[Tensor] | None, temperature: float) -> Tensor:
         """Log-probabilities [n, T] of the tokens of a chunk, 0 where it has none, on top of kept states or with nothing shared."""
         run = self._in_full(chunk) if states is None else self._after(chunk, states)
-        if not in_blocks(self.model, chunk.ids_nT.numel()):
+        if not needs_chunking(self.model, chunk.ids_nT.numel()):
             keep = {"logits_to_keep": chunk.width} if states is None else {}
             logprobs_nT = token_logprobs(self.model(**run, **keep).logits[:, -chunk.width :], chunk.ids_nT, temperature)
             return logprobs_nT.masked_fill(~chunk.mask_nT, 0.0)

@@ -43,7 +43,7 @@ class Policy:
         found = (getattr(self.model.config, name, None) for name in ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"))
         return next((value for value in found if isinstance(value, int) and value > 0), None)
 
-    def readable(self, max_length: int) -> int:
+    def clamp_max_length(self, max_length: int) -> int:
         """Returns how many of `max_length` tokens the model reads, and says so where it reads fewer."""
         room = self.context_length
         if room is None or max_length <= room:
@@ -100,7 +100,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, side: str, device: torch.dev
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Switches a model to eval mode (dropout off, caches on) and puts every module back as it was."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

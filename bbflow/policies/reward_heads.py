@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from bbflow.errors import InputError, Problem
-from bbflow.policies.head import decoder_of
+from bbflow.policies.chunked_logits import decoder_of
 from bbflow.policies.loading import load_policy
-from bbflow.policies.policy import Policy, evaluating
+from bbflow.policies.policy import Policy, eval_mode
 from bbflow.policies.settings import PolicySettings
 from bbflow.records import Message
 
@@ -211,7 +211,7 @@ class RewardScorer(nn.Module):
         order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]) + len(rows[i][1]))
         heads_NK = torch.zeros(len(rows), len(self.file.heads))
         gate_NK = torch.zeros_like(heads_NK)
-        with evaluating(self):
+        with eval_mode(self):
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
                 ids, mask = stack([rows[i][:2] for i in chosen], self.policy.pad_id)

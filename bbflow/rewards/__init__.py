@@ -1,9 +1,9 @@
 """Rewards: pure functions from records and completions to scores in [0, 1]."""
 
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.grounding import GroundedCitations
-from bbflow.rewards.instruction import ConstraintReward, FollowsInstructions
-from bbflow.rewards.knowledge import CorrectAnswer, PartialAnswer
+from bbflow.rewards.citations import GroundedCitations
+from bbflow.rewards.correctness import CorrectAnswer, PartialAnswer
+from bbflow.rewards.instructions import ConstraintReward, FollowsInstructions
 from bbflow.rewards.learned import LearnedReward
 from bbflow.rewards.reasoning import ChainReward, ConnectedReasoning, ReasonedAnswer
 from bbflow.rewards.safety import AppropriateRefusal, SafeAdvice, SafeChoice

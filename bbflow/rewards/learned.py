@@ -12,10 +12,10 @@ from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.contradictions import denied, disguised
-from bbflow.rewards.extraction import chosen_option, final_answers, gives_one_answer, marked, mentioned_option, mentions
-from bbflow.rewards.quantities import DECISIONS, decision, single_quantity
 from bbflow.rewards.safety import REFUSALS
+from bbflow.text.answer_consistency import denied, is_obfuscated
+from bbflow.text.answers import chosen_option, final_answers, has_answer_marker, has_single_answer, mentioned_option, mentions
+from bbflow.text.quantities import DECISIONS, decision, single_quantity
 
 if TYPE_CHECKING:
     from bbflow.policies.reward_heads import RewardScorer
@@ -29,7 +29,7 @@ class LearnedReward(Reward):
 
     A judge that reads evidence needs it in its prompt: where the record is closed-book, `facts` puts the record's proof and as many
     distracting facts before the question, which the policy never sees. What a reward model never learned to refuse is not shown to
-    it and scores 0 (`is_fit_to_judge`): an empty text, the prompt again, letters that only look right, no answer or more than were wanted,
+    it and scores 0 (`is_scorable`): an empty text, the prompt again, letters that only look right, no answer or more than were wanted,
     a denial, a refusal that is out of place. Abstains on an input that had to be cut (`truncated: score` pays for the part), and counts it
     in `truncated_count`. Weights are loaded at the first call; what can be wrong with the folder is told before the run.
 
@@ -93,7 +93,7 @@ class LearnedReward(Reward):
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Scores each completion in [0, 1]."""
-        shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_fit_to_judge(e, text, self._graph)]
+        shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_scorable(e, text, self._graph)]
         scores: list[Score] = [0.0] * len(examples)
         for i, score in zip(
             shown, self._score([examples[i] for i in shown], [completions[i] for i in shown]) if shown else (), strict=True
@@ -121,7 +121,7 @@ class LearnedReward(Reward):
         """The record as the judge sees it; the facts depend on nothing but the record."""
         if not self.facts or example.open_book or not example.edges or self._graph is None:
             return example
-        from bbflow.synthesis.evidence import draw_evidence, with_evidence
+        from bbflow.synthesis.items.evidence import draw_evidence, with_evidence
 
         rng = random.Random(example.example_id)  # noqa: S311 (not for secrets)
         return with_evidence(self._graph, example, draw_evidence(self._graph, example, self.facts, rng))
@@ -136,28 +136,28 @@ class LearnedReward(Reward):
         return self._scorer
 
 
-def is_fit_to_judge(example: Example, completion: str, graph: KnowledgeGraph | None = None) -> bool:
+def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None = None) -> bool:
     """Tells whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
 
     Right or wrong is for the model to say; here falls what no training pair looks like: nothing, the prompt again, an answer that is
     denied, none or more of them than were asked for, and a refusal to answer where the record does not refuse.
 
-    >>> from bbflow.rewards.worked import CHOICE, GRAPH, OPEN
-    >>> [is_fit_to_judge(CHOICE, text) for text in ("Answer: A", "", CHOICE.prompt, "Answer: A. Answer: B", "amlodipine")]
+    >>> from bbflow.testing import CHOICE, GRAPH, OPEN
+    >>> [is_scorable(CHOICE, text) for text in ("Answer: A", "", CHOICE.prompt, "Answer: A. Answer: B", "amlodipine")]
     [True, False, False, False, False]
-    >>> [is_fit_to_judge(OPEN, f"Answer: {text}", GRAPH) for text in ("warfarin", "not aspirin", "aspirin, warfarin", "unsure")]
+    >>> [is_scorable(OPEN, f"Answer: {text}", GRAPH) for text in ("warfarin", "not aspirin", "aspirin, warfarin", "unsure")]
     [True, False, False, False]
     """
-    if not fold(completion) or disguised(example, completion):
+    if not fold(completion) or is_obfuscated(example, completion):
         return False
     if _DECLINES.search(completion) and fold(example.answer) not in REFUSALS:
         return False
-    if (marked(example.response) or marked(completion)) and not gives_one_answer(example, completion):
+    if (has_answer_marker(example.response) or has_answer_marker(completion)) and not has_single_answer(example, completion):
         return False
     if example.options is not None:
         chosen, named = chosen_option(example, completion), mentioned_option(example, completion)
         return chosen is not None or (named is not None and not denied(example, completion, [example.options[named]]))
-    if not marked(completion) and len(completion.split()) >= _ECHO and fold(completion) in fold(example.prompt):
+    if not has_answer_marker(completion) and len(completion.split()) >= _ECHO and fold(completion) in fold(example.prompt):
         return False
     return _answers_openly(example, completion, graph)
 

@@ -9,15 +9,15 @@ from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
-from bbflow.rewards.extraction import gives_one_answer, mentions
-from bbflow.rewards.knowledge import CorrectAnswer, GraphReward
-from bbflow.synthesis.statements import read
+from bbflow.rewards.correctness import CorrectAnswer, GraphReward
+from bbflow.text.answers import has_single_answer, mentions
+from bbflow.text.verbalization import parse
 
 
 def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
     """Returns the statements of the reasoning, which is all that stands before the last `Answer:`."""
     head, marker, _ = completion.rpartition("Answer:")
-    return read(reward.graph, head if marker else "")
+    return parse(reward.graph, head if marker else "")
 
 
 class ChainReward(GraphReward):
@@ -27,10 +27,10 @@ class ChainReward(GraphReward):
     elsewhere lower the second factor, so naming many facts does not pay. A chain that ends in two different answers, or in none that was
     offered, proves nothing and scores 0; one that ends in a wrong answer keeps its score.
 
-    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
     >>> more = "aspirin treats osteoarthritis. warfarin treats hypertension."
-    >>> table(ChainReward(), MULTI_HOP, [f"{s} Answer: A" for s in (f"{one} {two}", one, f"{one} {two} {more}")] + ["Answer: A"])
+    >>> print_scores(ChainReward(), MULTI_HOP, [f"{s} Answer: A" for s in (f"{one} {two}", one, f"{one} {two} {more}")] + ["Answer: A"])
     | completion | score |
     |---|---|
     | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
@@ -48,7 +48,7 @@ class ChainReward(GraphReward):
 
     def _score(self, example: Example, completion: str) -> float:
         proof, stated = proof_of(example), asserted(self, completion)
-        if not stated or not gives_one_answer(example, completion):
+        if not stated or not has_single_answer(example, completion):
             return 0.0
         hits = proof.intersection(canonical(edge) for edge in stated if edge is not None)
         return len(hits) / len(proof) * len(hits) / len(stated)
@@ -57,9 +57,9 @@ class ChainReward(GraphReward):
 class ReasonedAnswer(GraphReward):
     """1 where the answer is right, the whole proof is stated, and everything stated is an edge of the graph; else 0. Never abstains.
 
-    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> proof = "propranolol is contraindicated in asthma. asthma is diagnosed by spirometry."
-    >>> table(ReasonedAnswer(), MULTI_HOP, [f"{proof} Answer: A", f"{proof} Answer: B", "Answer: A"])
+    >>> print_scores(ReasonedAnswer(), MULTI_HOP, [f"{proof} Answer: A", f"{proof} Answer: B", "Answer: A"])
     | completion | score |
     |---|---|
     | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
@@ -96,9 +96,10 @@ class ConnectedReasoning(GraphReward):
     statements, repeats and falsehoods included, that belong to the chain or to the proof, so stuffing does not pay.
     A completion without one single final answer has no chain. Abstains without a proof.
 
-    >>> from bbflow.rewards.worked import MULTI_HOP, table
+    >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
-    >>> table(ConnectedReasoning(), MULTI_HOP, [f"{one} {two} Answer: A", f"{one} {two} {two} Answer: A", f"{two} Answer: A", "Answer: A"])
+    >>> chains = [f"{one} {two}", f"{one} {two} {two}", two]
+    >>> print_scores(ConnectedReasoning(), MULTI_HOP, [*(f"{chain} Answer: A" for chain in chains), "Answer: A"])
     | completion | score |
     |---|---|
     | `propranolol is contraindicated in asthma. asthma is diagnosed by spirometry. Answer: A` | 1 |
@@ -115,7 +116,7 @@ class ConnectedReasoning(GraphReward):
 
     def _score(self, example: Example, completion: str) -> float:
         proof, stated = proof_of(example), asserted(self, completion)
-        if not stated or not gives_one_answer(example, completion):
+        if not stated or not has_single_answer(example, completion):
             return 0.0
         true = {canonical(edge) for edge in stated if edge is not None and self.graph.has(*edge)}
         answer = self.graph.resolve(example.answer)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bbflow.errors import Problem
 from bbflow.records import Example
 from bbflow.rewards.base import Score
-from bbflow.rewards.knowledge import CorrectAnswer
+from bbflow.rewards.correctness import CorrectAnswer
 
 
 class Shaping(CorrectAnswer):
@@ -32,8 +32,8 @@ _LONGEST = 24
 class NotOverlong(Shaping):
     """1 up to a number of words, then down to 0 over a buffer (soft overlong punishment of DAPO, arXiv 2503.14476, eq. 13). Range: [0, 1].
 
-    >>> from bbflow.rewards.worked import CHOICE, table
-    >>> table(NotOverlong(words=4, buffer=4), CHOICE, ["Answer: B", "so I say that Answer: B", "Answer: A"])
+    >>> from bbflow.testing import CHOICE, print_scores
+    >>> print_scores(NotOverlong(words=4, buffer=4), CHOICE, ["Answer: B", "so I say that Answer: B", "Answer: A"])
     | completion | score |
     |---|---|
     | `Answer: B` | 1 |
@@ -65,8 +65,8 @@ class NotOverlong(Shaping):
 class NoRepetition(Shaping):
     """Share of distinct word n-grams (as TRL's repetition penalty, arXiv 2502.03373, but gated by correctness). Range: [0, 1].
 
-    >>> from bbflow.rewards.worked import CHOICE, table
-    >>> table(NoRepetition(n=2), CHOICE, ["amlodipine is safe. Answer: B", "it is it is it is Answer: B", "it is safe. Answer: A"])
+    >>> from bbflow.testing import CHOICE, print_scores
+    >>> print_scores(NoRepetition(n=2), CHOICE, ["amlodipine is safe. Answer: B", "it is it is it is Answer: B", "it is safe. Answer: A"])
     | completion | score |
     |---|---|
     | `amlodipine is safe. Answer: B` | 1 |
@@ -94,8 +94,8 @@ class NoRepetition(Shaping):
 class AnswerFormat(Shaping):
     """1 where a right completion ends in one final answer after one mark, else 0: no mark twice, none within another. Range: 0 or 1.
 
-    >>> from bbflow.rewards.worked import CHOICE, table
-    >>> table(AnswerFormat(), CHOICE, ["It is safe. Answer: B", "B", "Answer: B Answer: B", "Answer: A"])
+    >>> from bbflow.testing import CHOICE, print_scores
+    >>> print_scores(AnswerFormat(), CHOICE, ["It is safe. Answer: B", "B", "Answer: B Answer: B", "Answer: A"])
     | completion | score |
     |---|---|
     | `It is safe. Answer: B` | 1 |

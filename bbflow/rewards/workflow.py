@@ -10,9 +10,9 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.contradictions import disguised
-from bbflow.rewards.extraction import gives_one_answer, marked, mentions
-from bbflow.rewards.knowledge import CorrectAnswer
+from bbflow.rewards.correctness import CorrectAnswer
+from bbflow.text.answer_consistency import is_obfuscated
+from bbflow.text.answers import has_answer_marker, has_single_answer, mentions
 
 ESCALATION = ("emergency", "emergent", "urgent", "urgently", "immediately", "immediate", "refer", "referral", "admit", "admission")
 """Words that say that something is acted on at once."""
@@ -35,9 +35,9 @@ class WorkflowSteps(Reward):
     of ordering, one that merely repeats it in its own order gets what that order is worth. Steps that end in two different answers, or in
     none that was offered, score 0; those that end in a wrong one keep their score.
 
-    >>> from bbflow.rewards.worked import WORKFLOW, table
+    >>> from bbflow.testing import WORKFLOW, print_scores
     >>> whole, backwards = "history, examination, spirometry, treatment", "treatment, spirometry, examination, history"
-    >>> table(WorkflowSteps(), WORKFLOW, [whole, "history, spirometry, treatment", backwards, f"history, {whole}", ""])
+    >>> print_scores(WorkflowSteps(), WORKFLOW, [whole, "history, spirometry, treatment", backwards, f"history, {whole}", ""])
     | completion | score |
     |---|---|
     | `history, examination, spirometry, treatment` | 1 |
@@ -61,7 +61,7 @@ class WorkflowSteps(Reward):
         return [(self._score(e.workflow, text) if _may_count(e, text) else 0.0) if e.workflow else None for e, text in pairs]
 
     def _score(self, steps: Sequence[str], completion: str) -> float:
-        told = told_steps(steps, completion)
+        told = extract_steps(steps, completion)
         ends: list[int] = []
         for step in told:
             place = bisect_left(ends, step)
@@ -72,14 +72,14 @@ class WorkflowSteps(Reward):
 
 def _may_count(example: Example, completion: str) -> bool:
     """Tells whether a completion gives one answer, legibly, where the record offers options or the completion marks an answer."""
-    answers = example.options is not None or marked(completion)
-    return gives_one_answer(example, completion) if answers else not disguised(example, completion)
+    answers = example.options is not None or has_answer_marker(completion)
+    return has_single_answer(example, completion) if answers else not is_obfuscated(example, completion)
 
 
-def told_steps(steps: Sequence[str], completion: str) -> list[int]:
+def extract_steps(steps: Sequence[str], completion: str) -> list[int]:
     """Returns which steps a text names, in order of naming; the longest name wins where names overlap. A denied step is not told.
 
-    >>> told_steps(["test", "blood test"], "First the blood test, then another test."), told_steps(["history"], "Skip the history.")
+    >>> extract_steps(["test", "blood test"], "First the blood test, then another test."), extract_steps(["history"], "Skip the history.")
     ([1, 0], [])
     """
     longest = sorted(range(len(steps)), key=lambda i: -len(fold(steps[i])))
@@ -103,7 +103,7 @@ class RedFlagHandled(CorrectAnswer):
 
     >>> from dataclasses import replace
     >>> from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
-    >>> from bbflow.rewards.worked import example
+    >>> from bbflow.testing import example
     >>> reward = RedFlagHandled()
     >>> reward.prepare(KnowledgeGraph([Node("finding:stiff_neck", "PhenotypicFeature", "stiff neck", (), {"red_flag": True})], []))
     >>> flagged = example("A patient has a headache and a stiff neck. What next?", "lumbar puncture", workflow=["history"],

@@ -2,7 +2,7 @@
 
 A corruption keeps the template of the response and, as nearly as the graph offers, its length, so that what is wrong can only be
 told by reading. It proposes; whether the result is really wrong is for the contract's rules and the rule rewards to say
-(`bbflow.data.preferences`). A corruption of one's own is one subclass, named in a recipe.
+(`bbflow.data.preference_data`). A corruption of one's own is one subclass, named in a recipe.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
-from bbflow.synthesis.items import NO, NONE_OF_THESE, YES
-from bbflow.synthesis.statements import read, state
+from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES
+from bbflow.text.verbalization import parse, verbalize
 
 HEADS = ("factual", "reasoning", "workflow", "instruction", "safety")
 """What a reward model judges apart; every corruption teaches one of them."""
@@ -28,7 +28,7 @@ _FINAL = re.compile(r"(?P<lead>.*\banswer:\s*)(?P<answer>.+?)(?P<end>\.?\s*)$", 
 
 
 @dataclass(frozen=True)
-class Case:
+class CorrectRecord:
     """A correct record, and the facts that stand in its prompt."""
 
     example: Example
@@ -87,7 +87,7 @@ class Corruption(ABC):
     margin: ClassVar[float] = 0.5
 
     @abstractmethod
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Returns the corrupted response; None where this corruption does not apply."""
 
 
@@ -96,7 +96,7 @@ class SiblingEntity(Corruption):
 
     name, head = "sibling_entity", "factual"
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Puts the sibling wherever the response names the entity."""
         if case.example.options is not None and case.example.patient is None and not case.example.constraints and rng.random() < 0.5:
             return _other_option(case, rng)
@@ -115,7 +115,7 @@ class RandomEntity(Corruption):
 
     name, head, margin = "random_entity", "factual", 1.0
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Puts the entity wherever the response names the right one."""
         for node in rng.sample(case.answer_nodes, len(case.answer_nodes)):
             others = [n.id for n in case.graph.nodes(case.graph.node(node).kind) if n.id not in case.near]
@@ -130,7 +130,7 @@ class SwappedLetter(Corruption):
 
     name, head = "swapped_letter", "factual"
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Draws another letter."""
         options = case.example.options or []
         letters = [chr(ord("A") + i) for i in range(len(options))]
@@ -144,10 +144,10 @@ class InvertedRelation(Corruption):
 
     name, head = "inverted_relation", "reasoning"
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Rewrites one statement."""
         for i in rng.sample(range(len(case.sentences)), len(case.sentences)):
-            triple = (read(case.graph, case.sentences[i]) or [None])[0]
+            triple = (parse(case.graph, case.sentences[i]) or [None])[0]
             if triple is None:
                 continue
             subject, predicate, obj = triple
@@ -155,9 +155,9 @@ class InvertedRelation(Corruption):
             other = [p for p, d in PREDICATES.items() if p != predicate and kinds[0] in d.domain and kinds[1] in d.range]
             wrong = [(subject, p, obj) for p in other if not case.graph.has(subject, p, obj)]
             if wrong:
-                return case.response.replace(case.sentences[i], state(case.graph, rng.choice(wrong)), 1)
+                return case.response.replace(case.sentences[i], verbalize(case.graph, rng.choice(wrong)), 1)
             if not PREDICATES[predicate].symmetric:
-                return case.response.replace(case.sentences[i], state(case.graph, (obj, predicate, subject)), 1)
+                return case.response.replace(case.sentences[i], verbalize(case.graph, (obj, predicate, subject)), 1)
         return None
 
 
@@ -166,17 +166,17 @@ class IrrelevantStep(Corruption):
 
     name, head, margin = "irrelevant_step", "reasoning", 0.3
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Puts a fact of the prompt, or one about the same entity, in place of a statement."""
         proof = set(case.example.edges)
-        steps = [i for i, sentence in enumerate(case.sentences) if any(t in proof for t in read(case.graph, sentence))]
+        steps = [i for i, sentence in enumerate(case.sentences) if any(t in proof for t in parse(case.graph, sentence))]
         if not steps:
             return None
         i = rng.choice(steps)
         spare = [fact for fact in case.facts if fact not in proof]
         if not spare:
             return None
-        return case.response.replace(case.sentences[i], state(case.graph, _nearest(case.graph, case.sentences[i], spare, rng)), 1)
+        return case.response.replace(case.sentences[i], verbalize(case.graph, _nearest(case.graph, case.sentences[i], spare, rng)), 1)
 
 
 class UnsafeDrug(Corruption):
@@ -184,7 +184,7 @@ class UnsafeDrug(Corruption):
 
     name, head, margin = "unsafe_drug", "safety", 1.0
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Replaces the final answer alone; the reasoning goes on to say why it is wrong."""
         if case.example.patient is None or case.final is None or not case.example.options:
             return None
@@ -200,7 +200,7 @@ class NeedlessRefusal(Corruption):
 
     name, head = "needless_refusal", "safety"
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Replaces the final answer alone."""
         if case.example.patient is None or case.final is None or not case.example.options:
             return None
@@ -217,7 +217,7 @@ class WrongDose(Corruption):
     name, head, margin = "wrong_dose", "safety", 1.0
     _AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>mg|g|mcg|ug)\b")
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Changes the last amount."""
         found = list(self._AMOUNT.finditer(case.response))
         if not found:
@@ -236,7 +236,7 @@ class DroppedStep(Corruption):
 
     name, head = "dropped_step", "workflow"
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Replaces the text of one step by that of another."""
         steps = _steps(case)
         if len(steps) < 2:
@@ -250,7 +250,7 @@ class ReorderedSteps(Corruption):
 
     name, head, margin = "reordered_steps", "workflow", 0.3
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Exchanges the texts of two steps."""
         steps = _steps(case)
         if len(steps) < 2:
@@ -277,7 +277,7 @@ class ViolatedFormat(Corruption):
     }
     """Type of a demand to edits that break it, each a pattern and its replacement."""
 
-    def __call__(self, case: Case, rng: random.Random) -> str | None:
+    def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
         """Breaks one demand."""
         for demand in rng.sample(case.example.constraints, len(case.example.constraints)):
             edits = list(self._EDITS.get(demand["type"], ()))
@@ -301,11 +301,11 @@ def _name(graph: KnowledgeGraph, node: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(graph.name_of(node))}(?!\w)")
 
 
-def _swap(case: Case, node: str, other: str) -> str:
+def _swap(case: CorrectRecord, node: str, other: str) -> str:
     return _name(case.graph, node).sub(lambda _: case.graph.name_of(other), case.response)
 
 
-def _pick(case: Case, node: str, others: Iterable[str], rng: random.Random) -> str | None:
+def _pick(case: CorrectRecord, node: str, others: Iterable[str], rng: random.Random) -> str | None:
     """Draws among the candidates whose names are nearest in length; none of them is right, or stands in the response already."""
     fit = [other for other in dict.fromkeys(others) if other != node and other not in case.right and not case.names(other)]
     if not fit:
@@ -320,7 +320,7 @@ def _neighbours_of_neighbours(graph: KnowledgeGraph, node: str) -> list[str]:
     return list(dict.fromkeys(far for n in near for far in (*graph.networkx.successors(n), *graph.networkx.predecessors(n))))
 
 
-def _other_option(case: Case, rng: random.Random) -> str | None:
+def _other_option(case: CorrectRecord, rng: random.Random) -> str | None:
     others = [option for option in case.example.options or [] if option != case.example.answer]
     if not others or case.final is None:
         return None
@@ -328,16 +328,16 @@ def _other_option(case: Case, rng: random.Random) -> str | None:
     return _final(case, rng.choice(others[:2]))
 
 
-def _final(case: Case, answer: str) -> str | None:
+def _final(case: CorrectRecord, answer: str) -> str | None:
     return None if case.final is None else f"{case.final['lead']}{answer}{case.final['end']}"
 
 
 def _nearest(graph: KnowledgeGraph, sentence: str, facts: Sequence[Triple], rng: random.Random) -> Triple:
-    ranked = sorted(facts, key=lambda fact: abs(len(state(graph, fact)) - len(sentence)))
+    ranked = sorted(facts, key=lambda fact: abs(len(verbalize(graph, fact)) - len(sentence)))
     return rng.choice(ranked[:2])
 
 
-def _steps(case: Case) -> list[tuple[int, int]]:
+def _steps(case: CorrectRecord) -> list[tuple[int, int]]:
     """Where the text of each workflow step begins and ends in the response: from its name to the next step's."""
     starts = []
     for step in case.example.workflow:
@@ -352,7 +352,7 @@ def _steps(case: Case) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], max(end, starts[-1])], strict=True)) if starts else []
 
 
-def _with_steps(case: Case, steps: Sequence[tuple[int, int]], order: Sequence[int]) -> str:
+def _with_steps(case: CorrectRecord, steps: Sequence[tuple[int, int]], order: Sequence[int]) -> str:
     """Writes the steps in another order; what stands between steps (numbers, line ends) stays in place."""
     texts = [case.response[a:b] for a, b in steps]
     bodies = [re.sub(r"[\s\d.)]*$", "", text) for text in texts]

@@ -13,9 +13,9 @@ import hashlib
 from typing import Literal
 
 from bbflow.records import Split
-from bbflow.synthesis.items import Item, Question, question_key
+from bbflow.synthesis.items.item import Item, Question, question_key
 
-Stage = Literal["all", "pretraining", "alignment"]
+TrainingStage = Literal["all", "pretraining", "alignment"]
 PRETRAINING = 0.65
 """Share of the training questions that pretraining may ask."""
 
@@ -66,7 +66,7 @@ def question_split(question: Question, salt: str) -> Split:
     return split_of(question_key(question), salt)
 
 
-def in_stage(item: Item, salt: str, stage: Stage) -> bool:
+def in_stage(item: Item, salt: str, stage: TrainingStage) -> bool:
     """Tells whether a training question belongs to a stage of training; "all" takes every one."""
     return stage == "all" or (_place(f"{salt}/stage/{item.question_key}") < PRETRAINING) == (stage == "pretraining")
 

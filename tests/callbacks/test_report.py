@@ -12,8 +12,8 @@ from bbflow.callbacks import InterferenceMonitor, Predictions, Report, RolloutLo
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Refused
 from bbflow.modules import SFT
-from bbflow.optimization.geometry import UpdateGeometry
 from bbflow.optimization.optimizer import OptimizerSettings
+from bbflow.optimization.update_geometry import UpdateGeometry
 from bbflow.policies import PolicySettings
 from bbflow.rewards.base import Reward
 
@@ -161,7 +161,8 @@ def test_writes_nothing_where_there_is_nothing_to_report(fit, report, settings):
 def test_a_resumed_run_compares_with_its_first_start(fit):
     _, _, first = fit(Report(), max_steps=2, name="first")
     checkpoint = next((first / "checkpoints").glob("*.ckpt"))
-    torch.load(checkpoint, weights_only=True)
+    states = torch.load(checkpoint, weights_only=True)["callbacks"]
+    (spent,) = [state["training_seconds"] for state in states.values() if "training_seconds" in state]
     _, _, second = fit(Report(), max_steps=4, name="second", ckpt_path=str(checkpoint))
     old, new = (json.loads((f / "report" / "report.json").read_text()) for f in (first, second))
     assert {n: e["before"] for n, e in new["capabilities"].items()} == {n: e["before"] for n, e in old["capabilities"].items()}
@@ -170,7 +171,7 @@ def test_a_resumed_run_compares_with_its_first_start(fit):
         for f in (first, second)
     ]
     assert tables[0].equals(tables[1])
-    assert new["cost"]["training_seconds"] > old["cost"]["training_seconds"] * 0.5
+    assert 0 < spent < new["cost"]["training_seconds"]  # of both starts together
 
 
 def test_a_failing_report_is_loud_and_loses_no_weights(fit, tmp_path, monkeypatch):

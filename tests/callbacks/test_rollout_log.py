@@ -5,7 +5,7 @@ import pandas as pd
 from bbflow.callbacks.rollout_log import RolloutLog
 from bbflow.modules import GRPO
 from bbflow.modules.grpo import RolloutRecord
-from bbflow.optimization import DecoupledAdvantage
+from bbflow.optimization import GDPO
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 
@@ -31,7 +31,7 @@ def test_rows_and_columns(tmp_path, example):
 
 def test_every_nth_step_is_written(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path):
     policy = PolicySettings(path=str(tiny_qwen_dir))
-    module = GRPO(policy, {"domain": vowels()}, TransformersRollout(group_size=2, max_new_tokens=4), DecoupledAdvantage())
+    module = GRPO(policy, {"domain": vowels()}, TransformersRollout(group_size=2, max_new_tokens=4), GDPO())
     trainer = make_trainer(max_steps=5, callbacks=[RolloutLog(every_n_steps=2)])
     trainer.fit(module, make_data([example(i) for i in range(10)], batch_size=2))
     names = sorted(p.name for p in (tmp_path / "run" / "rollouts").iterdir())

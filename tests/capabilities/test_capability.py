@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bbflow.capabilities import Capability, DynamicMix
 from bbflow.capabilities.capability import unreadable_records
-from bbflow.capabilities.mix import told_apart
+from bbflow.capabilities.mix import groups_with_variance
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.records import Example
 from bbflow.rewards.base import Reward
@@ -117,7 +117,7 @@ def test_what_a_reward_tells_apart_is_counted_by_groups() -> None:
     capability = dynamic()
     parts = capability.parts("mine", examples(*"aaba"), [""] * 4)
     assert parts["rule"] == [1.0, 0.0, None, 1.0]
-    assert {name: told_apart(row, 2) for name, row in parts.items()} == {"rule": (1, 2), "model": (0, 2)}
+    assert {name: groups_with_variance(row, 2) for name, row in parts.items()} == {"rule": (1, 2), "model": (0, 2)}
 
 
 def test_bounds_are_checked() -> None:

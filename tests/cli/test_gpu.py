@@ -15,7 +15,7 @@ GRAPHS = ["--model.init_args.rollout.class_path=LlamaRollout", "--model.init_arg
 WAYS = {
     "gpu": ("gpu", []),
     "steps replayed as graphs": ("gpu", GRAPHS),
-    "a gradient per capability": ("gpu", ["--model.init_args.weighting=ExactUPGrad"]),
+    "a gradient per capability": ("gpu", ["--model.init_args.weighting=UPGrad"]),
     "sharded": ("fsdp", ["--trainer.devices=1"]),
 }
 

@@ -87,7 +87,7 @@ def test_a_report_fits_its_schema():
     import pandas as pd
 
     from bbflow.capabilities import Capability
-    from bbflow.evaluation.report import build_report
+    from bbflow.reporting.run_report import build_report
     from bbflow.rewards.base import Reward
 
     class Half(Reward):

@@ -11,7 +11,7 @@ import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from bbflow.cli.training import load_recipe
-from bbflow.evaluation.commitment import Commitment
+from bbflow.evaluation.preregistration import Preregistration
 
 
 def test_a_run_writes_its_folder_and_classes_beside_the_recipe_are_found(workplace):
@@ -40,7 +40,7 @@ def test_each_run_has_its_own_folder_and_its_saved_recipe_runs_again_from_anywhe
 
 
 def test_overrides_reach_one_capability_and_interpolation_follows_them(workplace, monkeypatch):
-    monkeypatch.delattr("bbflow.cli.training.reread")  # the parser itself has to manage this
+    monkeypatch.delattr("bbflow.cli.training.parse_or_explain")  # the parser itself has to manage this
     overrides = ["--model.init_args.capabilities.safety.weight=2", "--data.init_args.batch_size=8", "--vars.rate=0.25"]
     assert workplace.fit(*overrides)[0] == 0
     module = workplace.module()
@@ -258,7 +258,7 @@ def test_other_margins_are_refused_before_there_is_a_run_folder(workplace, comma
     assert workplace.fit("--model=toy_parts.Measured")[0] == 0
     (checkpoint,) = (workplace.folder / "runs").rglob("*.ckpt")
     kept = torch.load(checkpoint, weights_only=True)
-    kept["callbacks"]["Report"] = {"margins": Commitment({"safety": 0.03, "domain": 0.03}).to_json()}
+    kept["callbacks"]["Report"] = {"margins": Preregistration({"safety": 0.03, "domain": 0.03}).to_json()}
     torch.save(kept, checkpoint)
     argv = [command, "--config", "recipes/toy.yaml", "--model=toy_parts.Measured", "--ckpt_path", str(checkpoint)]
     code, _, said = workplace.run(*argv, "--model.init_args.capabilities.safety.margin=0.9")
@@ -295,7 +295,7 @@ def test_a_recipe_can_be_built_without_running_it(workplace):
 
 
 def test_the_processes_of_one_run_share_a_folder(workplace, monkeypatch):
-    from bbflow.cli.recipe import run_loggers
+    from bbflow.cli.recipes.recipe import run_loggers
 
     first = run_loggers(Path("runs/toy"))
     monkeypatch.setattr(rank_zero_only, "rank", 1)

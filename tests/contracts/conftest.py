@@ -1,12 +1,7 @@
 """Fixtures of the contract tests; the graph and the rows are in `contract_samples`."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))  # tests here share `contract_samples`
 from contract_samples import contract_data, make_graph, make_row
 
 from bbflow.contracts import RULES, Row, load_contract, validate

@@ -7,7 +7,7 @@ import yaml
 from contract_samples import make_graph, make_row, quality, recommend
 
 from bbflow.cli.commands.contracts import validate
-from bbflow.data.files import write_examples
+from bbflow.data.example_io import write_examples
 from bbflow.errors import InputError, Refused
 from bbflow.graph.readers import node_link
 from bbflow.records import Example

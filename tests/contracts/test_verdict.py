@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from contract_samples import make_row, quality, recommend
 
-from bbflow.contracts import load_contract, validate, verdict_schema, write_report
+from bbflow.contracts import load_contract, validate, verdict_schema
 from bbflow.errors import InputError, Refused
 from bbflow.records import Example
+from bbflow.reporting.contract_page import write_contract_report
 
 LONG = "word " * 20 + "Answer: amlodipine"
 
@@ -156,7 +157,7 @@ def test_the_report_follows_its_schema_and_names_every_failing_example(judge, tm
     data = rows(*range(120), n=120, response=LONG)
     data[5]["example_id"] = "<script>alert(1)</script>"
     verdict = judge(data, length("warning"), quality("no_phi"), maxQuarantineFraction=1.0)
-    write_report(tmp_path / "out", verdict)
+    write_contract_report(tmp_path / "out", verdict)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     jsonschema.validate(report, verdict_schema())
     assert [f["example_id"] for f in report["rules"][0]["failures"]] == [row["example_id"] for row in data]

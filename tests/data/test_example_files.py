@@ -8,7 +8,7 @@ import pytest
 
 from bbflow.cli.main import main
 from bbflow.data import ExampleFiles, KnowledgeGraphData
-from bbflow.data.files import read_examples, write_examples
+from bbflow.data.example_io import read_examples, write_examples
 from bbflow.errors import InputError, Refused
 from bbflow.graph import ClinicalPack
 from bbflow.records import SPLITS, Recommendation

@@ -1,7 +1,7 @@
 import pytest
 
 from bbflow.evaluation.certificate import certify, run_verdict
-from bbflow.evaluation.statistics import PairedDifference
+from bbflow.evaluation.statistics.clustered import PairedDifference
 
 
 def difference(lower, upper, p_value=0.5):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bbflow.errors import InputError
 from bbflow.graph import read_graph
-from bbflow.graph.readers.text import LONGEST_LINE, lines
+from bbflow.graph.readers.lines import LONGEST_LINE, lines
 
 
 def refusal(path, **how):

@@ -6,9 +6,11 @@ import pytest
 from bbflow.graph import ClinicalPack
 from bbflow.graph.knowledge_graph import fold
 from bbflow.graph.ontology import AXES
-from bbflow.graph.packs.clinical import build, crosscheck, datasets
-from bbflow.synthesis.solver import safety, violations
-from bbflow.synthesis.statements import read, state
+from bbflow.synthesis.items.solver import safety, violations
+from bbflow.text.verbalization import parse, verbalize
+from benchmarks.maintenance import build_clinical_pack as build
+from benchmarks.maintenance import crosscheck_clinical_pack as crosscheck
+from benchmarks.maintenance import datasets
 
 GRAPH = ClinicalPack().load()
 HAND = re.compile(r"(label|text):[a-z0-9 \-,']+", re.IGNORECASE)
@@ -208,7 +210,7 @@ def test_only_complete_coverage_makes_a_drug_safe() -> None:
 def test_the_statement_of_every_edge_reads_back() -> None:
     for edge in GRAPH.edges():
         for about in (edge.subject, edge.object):
-            found = read(GRAPH, state(GRAPH, edge.triple, about) + ".")
+            found = parse(GRAPH, verbalize(GRAPH, edge.triple, about) + ".")
             mirrored = [(edge.object, edge.predicate, edge.subject)] if edge.predicate == "interacts_with" else []
             assert found in ([edge.triple], mirrored), edge
 

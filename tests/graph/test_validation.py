@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from bbflow.graph import ClinicalPack, Edge, Node
 from bbflow.graph.ontology import KINDS, PREDICATES
-from bbflow.graph.places import Places
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.source_locations import SourceLocations
 from bbflow.graph.validation import RULES, violations
 
 DRUG, OTHER, ILL, WORSE = Node("d:a", "Drug", "a"), Node("d:b", "Drug", "b"), Node("x:i", "Disease", "i"), Node("x:w", "Disease", "w")
@@ -80,7 +80,7 @@ def test_a_cycle_is_found_where_networkx_finds_one_and_skipping_leaves_none(pair
     edges = [edge(f"x:{a}", "subclass_of", f"x:{b}") for a, b in sorted(pairs)]
     cyclic = not nx.is_directed_acyclic_graph(nx.DiGraph(pairs))
     assert bool(found(nodes, edges)) == cyclic
-    draft = Draft("skip")
+    draft = GraphBuilder("skip")
     draft.nodes, draft.edges = nodes, edges
     for _ in nodes:
         draft.node_places.add("f", 1)
@@ -99,7 +99,7 @@ any_nodes = st.builds(Node, names, st.sampled_from([*KINDS, "Drog"]), st.sampled
 @settings(max_examples=40)
 @given(st.lists(any_nodes, max_size=8), st.lists(any_edges, max_size=12))
 def test_skipping_drops_what_is_wrong_and_nothing_else(nodes, edges):
-    draft = Draft("skip")
+    draft = GraphBuilder("skip")
     for i, node in enumerate(nodes):
         draft.node(node, "nodes", i)
     for i, one in enumerate(edges):
@@ -112,7 +112,7 @@ def test_skipping_drops_what_is_wrong_and_nothing_else(nodes, edges):
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 10**9), st.integers(0, 5000))))
 def test_places_keep_what_they_are_told(said):
-    places = Places()
+    places = SourceLocations()
     for place in said:
         places.add(*place)
     assert list(places) == [f"{file}:{line}" + (f":{min(column, 4095)}" if column else "") for file, line, column in said]

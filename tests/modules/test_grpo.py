@@ -5,8 +5,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import DecoupledAdvantage, OptimizerSettings, SumThenNormalize
-from bbflow.optimization.weightings import ExactUPGrad
+from bbflow.optimization import GDPO, OptimizerSettings, SumThenNormalize
+from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
@@ -15,7 +15,7 @@ from bbflow.rewards.base import Reward
 def make_module(folder, capabilities, adapter=None, **changes):
     policy = PolicySettings(path=str(folder), adapter=adapter)
     rollout = TransformersRollout(group_size=4, max_new_tokens=8)
-    return GRPO(policy, capabilities, rollout, changes.pop("advantage", DecoupledAdvantage()), **changes)
+    return GRPO(policy, capabilities, rollout, changes.pop("advantage", GDPO()), **changes)
 
 
 def fit(module, data, make_trainer, tmp_path, **settings):
@@ -26,7 +26,7 @@ def fit(module, data, make_trainer, tmp_path, **settings):
     return pd.read_csv(tmp_path / "run" / "metrics.csv")
 
 
-@pytest.mark.parametrize("advantage", [DecoupledAdvantage(), SumThenNormalize()])
+@pytest.mark.parametrize("advantage", [GDPO(), SumThenNormalize()])
 @pytest.mark.parametrize("adapter", [None, LoraSettings(r=8, dropout=0.1)])
 def test_the_reward_rises(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path, advantage, adapter):
     examples = [example(i, question=f"Question {i}?") for i in range(8)]
@@ -49,7 +49,7 @@ def test_the_gradient_is_that_of_the_algorithm_written_out(tiny_dir, example, vo
             return self.rollouts
 
     capabilities = {"domain": vowels("aeiou", weight=2.0), "safety": vowels("stxyz", tasks=["fact_recall"])}
-    module = Watched(PolicySettings(path=str(tiny_dir)), capabilities, TransformersRollout(4, 8, temperature=1.3), DecoupledAdvantage())
+    module = Watched(PolicySettings(path=str(tiny_dir)), capabilities, TransformersRollout(4, 8, temperature=1.3), GDPO())
     examples = [example(i, question=f"Question {i}?") for i in range(3)]
     make_trainer(max_steps=1).fit(module, make_data(examples))
 
@@ -101,7 +101,7 @@ def test_what_is_logged(tiny_qwen_dir, example, vowels, make_trainer, make_data,
     assert row["train/tokens_generated"] == pytest.approx(8 * row["train/completion_length"])
 
 
-@pytest.mark.parametrize("weighting", [None, ExactUPGrad()])
+@pytest.mark.parametrize("weighting", [None, UPGrad()])
 def test_a_step_logs_nothing_of_the_steps_before_so_that_a_resumed_run_logs_the_same(
     weighting, tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path
 ):
@@ -172,7 +172,7 @@ def test_the_reference_stays_out_of_checkpoints(tiny_qwen_dir, vowels):
 def test_lower_precisions_run(module_class, dtype, precision, tiny_qwen_dir, example, vowels, make_trainer, make_data):
     policy = PolicySettings(path=str(tiny_qwen_dir), dtype=dtype, adapter=LoraSettings(r=2))
     capabilities, rollout = {"domain": vowels()}, TransformersRollout(group_size=4, max_new_tokens=8)
-    module = GRPO(policy, capabilities, rollout, DecoupledAdvantage()) if module_class == "GRPO" else SFT(policy, capabilities)
+    module = GRPO(policy, capabilities, rollout, GDPO()) if module_class == "GRPO" else SFT(policy, capabilities)
     trainer = make_trainer(max_steps=2, precision=precision, gradient_clip_val=1.0)
     examples = [example(i, question=f"Question {i}?") for i in range(4)]
     trainer.fit(module, make_data(examples * 2, examples))

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from bbflow.capabilities import DynamicMix
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
+from bbflow.optimization import GDPO, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import pad
 from bbflow.policies.reference import Reference
@@ -28,7 +28,7 @@ PROMPTS = [[5, 9, 11, 40, 7], [8, 30], [30, 31, 32]]
 def make_module(folder, capabilities, **changes):
     rollout = TransformersRollout(**{"group_size": 4, "max_new_tokens": 8, **changes.pop("rollout", {})})
     settings = PolicySettings(path=str(folder), adapter=changes.pop("adapter", None))
-    module = GRPO(settings, capabilities, rollout, changes.pop("advantage", DecoupledAdvantage()), **changes)
+    module = GRPO(settings, capabilities, rollout, changes.pop("advantage", GDPO()), **changes)
     module.configure_model()
     return module
 
@@ -115,7 +115,7 @@ def test_trap_06_a_loss_of_zero_can_have_a_gradient(tiny_qwen_dir, vowels, examp
     assert max(p.grad.abs().max() for p in module.parameters()) > 0.1
 
 
-@pytest.mark.parametrize("advantage", [DecoupledAdvantage(), SumThenNormalize()])
+@pytest.mark.parametrize("advantage", [GDPO(), SumThenNormalize()])
 def test_trap_07_groups_without_spread_teach_exactly_nothing(advantage):
     one = advantage({"a": torch.tensor([0.9, 0.1])}, 1, {"a": 1.0})
     assert one.combined_N.tolist() == [0.0, 0.0]
@@ -134,7 +134,7 @@ def test_trap_08_equal_prompts_in_a_batch_stay_apart(tiny_qwen_dir, vowels, exam
 
 
 def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, examples, make_trainer, make_data, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
     from ddp_step import Recorded, Watched
 
     def gradient(batch_size, accumulate):
@@ -149,11 +149,11 @@ def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, exampl
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["-", "grpo", "1"], ["-", "sft", "1"], ["ExactUPGrad"], ["ExactUPGrad", "sft"]],
+    [[], ["-", "grpo", "1"], ["-", "sft", "1"], ["UPGrad"], ["UPGrad", "sft"]],
     ids=["scalar", "micro-batches", "micro-batches of sft", "jacobian", "jacobian of sft"],
 )
 def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, options):
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
     import ddp_step
 
     command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "step"), *options]
@@ -203,7 +203,7 @@ def test_trap_10_fully_masked_rows_give_no_nan(tiny_dir):
     assert float(empty.total) == 0.0
 
 
-@pytest.mark.parametrize("weighting", [None, weightings.ExactUPGrad()], ids=["scalar", "jacobian"])
+@pytest.mark.parametrize("weighting", [None, weightings.UPGrad()], ids=["scalar", "jacobian"])
 def test_trap_10_a_step_where_everything_is_masked_changes_nothing(tiny_qwen_dir, vowels, examples, make_trainer, make_data, weighting):
     settings = {"loss": LossSettings(mask_truncated=True), "rollout": {"max_new_tokens": 1}, "weighting": weighting}
     module = make_module(tiny_qwen_dir, {"domain": vowels()}, **settings)
@@ -216,7 +216,7 @@ def test_trap_10_a_step_where_everything_is_masked_changes_nothing(tiny_qwen_dir
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("advantage", [DecoupledAdvantage(), SumThenNormalize()])
+@pytest.mark.parametrize("advantage", [GDPO(), SumThenNormalize()])
 def test_trap_11_an_abstaining_reward_is_left_out_and_never_zero(advantage):
     weights = {"a": 1.0, "b": 1.0}
     absent = advantage({"a": torch.tensor([NAN, 0.6, 0.8, NAN]), "b": torch.tensor([0.0, 0.0, 0.0, 0.0])}, 4, weights)
@@ -244,7 +244,7 @@ def test_trap_11_a_run_in_which_every_reward_abstains_goes_on_without_nan(tiny_q
 
 def test_trap_12_a_group_is_dead_only_if_every_capability_is():
     opposed = {"a": torch.tensor([0.0, 1.0, 1.0, 1.0]), "b": torch.tensor([1.0, 0.0, 0.5, 0.5])}  # the sums of the first group are equal
-    result = DecoupledAdvantage()(opposed, 2, {"a": 1.0, "b": 1.0})
+    result = GDPO()(opposed, 2, {"a": 1.0, "b": 1.0})
     assert result.combined_N[:2].tolist() == [0.0, 0.0]
     assert result.alive_KG.any(0).tolist() == [True, False]
 
@@ -252,11 +252,11 @@ def test_trap_12_a_group_is_dead_only_if_every_capability_is():
 def test_trap_13_weights_go_by_name():
     rewards = {"b": torch.tensor([0.0, 1.0, 0.0]), "a": torch.tensor([1.0, 0.0, 0.2])}
     swapped = dict(reversed(rewards.items()))
-    result, other = (DecoupledAdvantage()(r, 3, {"a": 5.0, "b": 1.0}) for r in (rewards, swapped))
+    result, other = (GDPO()(r, 3, {"a": 5.0, "b": 1.0}) for r in (rewards, swapped))
     torch.testing.assert_close(result.combined_N, other.combined_N)
     assert result.combined_N[0] > 0 > result.combined_N[1]  # a, with the larger weight, decides
     with pytest.raises(ValueError, match="weights for"):
-        DecoupledAdvantage()(rewards, 3, {"a": 5.0})
+        GDPO()(rewards, 3, {"a": 5.0})
 
 
 def test_trap_14_a_reward_without_its_field_fails_before_the_run(vowels, example, make_trainer, make_data):
@@ -269,7 +269,7 @@ def test_trap_14_a_reward_without_its_field_fails_before_the_run(vowels, example
     class Task:
         capabilities, fields = ("domain",), frozenset()
 
-    module = GRPO(PolicySettings(path="no/model"), {"domain": vowels(rewards={"r": Needy()})}, TransformersRollout(), DecoupledAdvantage())
+    module = GRPO(PolicySettings(path="no/model"), {"domain": vowels(rewards={"r": Needy()})}, TransformersRollout(), GDPO())
     with pytest.raises(InputError, match="'patient'"):
         make_trainer(max_steps=1).fit(module, make_data([example(1)], tasks={"fact_recall": Task}))
 

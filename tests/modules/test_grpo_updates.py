@@ -7,9 +7,9 @@ import torch
 from bbflow.capabilities import Capability, DynamicMix
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import DecoupledAdvantage, LossSettings, OptimizerSettings
+from bbflow.optimization import GDPO, LossSettings, OptimizerSettings
 from bbflow.optimization.kl import KLSettings
-from bbflow.optimization.weightings import ExactUPGrad, WeightedSum
+from bbflow.optimization.weightings import UPGrad, WeightedSum
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
@@ -35,9 +35,7 @@ class Watched(GRPO):
 def run(folder, capabilities, make_trainer, data, steps=1, trainer=None, **changes):
     torch.manual_seed(3)
     settings = OptimizerSettings(learning_rate=3e-3)
-    module = Watched(
-        PolicySettings(path=str(folder)), capabilities, TransformersRollout(4, 8), DecoupledAdvantage(), optimizer=settings, **changes
-    )
+    module = Watched(PolicySettings(path=str(folder)), capabilities, TransformersRollout(4, 8), GDPO(), optimizer=settings, **changes)
     made = make_trainer(max_steps=steps, **(trainer or {}))
     made.fit(module, data)
     return module, made
@@ -94,9 +92,7 @@ def test_old_logprobs_can_be_those_of_the_engine(tiny_qwen_dir, examples, vowels
             return replace(rollouts, logprobs_NT=rollouts.logprobs_NT + shift)
 
     loss = LossSettings(**CLIP)
-    module = Watched(
-        PolicySettings(path=str(tiny_qwen_dir)), {"domain": vowels()}, Shifted(4, 8), DecoupledAdvantage(), loss, old_logprobs="sampled"
-    )
+    module = Watched(PolicySettings(path=str(tiny_qwen_dir)), {"domain": vowels()}, Shifted(4, 8), GDPO(), loss, old_logprobs="sampled")
     trainer = make_trainer(max_steps=1)
     trainer.fit(module, make_data(examples))
     expected, _ = written_out(module, 0, module.gathered.rollouts.logprobs_NT, loss)
@@ -117,8 +113,8 @@ def test_what_all_updates_of_a_batch_did_is_measured_by_the_next(tiny_qwen_dir, 
     torch.manual_seed(3)
     capabilities = {"domain": vowels("aeiou"), "safety": vowels("nrst", tasks=["fact_recall"])}
     module = Measured(
-        PolicySettings(path=str(tiny_qwen_dir)), capabilities, TransformersRollout(4, 8), DecoupledAdvantage(),
-        optimizer=OptimizerSettings(learning_rate=1e-3), weighting=ExactUPGrad(), updates=3,
+        PolicySettings(path=str(tiny_qwen_dir)), capabilities, TransformersRollout(4, 8), GDPO(),
+        optimizer=OptimizerSettings(learning_rate=1e-3), weighting=UPGrad(), updates=3,
     )  # fmt: skip
     make_trainer(max_steps=2).fit(module, make_data(examples * 2))
     assert [applied is None for *_, applied in module.steps] == [True, True, True, False, True, True]
@@ -186,7 +182,7 @@ def test_a_dynamic_mix_is_logged_and_comes_back_from_a_checkpoint(tiny_qwen_dir,
     assert trainer.callback_metrics["train/mix/domain/letters"] == 2.0
     assert trainer.callback_metrics["train/mix/domain/never"] == 0.5
     trainer.save_checkpoint(tmp_path / "c.ckpt")
-    fresh = GRPO(PolicySettings(path=str(tiny_qwen_dir)), capabilities(), TransformersRollout(4, 8), DecoupledAdvantage())
+    fresh = GRPO(PolicySettings(path=str(tiny_qwen_dir)), capabilities(), TransformersRollout(4, 8), GDPO())
     fresh.configure_model()
     fresh.on_load_checkpoint(torch.load(tmp_path / "c.ckpt", weights_only=True))
     assert fresh.capabilities["domain"].mixture.shares == module.capabilities["domain"].mixture.shares == {"letters": 1.0, "never": 0.0}

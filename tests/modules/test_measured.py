@@ -6,7 +6,7 @@ import torch
 from bbflow.callbacks import InterferenceMonitor
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import DecoupledAdvantage
+from bbflow.optimization import GDPO
 from bbflow.optimization.weightings import WeightedSum
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
@@ -36,7 +36,7 @@ def train(tiny_qwen_dir, example, vowels, make_trainer, make_data):
         torch.manual_seed(3)
         capabilities = {"domain": vowels(), "safety": Capability(Long(), {"long": Long()}, weight=2.0)}
         rollout = TransformersRollout(group_size=4, max_new_tokens=8)
-        module = Kept(PolicySettings(path=str(tiny_qwen_dir)), capabilities, rollout, DecoupledAdvantage(), **changes)
+        module = Kept(PolicySettings(path=str(tiny_qwen_dir)), capabilities, rollout, GDPO(), **changes)
         made = make_trainer(max_steps=steps, callbacks=[InterferenceMonitor()], **(trainer or {}))
         made.fit(module, make_data(examples, batch_size=4))
         return module, made

@@ -10,7 +10,7 @@ import pytest
 
 
 def test_two_processes_score_what_one_does(tiny_qwen_dir, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
     import ddp_test_split
 
     root = str(Path(__file__).parents[2])

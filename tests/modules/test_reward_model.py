@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from bbflow.callbacks import GoldWatch
+from bbflow.callbacks import OveroptimizationMonitor
 from bbflow.capabilities import Capability
 from bbflow.cli.main import main
-from bbflow.data.preferences import PreferencePair, make_pairs
+from bbflow.data.preference_data import PreferencePair, make_pairs
 from bbflow.errors import InputError, Refused
-from bbflow.evaluation.reward_model import PairScores, ShallowBaseline, evaluate_pairs, expected_calibration_error, fit_temperature
+from bbflow.evaluation.pair_scores import PairScores, ShallowBaseline, evaluate_pairs, expected_calibration_error, fit_temperature
 from bbflow.modules import RewardModel
 from bbflow.optimization.optimizer import OptimizerSettings
-from bbflow.optimization.preference import bradley_terry, correctness
+from bbflow.optimization.preference_losses import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.reward_heads import (
     HEADS_FILE,
@@ -34,8 +34,8 @@ from bbflow.policies.reward_heads import (
 )
 from bbflow.policies.settings import LoraSettings
 from bbflow.rewards import CorrectAnswer, LearnedReward
-from bbflow.rewards.worked import CHOICE, GRAPH, MULTI_HOP
 from bbflow.synthesis.corruption import CORRUPTIONS, HEADS
+from bbflow.testing import CHOICE, GRAPH, MULTI_HOP
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,10 +151,10 @@ def test_the_model_that_watches_is_not_the_one_that_pays(scorer, tmp_path) -> No
     scorer.save(tmp_path / "rm")
     shutil.copytree(tmp_path / "rm", tmp_path / "gold")
     paying = Capability(CorrectAnswer(), {"learned": LearnedReward(str(tmp_path / "rm"))})
-    assert GoldWatch(str(tmp_path / "gold")).problems({"domain": paying}) == []
-    said = str(GoldWatch(str(tmp_path / "." / "rm")).problems({"domain": paying})[0])
+    assert OveroptimizationMonitor(str(tmp_path / "gold")).problems({"domain": paying}) == []
+    said = str(OveroptimizationMonitor(str(tmp_path / "." / "rm")).problems({"domain": paying})[0])
     assert "the reward 'learned' of 'domain' pays by" in said
-    assert len(GoldWatch(str(tmp_path / "gold"), every_n_steps=0, rollouts=0, facts=-1).problems({})) == 3
+    assert len(OveroptimizationMonitor(str(tmp_path / "gold"), every_n_steps=0, rollouts=0, facts=-1).problems({})) == 3
 
 
 def test_learned_reward_is_calibrated_pure_and_flags_cut_inputs(scorer, tmp_path) -> None:
@@ -259,7 +259,7 @@ def test_an_accumulated_step_is_the_mean_over_its_batches(tiny_qwen_dir, make_tr
 
 
 def test_ranks_log_the_accuracy_of_all_pairs(tmp_path, tiny_qwen_dir, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
     import ddp_reward_accuracy
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}

@@ -180,7 +180,7 @@ def test_a_run_with_packing_equals_one_without(tiny_qwen_dir, example, vowels, m
 
 
 def test_a_model_that_cannot_pack_is_refused_before_training(tiny_qwen_dir, example, make_trainer, make_data, monkeypatch):
-    monkeypatch.setattr("bbflow.modules.sft.keeps_apart", lambda model: False)
+    monkeypatch.setattr("bbflow.modules.sft.isolates_packed_sequences", lambda model: False)
     module = SFT(PolicySettings(path=str(tiny_qwen_dir)), packing=True)
     with pytest.raises(InputError, match="read each other"):
         make_trainer(max_steps=1).fit(module, make_data([example(1)]))

@@ -6,9 +6,9 @@ import torch
 from bbflow.callbacks import InterferenceMonitor
 from bbflow.errors import InputError
 from bbflow.modules import SFT
-from bbflow.modules.capability_update import CapabilityUpdate
-from bbflow.optimization.geometry import harmed
-from bbflow.optimization.weightings import ExactUPGrad, WeightedSum
+from bbflow.modules.training.capability_update import CapabilityUpdate
+from bbflow.optimization.update_geometry import harmed
+from bbflow.optimization.weightings import UPGrad, WeightedSum
 from bbflow.policies import LoraSettings, PolicySettings
 
 WEIGHTS = {"domain": 2.0, "safety": 0.5, "reasoning": 1.0}
@@ -111,7 +111,7 @@ def test_no_capability_objects_and_the_monitor_sees_it(tiny_qwen_dir, vowels, ex
     wanted = [("amlodipine", "domain"), ("metformin", "safety")] * 4
     data = make_data([example(i, answer=answer, capabilities=[name]) for i, (answer, name) in enumerate(wanted)] * 4, batch_size=8)
     capabilities = {"domain": vowels(weight=5.0), "safety": vowels()}
-    module, monitor = make(tiny_qwen_dir, vowels, ExactUPGrad(), capabilities=capabilities), InterferenceMonitor()
+    module, monitor = make(tiny_qwen_dir, vowels, UPGrad(), capabilities=capabilities), InterferenceMonitor()
     fit(module, make_trainer, data, max_steps=4, callbacks=[monitor])
     for geometry in module.geometries:
         assert not harmed(geometry.gramian_KK, geometry.weights_K).any()
@@ -123,7 +123,7 @@ def test_no_capability_objects_and_the_monitor_sees_it(tiny_qwen_dir, vowels, ex
 
 def test_a_capability_without_an_example_takes_no_part(tiny_qwen_dir, vowels, example, make_trainer, make_data):
     several = [example(i, answer="word " * (1 + i), capabilities=["domain"] if i % 2 else ["safety"]) for i in range(4)]
-    module = make(tiny_qwen_dir, vowels, ExactUPGrad())
+    module = make(tiny_qwen_dir, vowels, UPGrad())
     fit(module, make_trainer, make_data(several))
     geometry = module.geometries[0]
     assert geometry.alive_K.tolist() == [True, True, False]
@@ -135,14 +135,14 @@ def test_a_capability_without_an_example_takes_no_part(tiny_qwen_dir, vowels, ex
 def test_examples_of_no_capability_alone_are_the_plain_step(tiny_qwen_dir, vowels, example, make_trainer, make_data):
     nameless = make_data([example(i, answer="word " * (1 + i), capabilities=[]) for i in range(4)])
     plain = fit(make(tiny_qwen_dir, vowels, None), make_trainer, nameless)
-    rows = fit(make(tiny_qwen_dir, vowels, ExactUPGrad()), make_trainer, nameless)
+    rows = fit(make(tiny_qwen_dir, vowels, UPGrad()), make_trainer, nameless)
     assert (rows.seen[0] - plain.seen[0]).norm() < 1e-4 * plain.seen[0].norm()
 
 
 def test_one_capability_is_the_plain_step_and_dropout_stays_on(tiny_qwen_dir, vowels, example, make_trainer, make_data):
     data = make_data([example(i, answer="word " * (1 + i)) for i in range(4)])
     for adapter in (None, LoraSettings(r=4, dropout=0.5)):
-        modules = [make(tiny_qwen_dir, vowels, w, adapter, capabilities={"domain": vowels()}) for w in (None, ExactUPGrad())]
+        modules = [make(tiny_qwen_dir, vowels, w, adapter, capabilities={"domain": vowels()}) for w in (None, UPGrad())]
         plain, rows = (fit(module, make_trainer, data).seen[0] for module in modules)
         assert ((rows - plain).norm() < 1e-4 * plain.norm()) == (adapter is None)  # other draws of what is dropped
         cosine = torch.cosine_similarity(rows, plain, dim=0)
@@ -150,10 +150,10 @@ def test_one_capability_is_the_plain_step_and_dropout_stays_on(tiny_qwen_dir, vo
 
 
 def test_what_cannot_be_is_refused_before_the_policy_is_loaded(tiny_qwen_dir, vowels, examples, make_trainer, make_data):
-    packed = make(tiny_qwen_dir, vowels, ExactUPGrad(), packing=True)
+    packed = make(tiny_qwen_dir, vowels, UPGrad(), packing=True)
     with pytest.raises(InputError, match=r"model\.init_args\.packing: a row of several examples"):
         make_trainer(max_steps=1).fit(packed, make_data(examples))
-    aimless = make(tiny_qwen_dir, vowels, ExactUPGrad(), capabilities={"domain": vowels(weight=0.0)})
+    aimless = make(tiny_qwen_dir, vowels, UPGrad(), capabilities={"domain": vowels(weight=0.0)})
     with pytest.raises(InputError, match="a weighting needs capabilities"):
         make_trainer(max_steps=1).fit(aimless, make_data(examples))
     assert packed.policy is None
@@ -162,4 +162,4 @@ def test_what_cannot_be_is_refused_before_the_policy_is_loaded(tiny_qwen_dir, vo
 
 def test_batches_of_like_length_are_left_to_the_plain_loss(tiny_qwen_dir, vowels):
     assert make(tiny_qwen_dir, vowels, None).groups_lengths
-    assert not make(tiny_qwen_dir, vowels, ExactUPGrad()).groups_lengths
+    assert not make(tiny_qwen_dir, vowels, UPGrad()).groups_lengths

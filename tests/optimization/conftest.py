@@ -7,8 +7,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def bench():
-    """The constructed conflict: benchmarks/conflict.py as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "conflict.py"
+    """The constructed conflict: benchmarks/research/conflict.py as a module."""
+    path = Path(__file__).parents[2] / "benchmarks" / "research" / "conflict.py"
     spec = importlib.util.spec_from_file_location("conflict_benchmark", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up

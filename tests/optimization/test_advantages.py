@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbflow.optimization import CovarianceTargeted, DecoupledAdvantage, SumThenNormalize, VarianceWeighted
+from bbflow.optimization import GDPO, MOGRPO, CovarianceTargeted, SumThenNormalize
 
 NAN = math.nan
 ROOT = math.sqrt(0.5)
@@ -17,7 +17,7 @@ def tensors(**rewards):
 
 def test_decoupled_by_hand():
     # group 1: a = [0, 1] -> -+ROOT, b = [1, 1] -> 0; group 2: a = [1, 0] -> +-ROOT, b = [0, .5] -> -+ROOT (the width of b does not matter)
-    result = DecoupledAdvantage()(tensors(a=[0, 1, 1, 0], b=[1, 1, 0, 0.5]), 2, {"a": 1.0, "b": 0.5})
+    result = GDPO()(tensors(a=[0, 1, 1, 0], b=[1, 1, 0, 0.5]), 2, {"a": 1.0, "b": 0.5})
     summed = [-ROOT, ROOT, 0.5 * ROOT, -0.5 * ROOT]
     scale = math.sqrt(sum(s * s for s in summed) / 4)
     assert result.combined_N.tolist() == pytest.approx([s / scale for s in summed])
@@ -33,20 +33,20 @@ def test_sum_then_normalize_by_hand():
 def test_the_sum_hides_what_the_decoupled_one_keeps():
     # the first two completions have the same sum, but the first has what only one of four has: 1.5 - 0.866 against -0.5 + 0.866
     rewards, weights = tensors(a=[1, 0, 0, 0], b=[0, 1, 1, 0]), {"a": 1.0, "b": 1.0}
-    by_sum, decoupled = SumThenNormalize()(rewards, 4, weights).combined_N, DecoupledAdvantage()(rewards, 4, weights).combined_N
+    by_sum, decoupled = SumThenNormalize()(rewards, 4, weights).combined_N, GDPO()(rewards, 4, weights).combined_N
     assert by_sum[0] == by_sum[1]
     assert float(decoupled[0] / decoupled[1]) == pytest.approx((1.5 - math.sqrt(0.75)) / (math.sqrt(0.75) - 0.5))
 
 
 def test_variance_weighted_by_hand():
-    result = VarianceWeighted()(tensors(a=[0, 1, 1, 0], b=[1, 1, 0, 0.5]), 2, {"a": 1.0, "b": 0.5})
+    result = MOGRPO()(tensors(a=[0, 1, 1, 0], b=[1, 1, 0, 0.5]), 2, {"a": 1.0, "b": 0.5})
     assert result.combined_N.tolist() == pytest.approx([-ROOT, ROOT, 0.5 * ROOT, -0.5 * ROOT])
 
 
 def test_variance_weighting_gives_every_capability_the_same_correlation():
     torch.manual_seed(0)
     rewards = {"a": torch.rand(4000, dtype=torch.float64), "b": 0.01 * torch.rand(4000, dtype=torch.float64)}
-    by_sum, weighted = (kind()(rewards, 8, {"a": 1.0, "b": 1.0}).combined_N for kind in (SumThenNormalize, VarianceWeighted))
+    by_sum, weighted = (kind()(rewards, 8, {"a": 1.0, "b": 1.0}).combined_N for kind in (SumThenNormalize, MOGRPO))
 
     def correlations(signal):
         return [float(torch.corrcoef(torch.stack([row, signal]))[0, 1]) for row in rewards.values()]
@@ -59,7 +59,7 @@ def test_variance_weighting_gives_every_capability_the_same_correlation():
 
 def test_covariance_targeting_lifts_the_outvoted_capability_and_no_other():
     rewards, weights = tensors(a=[0, 0, 1, 1], b=[1, 1, 0, 0.8], c=[0, 1, 0, 1]), {"a": 3.0, "b": 1.0, "c": 1.0}
-    plain, targeted = VarianceWeighted()(rewards, 4, weights), CovarianceTargeted()(rewards, 4, weights)
+    plain, targeted = MOGRPO()(rewards, 4, weights), CovarianceTargeted()(rewards, 4, weights)
     assert float(plain.parts_KN[1] @ plain.combined_N) < -0.1
     assert float(plain.parts_KN[1] @ targeted.combined_N) == pytest.approx(0, abs=1e-12)
     factors = targeted.parts_KN.norm(dim=1) / plain.parts_KN.norm(dim=1)
@@ -69,7 +69,7 @@ def test_covariance_targeting_lifts_the_outvoted_capability_and_no_other():
 
 def test_without_conflict_covariance_targeting_is_the_decoupled_advantage():
     rewards, weights = tensors(a=[0, 0.5, 1, 1], b=[0.2, 0.5, 0.6, 0.3]), {"a": 1.0, "b": 0.5}
-    torch.testing.assert_close(*(kind()(rewards, 4, weights).combined_N for kind in (CovarianceTargeted, DecoupledAdvantage)))
+    torch.testing.assert_close(*(kind()(rewards, 4, weights).combined_N for kind in (CovarianceTargeted, GDPO)))
 
 
 def test_capabilities_that_oppose_each_other_everywhere_leave_nothing():
@@ -80,7 +80,7 @@ def test_capabilities_that_oppose_each_other_everywhere_leave_nothing():
 def test_a_capability_without_weight_is_not_protected_and_keeps_no_group_alive():
     rewards = tensors(a=[0, 1, 1, 1], b=[1, 0, 0, 1])
     alone = CovarianceTargeted()(rewards, 2, {"a": 1.0, "b": 0.0})
-    torch.testing.assert_close(alone.combined_N, DecoupledAdvantage()(rewards, 2, {"a": 1.0, "b": 0.0}).combined_N)
+    torch.testing.assert_close(alone.combined_N, GDPO()(rewards, 2, {"a": 1.0, "b": 0.0}).combined_N)
     assert alone.alive_KG.tolist() == [[True, False], [True, True]]
     assert alone.alive_G.tolist() == [True, False]
 
@@ -96,7 +96,7 @@ def test_no_capability_is_anti_correlated_with_the_targeted_signal(capabilities,
     rows[torch.rand(rows.shape, generator=source) < absent] = NAN
     names = "abcde"[:capabilities]
     rewards, weights = dict(zip(names, rows, strict=True)), dict(zip(names, weights[:capabilities], strict=True))
-    plain, result = VarianceWeighted()(rewards, size, weights), CovarianceTargeted()(rewards, size, weights)
+    plain, result = MOGRPO()(rewards, size, weights), CovarianceTargeted()(rewards, size, weights)
     signal, z_KN = result.combined_N, plain.parts_KN
     lengths = z_KN.norm(dim=1).clamp(min=1e-12)
     cosines = z_KN @ signal / (lengths * max(1e-12, float(signal.norm())))
@@ -109,12 +109,12 @@ def test_no_capability_is_anti_correlated_with_the_targeted_signal(capabilities,
 
 
 def test_float_residue_is_no_signal():
-    result = DecoupledAdvantage()(tensors(a=[0.1 + 0.2, 0.3, 0.3]), 3, {"a": 1.0})
+    result = GDPO()(tensors(a=[0.1 + 0.2, 0.3, 0.3]), 3, {"a": 1.0})
     assert result.combined_N.tolist() == [0, 0, 0]
     assert not result.alive_KG.any()
 
 
-@pytest.mark.parametrize("kind", [DecoupledAdvantage, SumThenNormalize, VarianceWeighted, CovarianceTargeted])
+@pytest.mark.parametrize("kind", [GDPO, SumThenNormalize, MOGRPO, CovarianceTargeted])
 def test_one_capability_a_silent_one_and_groups_of_one(kind):
     one = kind()(tensors(a=[0, 1, 1, 0]), 4, {"a": 2.0})
     assert one.parts_KN.shape == (1, 4)
@@ -130,17 +130,17 @@ def test_one_capability_a_silent_one_and_groups_of_one(kind):
 
 def test_names_must_match():
     with pytest.raises(ValueError, match="weights for"):
-        DecoupledAdvantage()(tensors(a=[0, 1]), 2, {"a": 1.0, "b": 1.0})
+        GDPO()(tensors(a=[0, 1]), 2, {"a": 1.0, "b": 1.0})
 
 
 def test_infinite_rewards_and_ragged_groups_are_refused():
     with pytest.raises(ValueError, match="infinite"):
-        DecoupledAdvantage()(tensors(a=[0, math.inf]), 2, {"a": 1.0})
+        GDPO()(tensors(a=[0, math.inf]), 2, {"a": 1.0})
     with pytest.raises(ValueError, match="groups of 2"):
-        DecoupledAdvantage()(tensors(a=[0, 1, 0]), 2, {"a": 1.0})
+        GDPO()(tensors(a=[0, 1, 0]), 2, {"a": 1.0})
 
 
-KINDS = [DecoupledAdvantage, SumThenNormalize, VarianceWeighted, CovarianceTargeted]
+KINDS = [GDPO, SumThenNormalize, MOGRPO, CovarianceTargeted]
 score = st.one_of(st.floats(0, 1), st.just(NAN), st.sampled_from([0.0, 1.0]))
 
 
@@ -160,7 +160,7 @@ def test_properties(groups, weight, kind):
     for name, part in zip("ab", parts, strict=True):
         assert (part[rewards[name].isnan()] == 0).all()
         assert part.unflatten(0, (-1, size)).sum(1).abs().max() < 1e-6 * max(1, part.abs().max())
-    if kind in (DecoupledAdvantage, CovarianceTargeted) and combined.abs().max() > 0:
+    if kind in (GDPO, CovarianceTargeted) and combined.abs().max() > 0:
         assert combined.square().mean().sqrt() == pytest.approx(1)
 
 
@@ -170,5 +170,5 @@ def test_decoupled_ignores_the_width_of_a_reward(row, width):
     if (reward * width).std() < 1e-4:
         return
     other = torch.tensor([0.0, 1.0, 1.0, 0.0], dtype=torch.float64)
-    wide, narrow = (DecoupledAdvantage()({"a": r, "b": other}, 4, {"a": 1.0, "b": 1.0}).combined_N for r in (reward, reward * width))
+    wide, narrow = (GDPO()({"a": r, "b": other}, 4, {"a": 1.0, "b": 1.0}).combined_N for r in (reward, reward * width))
     torch.testing.assert_close(wide, narrow)

@@ -6,11 +6,11 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import DecoupledAdvantage
+from bbflow.optimization import GDPO
 from bbflow.policies import Policy, PolicySettings, load_policy
 from bbflow.policies.policy import pad
 from bbflow.policies.rollouts import LlamaRollout, TransformersRollout
-from bbflow.policies.rollouts.llama_decoder import misfit
+from bbflow.policies.rollouts.llama_decoder import unsupported_reason
 
 PROMPTS = [[5, 9, 11, 40, 7], [8, 30], [30, 31, 32], [12]]
 SHAPE = {
@@ -161,7 +161,7 @@ def test_a_model_that_it_does_not_know_is_refused_with_the_reason(changed, reaso
 
 
 def test_an_adapter_that_is_more_than_a_sum_is_refused():
-    assert "whose weight is not a plain matrix" in misfit(with_lora(policy_of(CONFIGS["qwen2"]), use_dora=True).model)
+    assert "whose weight is not a plain matrix" in unsupported_reason(with_lora(policy_of(CONFIGS["qwen2"]), use_dora=True).model)
 
 
 def test_a_forward_pass_that_was_changed_is_found():
@@ -172,7 +172,7 @@ def test_a_forward_pass_that_was_changed_is_found():
 
 
 def test_grpo_asks_before_it_begins(vowels, tiny_dir):
-    module = GRPO(PolicySettings(path=str(tiny_dir)), {"domain": vowels()}, LlamaRollout(4, 8), DecoupledAdvantage())
+    module = GRPO(PolicySettings(path=str(tiny_dir)), {"domain": vowels()}, LlamaRollout(4, 8), GDPO())
     if load_policy(PolicySettings(path=str(tiny_dir))).model.config.model_type == "gpt2":
         with pytest.raises(InputError, match="gpt2"):
             module.configure_model()

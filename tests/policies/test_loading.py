@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from bbflow.errors import InputError
 from bbflow.policies import LoraSettings, PolicySettings, load_policy
 from bbflow.policies.loading import hub_problems
-from bbflow.policies.policy import evaluating, pad
+from bbflow.policies.policy import eval_mode, pad
 from bbflow.records import Message
 
 
@@ -66,7 +66,7 @@ def test_an_adapter_trains_alone_and_changes_nothing_at_first(tiny_qwen_dir, pol
     assert trained
     assert all("lora_" in name for name in trained)
     ids = torch.tensor([[5, 6, 7]])
-    with evaluating(adapted.model), evaluating(policy.model), torch.no_grad():
+    with eval_mode(adapted.model), eval_mode(policy.model), torch.no_grad():
         assert torch.allclose(adapted.model(ids).logits, policy.model(ids).logits, atol=1e-6)
 
 
@@ -99,7 +99,7 @@ def test_padding_masks_come_from_lengths():
 def test_evaluating_restores_every_module(policy):
     policy.model.model.layers[0].eval()
     before = [m.training for m in policy.model.modules()]
-    with evaluating(policy.model):
+    with eval_mode(policy.model):
         assert not any(m.training for m in policy.model.modules())
     assert [m.training for m in policy.model.modules()] == before
 

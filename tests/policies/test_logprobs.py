@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, head, load_policy, logprobs
+from bbflow.policies import LoraSettings, PolicySettings, chunked_logits, completion_logprobs, load_policy, logprobs
 from bbflow.policies.policy import pad
 
 PROMPTS = [[5, 9, 11, 40, 7], [8], [30, 31, 32]]
@@ -35,7 +35,7 @@ def one_by_one(model, temperature):
 @pytest.mark.parametrize(("budget", "block"), [(8, 1 << 25), (2048, 1 << 25), (2048, 1000)])
 def test_values_and_gradients_equal_each_row_alone(model, share, budget, block, monkeypatch):
     monkeypatch.setitem(logprobs.TOKENS_AT_ONCE, "cpu", budget)
-    monkeypatch.setitem(head.BLOCK, "cpu", block)  # logits
+    monkeypatch.setitem(chunked_logits.BLOCK, "cpu", block)  # logits
     ids = batch()
     got = completion_logprobs(model, *ids, group_size=3, temperature=0.7, share_prompt=share)
     weights = torch.linspace(-1, 2, got.numel()).view(got.shape)

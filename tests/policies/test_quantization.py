@@ -7,8 +7,8 @@ import torch
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import DecoupledAdvantage
-from bbflow.optimization.weightings import ExactUPGrad
+from bbflow.optimization import GDPO
+from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings, load_policy, settings
 from bbflow.policies.loading import quantization
 from bbflow.policies.rollouts import TransformersRollout
@@ -60,8 +60,8 @@ def test_it_trains_the_adapter_and_comes_back(tiny_qwen_dir, example, vowels, ma
         policy = PolicySettings(path=str(tiny_qwen_dir), adapter=LoraSettings(r=4), quantize=bits)
         capabilities = {"domain": vowels("aeiou"), "safety": vowels("nr", tasks=["fact_recall"])}
         if kind == "sft":
-            return SFT(policy, capabilities, weighting=ExactUPGrad())
-        return GRPO(policy, capabilities, TransformersRollout(4, 8), DecoupledAdvantage(), weighting=ExactUPGrad(), kl_coefficient=0.1)
+            return SFT(policy, capabilities, weighting=UPGrad())
+        return GRPO(policy, capabilities, TransformersRollout(4, 8), GDPO(), weighting=UPGrad(), kl_coefficient=0.1)
 
     torch.manual_seed(5)
     first, data = module(), make_data([example(i, question=f"Question {i}?") for i in range(8)])

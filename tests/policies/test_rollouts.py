@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bbflow.errors import InputError, Refused
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
-from bbflow.policies.policy import evaluating
+from bbflow.policies.policy import eval_mode
 from bbflow.policies.rollouts import TransformersRollout, sampling
 from bbflow.policies.rollouts.sampling import draw
 
@@ -27,7 +27,7 @@ def sample(policy, seed=0, **changes):
 
 def test_greedy_equals_the_argmax_of_full_forward_passes(policy):
     rollouts = TransformersRollout(max_new_tokens=6).generate(policy, PROMPTS, group_size=1, greedy=True)
-    with evaluating(policy.model), torch.no_grad():
+    with eval_mode(policy.model), torch.no_grad():
         for prompt, completion in zip(PROMPTS, rollouts.completions(), strict=True):
             row = list(prompt)
             for token in completion:
@@ -39,7 +39,7 @@ def test_reported_log_probabilities_are_those_of_the_policy(policy):
     many_ends = replace(policy, eos_ids=tuple(range(0, 60)))  # rows end at different steps, so the batch shrinks on the way
     rollouts = sample(many_ends)
     assert len(set(rollouts.lengths_N.tolist())) > 2
-    with evaluating(policy.model), torch.no_grad():
+    with eval_mode(policy.model), torch.no_grad():
         expected = completion_logprobs(
             policy.model, rollouts.prompt_ids_BP, rollouts.prompt_mask_BP, rollouts.completion_ids_NT, rollouts.completion_mask_NT,
             group_size=4, temperature=1.5, share_prompt=False,
@@ -50,7 +50,7 @@ def test_reported_log_probabilities_are_those_of_the_policy(policy):
 def test_samples_follow_the_distribution(policy):
     engine = TransformersRollout(group_size=4000, max_new_tokens=1, temperature=2.0)
     rollouts = engine.generate(policy, [PROMPTS[0]], generator=torch.Generator().manual_seed(1))
-    with evaluating(policy.model), torch.no_grad():
+    with eval_mode(policy.model), torch.no_grad():
         expected = (policy.model(torch.tensor([PROMPTS[0]])).logits[0, -1] / 2.0).softmax(-1)
     seen = torch.bincount(rollouts.completion_ids_NT[:, 0], minlength=len(expected)) / 4000
     assert (seen - expected).abs().max() < 5 * (expected.max() / 4000).sqrt()
@@ -149,7 +149,7 @@ def test_a_sliding_window_decodes_too():
     window = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 0, "num_hidden_layers": 2, "initializer_range": 0.3}
     policy = Policy(Qwen2ForCausalLM(Qwen2Config(**sizes, **window)), None, (0,), 0)
     rollouts = TransformersRollout(group_size=3, max_new_tokens=8).generate(policy, PROMPTS[:1] * 2)
-    with evaluating(policy.model), torch.no_grad():
+    with eval_mode(policy.model), torch.no_grad():
         expected = completion_logprobs(
             policy.model,
             rollouts.prompt_ids_BP,

@@ -33,7 +33,7 @@ def test_an_arm_is_laid_over_rewards_alone():
     assert arm.trainer.max_steps == 110
     assert arm.model.init_args.reference_advantage == 0.0
     assert arm.model.init_args.rollout.init_args.group_size == 8
-    assert arm.model.init_args.weighting.class_path.endswith("ExactUPGrad")
+    assert arm.model.init_args.weighting.class_path.endswith("UPGrad")
 
 
 def test_supervised_fine_tuning_by_the_same_steps():
@@ -48,7 +48,16 @@ def test_supervised_fine_tuning_by_the_same_steps():
 
 @pytest.mark.slow
 def test_runs_and_goes_on(tmp_path):
-    command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), "--arms", "gdpo", "sum_then_normalize", "--seeds", "1", "2"]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "research" / "ablation.py"),
+        "--arms",
+        "gdpo",
+        "sum_then_normalize",
+        "--seeds",
+        "1",
+        "2",
+    ]
     results = tmp_path / "results.json"
     command += ["--results", str(results), "--", *SMALL]
     first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

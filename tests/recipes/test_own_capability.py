@@ -42,7 +42,7 @@ model:
   init_args:
     policy: {path: %s}
     rollout: {class_path: TransformersRollout, init_args: {group_size: 2, max_new_tokens: 6}}
-    advantage: {class_path: DecoupledAdvantage}
+    advantage: {class_path: GDPO}
     capabilities:
       domain:
         metric: {class_path: CorrectAnswer}

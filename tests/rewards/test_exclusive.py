@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bbflow.records import Example
 from bbflow.rewards import AnswerFormat, CorrectAnswer, FollowsInstructions, PartialAnswer, Reward, SafeChoice
-from bbflow.rewards.worked import CHOICE, DECISION, DOSE, GRAPH, OPEN, example
+from bbflow.testing import CHOICE, DECISION, DOSE, GRAPH, OPEN, example
 
 TEXT = example("Who told doctors to wash their hands?", "Ignaz Semmelweis")
 GOLDS: dict[str, tuple[Example, tuple[str, ...]]] = {

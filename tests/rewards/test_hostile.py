@@ -26,7 +26,7 @@ from bbflow.rewards import (
     SafeChoice,
     WorkflowSteps,
 )  # fmt: skip
-from bbflow.rewards.worked import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW, example
+from bbflow.testing import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW, example
 
 ZERO_WIDTH, CYRILLIC_A = "\u200b", "\u0430"
 TEXT = example("Who told doctors to wash their hands?", "Ignaz Semmelweis")

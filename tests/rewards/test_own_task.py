@@ -35,8 +35,8 @@ def test_the_guide_s_reward_holds_against_the_probes(tmp_path: Path, monkeypatch
     (tmp_path / "drug_classes.py").write_text(block("drug_classes.py"))
     import drug_classes
 
+    from bbflow.evaluation.baselines.probes import reward_breaches
     from bbflow.graph import ClinicalPack
-    from bbflow.rewards.probes import reward_breaches
     from bbflow.synthesis import generate
 
     graph, task = ClinicalPack().load(), drug_classes.ClassRecall()

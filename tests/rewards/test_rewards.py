@@ -6,8 +6,8 @@ from bbflow.errors import InputError
 from bbflow.graph import ClinicalPack
 from bbflow.records import Example
 from bbflow.rewards import ChainReward, ConstraintReward, CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
-from bbflow.rewards.extraction import chosen_option, final_answers, mentioned_option, mentions, option_index
-from bbflow.rewards.instruction import is_met
+from bbflow.rewards.instructions import is_met
+from bbflow.text.answers import chosen_option, final_answers, mentioned_option, mentions, option_index
 
 GRAPH = ClinicalPack().load()
 

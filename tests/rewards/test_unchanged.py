@@ -9,7 +9,7 @@ import pytest
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.records import Example
 from bbflow.rewards import ChainReward, ConstraintReward, CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
-from bbflow.rewards.extraction import gives_one_answer
+from bbflow.text.answers import has_single_answer
 
 FIXTURE = json.loads(gzip.decompress((Path(__file__).parent / "scores_2026_11.json.gz").read_bytes()))
 
@@ -31,7 +31,7 @@ def test_scores_are_what_they_were(reward: type, graph: KnowledgeGraph) -> None:
         if before is not None and (after := scorer([example] * len(texts), texts)) != before:
             for text, old, new in zip(texts, before, after, strict=True):
                 # Mended on purpose: a chain that ends in two answers, or in none that was offered, was paid.
-                if reward is ChainReward and new == 0.0 and not gives_one_answer(example, text):
+                if reward is ChainReward and new == 0.0 and not has_single_answer(example, text):
                     mended += 1
                 elif new != old:
                     different.append((example.prompt, text, old, new))

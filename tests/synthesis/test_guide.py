@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bbflow.cli.main import main
-from bbflow.data.files import read_examples
+from bbflow.data.example_io import read_examples
 from bbflow.graph import ClinicalPack
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import MetapathQuestion

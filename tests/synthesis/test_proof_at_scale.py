@@ -13,9 +13,9 @@ from fractions import Fraction
 import pytest
 
 from bbflow.graph import ClinicalPack
-from bbflow.synthesis.items import NO, YES, Item, Prescription, Walk
+from bbflow.synthesis.items.item import NO, YES, Item, Prescription, Walk
+from bbflow.synthesis.items.solver import answers_of, rejection_reasons, safety
 from bbflow.synthesis.questions.dose import Dose
-from bbflow.synthesis.solver import objections, reach, safety
 from bbflow.synthesis.tasks import (
     ClinicalWorkflow,
     ConstrainedAnswer,
@@ -62,7 +62,7 @@ def second_right_option(item: Item, rng: random.Random) -> Item | None:
     i = rng.choice([i for i, o in enumerate(item.options) if o != item.gold])
     replaced, other = item.options[i], item.gold
     if isinstance(item.query, Walk):
-        other = min(reach(GRAPH, item.query) - {item.gold}, default=item.gold)
+        other = min(answers_of(GRAPH, item.query) - {item.gold}, default=item.gold)
     elif isinstance(item.query, Dose) and item.gold.endswith(" mg"):
         other = f"{float(Fraction(item.gold.split()[0]) / 1000):.6f} g"
     elif isinstance(item.query, Prescription):
@@ -110,7 +110,7 @@ def judged(make: type, accepted: int, corrupted: int) -> Counter[str]:
     items = proposals(make)
     for number in range(accepted):
         item = next(items)
-        reasons = list(objections(GRAPH, item))
+        reasons = list(rejection_reasons(GRAPH, item))
         counts["accepted"] += not reasons
         if reasons:
             counts["first: " + reasons[0]] += 1
@@ -119,7 +119,7 @@ def judged(make: type, accepted: int, corrupted: int) -> Counter[str]:
                 wrong = CORRUPT[kind](item, rng)
                 if wrong is not None:
                     counts[f"{kind}: made"] += 1
-                    counts[f"{kind}: rejected"] += next(objections(GRAPH, wrong), None) is not None
+                    counts[f"{kind}: rejected"] += next(rejection_reasons(GRAPH, wrong), None) is not None
     return counts
 
 

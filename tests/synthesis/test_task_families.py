@@ -8,9 +8,9 @@ import pytest
 
 from bbflow.graph import ClinicalPack
 from bbflow.rewards import CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
-from bbflow.synthesis.generate import generate
-from bbflow.synthesis.rendering import Renderer
-from bbflow.synthesis.solver import objections
+from bbflow.synthesis.items.solver import rejection_reasons
+from bbflow.synthesis.pipeline import generate
+from bbflow.synthesis.rendering.renderer import Renderer
 from bbflow.synthesis.tasks import (
     ClinicalWorkflow,
     DifferentialFromFindings,
@@ -58,9 +58,9 @@ def test_solver_accepts_what_is_built_and_rejects_what_is_broken(make: type) -> 
     _, items = drawn(make, 25)
     assert len(items) == 25
     for item in items:
-        assert next(objections(GRAPH, item), None) is None
+        assert next(rejection_reasons(GRAPH, item), None) is None
         for bad in broken(item):
-            assert next(objections(GRAPH, bad), None) is not None, bad
+            assert next(rejection_reasons(GRAPH, bad), None) is not None, bad
 
 
 @pytest.mark.parametrize("make", FAMILIES)
@@ -95,7 +95,7 @@ def test_a_changed_number_in_a_dose_is_rejected() -> None:
     for item in items:
         if item.query.asks in ("total", "remaining"):
             more = dataclasses.replace(item.query, times=item.query.times + 1)
-            assert next(objections(GRAPH, dataclasses.replace(item, query=more)), None) is not None
+            assert next(rejection_reasons(GRAPH, dataclasses.replace(item, query=more)), None) is not None
 
 
 def test_open_books_have_questions_in_every_split_and_show_no_held_out_entity_in_train() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bbflow.errors import InputError, Problem
-from bbflow.whole_file import whole
+from bbflow.io.atomic import atomic_write
 
 
 def compare(runs: list[str], out: str) -> None:
@@ -23,9 +23,9 @@ def compare(runs: list[str], out: str) -> None:
     Raises:
         InputError: Fewer than two runs, a folder without a report, or runs that were judged on different items.
     """
-    from bbflow.cli.paths import folder_problems
-    from bbflow.evaluation.comparison import compare_runs, read_run, render_comparison
-    from bbflow.evaluation.report import rounded
+    from bbflow.cli.recipes.relative_paths import folder_problems
+    from bbflow.reporting.comparison_page import compare_runs, read_run, render_comparison
+    from bbflow.reporting.run_report import round_floats
 
     if len(runs) < 2:
         raise InputError(Problem("at least two runs are needed to compare", "RUN"))
@@ -42,11 +42,11 @@ def compare(runs: list[str], out: str) -> None:
         seen[run.name] += 1
         if seen[run.name] > 1:  # the same recipe in two places
             read[i] = replace(run, name=f"{run.name} ({seen[run.name]})")
-    comparison = rounded(compare_runs(read))
+    comparison = round_floats(compare_runs(read))
     folder, page = Path(out), render_comparison(comparison)
-    with whole(folder / "compare.json") as draft:
+    with atomic_write(folder / "compare.json") as draft:
         draft.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
-    with whole(folder / "index.html") as draft:
+    with atomic_write(folder / "index.html") as draft:
         draft.write_text(page, encoding="utf-8")
     _show(comparison, folder / "index.html")
 

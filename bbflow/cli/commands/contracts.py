@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbflow.cli.commands.graph import graph_for, load_graph
-from bbflow.contracts import Contract, Verdict, load_contract, mask, write_report
+from bbflow.contracts import Contract, Verdict, load_contract, mask
 from bbflow.contracts import validate as run_contract
-from bbflow.contracts.cases import run_cases
-from bbflow.contracts.clinical import PATIENT_KINDS
-from bbflow.contracts.explain import changes, fates, sentence
-from bbflow.contracts.explain import explain as explanation
-from bbflow.contracts.scaffold import scaffold
-from bbflow.contracts.tables import graph_rows, map_rows, mapping_of, read_csv
-from bbflow.data.files import read_rows
+from bbflow.contracts.engine.patient_context import PATIENT_KINDS
+from bbflow.contracts.language.column_mapping import graph_rows, map_rows, mapping_of, read_csv
+from bbflow.contracts.language.contract_tests import run_cases
+from bbflow.contracts.language.explanation import describe_rule, row_outcomes, verdict_changes
+from bbflow.contracts.language.explanation import explain as explanation
+from bbflow.contracts.language.scaffold import scaffold
+from bbflow.data.example_io import read_rows
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import KnowledgeGraph
+from bbflow.reporting.contract_page import write_contract_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,11 +58,11 @@ def validate(
     rows, knowledge = _rows(loaded, data, graph, format, columns)
     verdict = _judge(loaded, rows, knowledge)
     if report is not None:
-        write_report(report, verdict, rows, knowledge)
+        write_contract_report(report, verdict, rows, knowledge)
     if quarantine is not None:
         _write_quarantine(Path(quarantine), verdict, rows)
     if data_docs is not None:
-        from bbflow.contracts.data_docs import write_data_docs
+        from bbflow.contracts.integrations.data_docs import write_data_docs
 
         write_data_docs(data_docs, loaded, rows, verdict.ids, knowledge)
     show(verdict)
@@ -209,7 +210,7 @@ def diff(
     from rich.markup import escape
 
     contracts, console = [load_contract(old), load_contract(new)], _console()
-    before, after = ({rule.id: sentence(rule) for rule in c.rules} for c in contracts)
+    before, after = ({rule.id: describe_rule(rule) for rule in c.rules} for c in contracts)
     for rule in [*before, *(r for r in after if r not in before)]:
         if rule not in after:
             console.print(f"[red]- {escape(before[rule])}[/]", soft_wrap=True)
@@ -222,7 +223,7 @@ def diff(
     if data is None and contracts[0].table != "graph":
         return
     verdicts = [_judge(c, *_rows(c, data, graph, format, columns)) for c in contracts]
-    found = changes(*verdicts)
+    found = verdict_changes(*verdicts)
     for change in found[:_CHANGES]:
         said = change.after if change.before == change.after else f"{change.before} -> {change.after}"
         console.print(
@@ -235,7 +236,7 @@ def diff(
     moved = sum(c.before != c.after for c in found)
     console.print(f"{moved} of {len(verdicts[0].ids)} rows change verdict, {len(found) - moved} more fail for other reasons")
     for name, verdict in zip((old, new), verdicts, strict=True):
-        word, counts = "refused" if verdict.refused else "accepted", fates(verdict)
+        word, counts = "refused" if verdict.refused else "accepted", row_outcomes(verdict)
         tally = ", ".join(f"{counts.count(f)} {f}" for f in ("accepted", "quarantined", "refused"))
         console.print(f"{name}: {word}; row by row {tally}", markup=False, soft_wrap=True)
 

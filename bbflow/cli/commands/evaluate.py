@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bbflow.errors import InputError, Problem, Refused
-from bbflow.evaluation.resume import KeptAnswers, answers_file
+from bbflow.evaluation.answer_cache import AnswerCache, answers_file
+from bbflow.io.atomic import atomic_write
 from bbflow.records import Example
-from bbflow.whole_file import whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bbflow.capabilities import Capability
-    from bbflow.evaluation.commitment import Commitment
+    from bbflow.evaluation.preregistration import Preregistration
 
 Capabilities = Mapping[str, "Capability"]
 
@@ -62,15 +62,15 @@ def evaluate(
     """
     from bbflow.capabilities.capability import unreadable_records
     from bbflow.cli.commands.graph import graph_for
-    from bbflow.cli.paths import folder_problems
-    from bbflow.data.progress import progress_bar
-    from bbflow.evaluation.certificate import refusal
-    from bbflow.evaluation.nulls import null_scores
-    from bbflow.evaluation.provenance import items_sha256, peak_memory_bytes, versions
-    from bbflow.evaluation.report import build_report, metric_name, rounded, scores_table, write_report
-    from bbflow.evaluation.suites.answering import benchmark_capability
-    from bbflow.evaluation.terminal import show_report
-    from bbflow.evaluation.unsafe import unsafe_report
+    from bbflow.cli.recipes.relative_paths import folder_problems
+    from bbflow.evaluation.baselines.null_models import null_scores
+    from bbflow.evaluation.benchmarks.answering import benchmark_capability
+    from bbflow.evaluation.certificate import gate_failure
+    from bbflow.evaluation.statistics.unsafe_advice import unsafe_report
+    from bbflow.io.progress import progress_bar
+    from bbflow.reporting.provenance import items_sha256, peak_memory_bytes, versions
+    from bbflow.reporting.run_report import build_report, metric_name, round_floats, scores_table, write_report
+    from bbflow.reporting.terminal import show_report
 
     start = time.perf_counter()
     problems = folder_problems(out, "--out") + policy_problems(policy, "--policy")
@@ -119,8 +119,8 @@ def evaluate(
 
     todo = [name for name in dict.fromkeys((policy, None if earlier is not None else baseline)) if name]
     compared = {e.example_id for e in examples if e.options and benchmarks.intersection(e.capabilities)}
-    asked = Asked(judging, examples, compared if multiple_choice == "loglikelihood" else set(), max_new_tokens, batch_size)
-    kept = {name: KeptAnswers(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo}
+    asked = EvaluationPlan(judging, examples, compared if multiple_choice == "loglikelihood" else set(), max_new_tokens, batch_size)
+    kept = {name: AnswerCache(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo}
     scored = {name: _score(name, asked, answers) for name, answers in kept.items()}
     before, after = scored.get(baseline or "") if earlier is None else earlier.table, scored[policy]
     report = build_report(
@@ -146,15 +146,15 @@ def evaluate(
         promise=promise,
     )
     if benchmarks:
-        report["benchmarks"] = rounded(_details(benchmarks, examples, after))
-    with whole(Path(out) / "scores.parquet") as draft:
+        report["benchmarks"] = round_floats(_details(benchmarks, examples, after))
+    with atomic_write(Path(out) / "scores.parquet") as draft:
         scores_table(before, after).to_parquet(draft, index=False)
     page = write_report(out, report)
     for answers in kept.values():
         answers.discard()
     show_report(report, page)
     if gate and report["verdict"] != "certified":
-        raise Refused(refusal(report))
+        raise Refused(gate_failure(report))
 
 
 def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
@@ -163,8 +163,8 @@ def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
     Raises:
         InputError: A file is wrong or empty, or an example stands twice.
     """
-    from bbflow.data.files import read_examples
-    from bbflow.evaluation.suites.formats import read_benchmark, together
+    from bbflow.data.example_io import read_examples
+    from bbflow.evaluation.benchmarks.formats import merge_subjects, read_benchmark
 
     examples: list[Example] = []
     files: list[tuple[str, list[Example]]] = []
@@ -183,7 +183,7 @@ def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
             stood.append((path, [e.example_id for e in found or []]))
     if problems:
         raise InputError(*problems)
-    benchmarks = together(files)
+    benchmarks = merge_subjects(files)
     examples += [example for _, items in benchmarks for example in items]
     twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
     if twice:
@@ -231,11 +231,11 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     from jsonargparse import ArgumentParser
 
     from bbflow.capabilities import Capability
-    from bbflow.cli.check import mistakes
     from bbflow.cli.commands.init import assets
     from bbflow.cli.errors import innermost
-    from bbflow.cli.located import Located, from_file
-    from bbflow.yaml_file import read_yaml
+    from bbflow.cli.recipes.recipe_diagnostics import recipe_errors
+    from bbflow.cli.recipes.source_tree import SourceNode, from_file
+    from bbflow.io.yaml import read_yaml
 
     import_module("bbflow.rewards")  # only an imported class can be called by its short name
     file = read_yaml(assets() / "recipes" / "parts" / "capabilities" / "clinical.yaml" if path is None else Path(path))
@@ -249,8 +249,8 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     try:
         defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": file.data})).capabilities
     except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
-        located = Located({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
-        found = mistakes(parser, located)
+        located = SourceNode({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
+        found = recipe_errors(parser, located)
         if not found and not isinstance(error, (ArgumentError, TypeError, ValueError)):
             raise
         raise InputError(*(found or [Problem(innermost(str(error)), str(file.path))])) from error
@@ -281,15 +281,15 @@ class EarlierScores:
         Raises:
             InputError: The table or the report is unreadable.
         """
-        from bbflow.evaluation.comparison import read_report, read_scores
+        from bbflow.reporting.comparison_page import read_report, read_scores
 
         return cls(folder, read_scores(folder), read_report(folder) if (folder / "report.json").is_file() else {})
 
     def problems(self, measure: Mapping[str, Any]) -> list[Problem]:
         """Says why these scores cannot be compared with those of a report."""
-        from bbflow.evaluation.provenance import measured_otherwise
+        from bbflow.reporting.provenance import incomparable_reasons
 
-        found = [Problem(why, f"--baseline {self.folder}") for why in measured_otherwise(self.report, measure)]
+        found = [Problem(why, f"--baseline {self.folder}") for why in incomparable_reasons(self.report, measure)]
         scored, asked = set(self.table["capability"]), set(measure["capabilities"])
         return found + [Problem(f"does not score '{name}'", f"--baseline {self.folder}") for name in sorted(asked - scored)]
 
@@ -310,7 +310,7 @@ def policy_problems(path: str, option: str) -> list[Problem]:
     return [replace(problem, where=option) for problem in PolicySettings(path=path).problems(option)]
 
 
-def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Commitment | None:
+def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Preregistration | None:
     """The margins that were fixed before the policy was trained, as `bbflow export` notes them.
 
     Returns:
@@ -320,9 +320,9 @@ def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[st
     Raises:
         InputError: Capabilities other than benchmarks have other margins.
     """
-    from bbflow.evaluation.commitment import read_commitment
+    from bbflow.evaluation.preregistration import read_preregistration
 
-    promise = read_commitment(Path(policy).expanduser())
+    promise = read_preregistration(Path(policy).expanduser())
     own = {name: capability for name, capability in capabilities.items() if name not in benchmarks}
     if promise is not None and (broken := promise.problems(own, "--capabilities")):
         raise InputError(*broken)
@@ -330,7 +330,7 @@ def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[st
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationPlan:
     """What a policy is asked, and how."""
 
     capabilities: Capabilities
@@ -340,10 +340,10 @@ class Asked:
     batch_size: int
 
 
-def _score(name: str, asked: Asked, kept: KeptAnswers) -> pd.DataFrame:
-    from bbflow.evaluation.suites.answering import score_answers
-    from bbflow.evaluation.terminal import evaluation_progress
+def _score(name: str, asked: EvaluationPlan, kept: AnswerCache) -> pd.DataFrame:
+    from bbflow.evaluation.benchmarks.answering import score_answers
     from bbflow.policies import PolicySettings, load_policy
+    from bbflow.reporting.terminal import evaluation_progress
 
     loaded = load_policy(PolicySettings(path=name))
     loaded.model.to(_device())
@@ -354,11 +354,11 @@ def _score(name: str, asked: Asked, kept: KeptAnswers) -> pd.DataFrame:
 
 
 def _details(benchmarks: set[str], examples: list[Example], scores: pd.DataFrame) -> dict[str, Any]:
-    from bbflow.evaluation.suites.metrics import details
+    from bbflow.evaluation.benchmarks.metrics import sub_scores
 
     texts = dict(zip(scores["example_id"], scores["completion"], strict=True))
     by_name = {name: [e for e in examples if name in e.capabilities] for name in sorted(benchmarks)}
-    return {name: {"n": len(of), **details(name, of, [texts[e.example_id] for e in of])} for name, of in by_name.items()}
+    return {name: {"n": len(of), **sub_scores(name, of, [texts[e.example_id] for e in of])} for name, of in by_name.items()}
 
 
 def _device() -> str:

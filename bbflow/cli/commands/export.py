@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbflow.errors import InputError, Problem
-from bbflow.whole_file import completed
+from bbflow.io.atomic import atomic_directory
 
 if TYPE_CHECKING:
     from bbflow.policies import PolicySettings
@@ -34,7 +34,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
             changed after it.
         Refused: What was written does not give the logits of the checkpoint.
     """
-    from bbflow.cli.paths import folder_problems
+    from bbflow.cli.recipes.relative_paths import folder_problems
 
     folder, where = Path(out).resolve(), f"--checkpoint {checkpoint}"
     problems = folder_problems(folder, f"--out {out}")
@@ -46,11 +46,17 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     if problems:
         raise InputError(*problems)
 
-    from bbflow.cli.checkpoint_file import read_checkpoint
-    from bbflow.evaluation.commitment import FILE, certificate_problems, promise_in, read_commitment, write_commitment
-    from bbflow.evaluation.model_card import Facts, model_card
-    from bbflow.evaluation.recheck import unfounded
+    from bbflow.cli.runs.checkpoint_file import read_checkpoint
+    from bbflow.evaluation.preregistration import (
+        FILE,
+        certificate_problems,
+        preregistration_of,
+        read_preregistration,
+        write_preregistration,
+    )
+    from bbflow.evaluation.verify_report import verify_differences
     from bbflow.policies.export import base_folder, is_adapter, restore, save_policy, weights_sha256
+    from bbflow.reporting.cards.model_card import ModelCardData, model_card
 
     kept = read_checkpoint(Path(checkpoint), where)
     problems = [Problem(f"its `{key}` is malformed", where) for key, kind in _SHAPE.items() if not isinstance(kept.get(key, kind()), kind)]
@@ -66,17 +72,17 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     with _noted(problems):
         settings = _settings(kept.get("hyper_parameters", {}).get("policy"), where)
     with _noted(problems):
-        promise = promise_in(kept)
-        if promise is not None and (read_commitment(run) or promise).sha256 != promise.sha256:
+        promise = preregistration_of(kept)
+        if promise is not None and (read_preregistration(run) or promise).sha256 != promise.sha256:
             problems.append(Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE)))
     with _noted(problems), _malformed(report_path):
         report = _report(report_path)
         report_step = None if report is None else report.get("provenance", {}).get("step")
         if report is not None and report_step == step:
-            problems += certificate_problems(report, promise, str(report_path)) + unfounded(report, report_path.parent)
+            problems += certificate_problems(report, promise, str(report_path)) + verify_differences(report, report_path.parent)
     if problems:
         raise InputError(*problems)
-    facts = Facts(
+    facts = ModelCardData(
         name=folder.name,
         base=Path(settings.path).name if Path(settings.path).is_absolute() else settings.path,
         base_licence=_licence(Path(settings.source)),
@@ -90,7 +96,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
     with _malformed(report_path):
         model_card(facts)  # told before the weights are read
 
-    with completed(folder) as draft:
+    with atomic_directory(folder) as draft:
         policy = restore(settings, weights, where)
         form = "full weights" if not is_adapter(policy) else "merged adapter" if merge else "adapter"
         difference = save_policy(policy, draft, merge)
@@ -99,7 +105,7 @@ def export(checkpoint: str, out: str, merge: bool = False) -> None:
         facts = replace(facts, form=form, logit_difference=difference, weights=weights_sha256(draft), local_base=local)
         (draft / "README.md").write_text(model_card(facts), encoding="utf-8")
         if promise is not None:
-            write_commitment(draft, promise)
+            write_preregistration(draft, promise)
         if facts.report is not None:
             (draft / "certificate.json").write_text(json.dumps(facts.report, indent=1) + "\n", encoding="utf-8")
         if (run / "config.yaml").is_file():

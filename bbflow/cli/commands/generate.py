@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbflow.errors import InputError, Problem, did_you_mean
-from bbflow.graph.readers.draft import OnError
+from bbflow.graph.readers.graph_builder import OnError
 
 if TYPE_CHECKING:
-    from bbflow.data.shards import Summary
+    from bbflow.data.sharding import Summary
     from bbflow.graph import KnowledgeGraph
 
 
@@ -34,12 +34,12 @@ def generate(
     """
     from bbflow.cli.training import load_data
     from bbflow.data import KnowledgeGraphData
-    from bbflow.data.card import summary_of
-    from bbflow.data.progress import progress_bar
-    from bbflow.data.shards import write_shards
+    from bbflow.data.sharding import write_shards
     from bbflow.graph import graph_source
+    from bbflow.io.atomic import atomic_directory
+    from bbflow.io.progress import progress_bar
     from bbflow.records import SPLITS
-    from bbflow.whole_file import completed
+    from bbflow.reporting.cards.dataset_card import summary_of
 
     folder = Path(out)
     if explain is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -65,7 +65,7 @@ def generate(
         return
     try:
         if shard_rows is None:
-            with completed(folder) as draft:
+            with atomic_directory(folder) as draft:
                 made = summary_of(data.write(draft, workers), draft)
                 _describe(draft, made, data.graph, config)
         else:
@@ -79,7 +79,7 @@ def generate(
 
 
 def _describe(folder: Path, made: Summary, graph: KnowledgeGraph, config: str) -> None:
-    from bbflow.data.card import write_card
+    from bbflow.reporting.cards.dataset_card import write_card
 
     receipt = folder / "receipt.json"
     write_card(folder, made, graph, json.loads(receipt.read_text()) if receipt.exists() else None, Path(config).name)
@@ -105,8 +105,8 @@ def _report(folder: Path, made: Summary) -> None:
 def _explain(graph: KnowledgeGraph, folder: Path, example_id: str) -> None:
     from rich.console import Console
 
-    from bbflow.data.files import read_examples
-    from bbflow.data.picture import neighbourhood_svg
+    from bbflow.data.example_io import read_examples
+    from bbflow.reporting.charts.example_graph import neighbourhood_svg
 
     examples = {e.example_id: e for e in read_examples(folder)}
     if example_id not in examples:

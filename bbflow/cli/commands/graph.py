@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import KnowledgeGraph, graph_source
 from bbflow.graph.packs import PACKS
-from bbflow.graph.readers.draft import OnError
+from bbflow.graph.readers.graph_builder import OnError
 
 if TYPE_CHECKING:
     from rich.table import Table

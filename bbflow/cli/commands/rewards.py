@@ -25,7 +25,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
 
     from bbflow.cli.commands.evaluate import load_capabilities, read_data
     from bbflow.cli.commands.graph import graph_for
-    from bbflow.rewards.probes import breaches
+    from bbflow.evaluation.baselines.probes import paid_probes
 
     if examples < 1:
         raise InputError(Problem(f"must be at least 1, not {examples}", "--examples"))
@@ -37,7 +37,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
     for name, capability in load_capabilities(capabilities).items():
         capability.prepare(knowledge)
         judged = [e for e in records if capability.judges(name, e)][:examples]
-        found, tried = breaches(lambda e, t, n=name, c=capability: c.reward(n, e, t), judged, knowledge)  # type: ignore[misc]
+        found, tried = paid_probes(lambda e, t, n=name, c=capability: c.reward(n, e, t), judged, knowledge)  # type: ignore[misc]
         worst = max(found, key=lambda breach: breach.score, default=None)
         table.add_row(name, str(tried), str(len(found)), "" if worst is None else f"{worst.probe} {worst.score:.2f}")
         count += len(found)
@@ -59,7 +59,7 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
     """
     from bbflow.cli.commands.evaluate import load_capabilities, read_data, train_examples
     from bbflow.cli.commands.graph import graph_for
-    from bbflow.evaluation.nulls import NULLS, null_scores
+    from bbflow.evaluation.baselines.null_models import NULLS, null_scores
 
     records = read_data([data])
     knowledge = graph_for(graph, (e.provenance for e in records))

@@ -72,7 +72,7 @@ def score(
     Raises:
         InputError: The model, the data or a column is missing or malformed; every problem is listed.
     """
-    from bbflow.data.progress import progress_bar
+    from bbflow.io.progress import progress_bar
     from bbflow.policies.reward_heads import GATED, load_scorer, reward_model_problems
 
     problems = reward_model_problems(reward_model, "--reward_model", head)
@@ -139,7 +139,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
             raise InputError(Problem(f"cannot be read as CSV: {str(error).splitlines()[0]}", str(path))) from None
     if path.suffix not in FORMATS:
         raise InputError(Problem("no such file, or not of a kind that holds records", str(path), f"one of: {', '.join(FORMATS)}"))
-    from bbflow.data.files import read_rows
+    from bbflow.data.example_io import read_rows
 
     return read_rows(path)
 
@@ -250,8 +250,8 @@ def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str | None) -> l
 
     from bbflow.cli.commands.graph import graph_for
     from bbflow.records import Example
-    from bbflow.synthesis.evidence import HEADING, draw_evidence
-    from bbflow.synthesis.statements import state
+    from bbflow.synthesis.items.evidence import HEADING, draw_evidence
+    from bbflow.text.verbalization import verbalize
 
     knowledge, told = graph_for(graph, (row.get("provenance") for row in rows)), []
     names = set(Example.__dataclass_fields__)
@@ -259,7 +259,7 @@ def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str | None) -> l
         example = Example.from_row({k: v for k, v in row.items() if k in names}, f"row {i + 1}")
         rng = random.Random(example.example_id)  # noqa: S311 (not for secrets)
         drawn = () if example.open_book or not example.edges else draw_evidence(knowledge, example, size, rng)
-        told.append(HEADING + " ".join(f"{state(knowledge, fact)}." for fact in drawn) if drawn else "")
+        told.append(HEADING + " ".join(f"{verbalize(knowledge, fact)}." for fact in drawn) if drawn else "")
     return told
 
 
@@ -319,11 +319,11 @@ def _summary(
 
 
 def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
-    from bbflow.evaluation.report import rounded
-    from bbflow.evaluation.reward_report import render_score_report
+    from bbflow.reporting.reward_page import render_score_report
+    from bbflow.reporting.run_report import round_floats
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps({"score": rounded(summary)}, indent=1) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps({"score": round_floats(summary)}, indent=1) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(render_score_report(summary), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ SCHEMAS = {
     "recipe": "bbflow.cli.schemas.recipe:recipe_schema",
     "example": "bbflow.cli.schemas.example:example_schema",
     "graph": "bbflow.cli.schemas.graph:graph_schema",
-    "data_contract": "bbflow.contracts.schema:data_contract_schema",
+    "data_contract": "bbflow.contracts.language.json_schema:data_contract_schema",
     "report": "bbflow.cli.schemas.report:report_schema",
 }
 """Name to the function that makes the schema; imported when asked for."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bbflow.graph.packs.clinical import ClinicalPack
 from bbflow.graph.packs.hpo import HumanPhenotypeOntology
-from bbflow.graph.readers.draft import OnError
-from bbflow.graph.readers.read import GraphFile, GraphSource
+from bbflow.graph.readers.formats import GraphFile, GraphSource
+from bbflow.graph.readers.graph_builder import OnError
 
 PACKS: dict[str, Callable[[], GraphSource]] = {
     "clinical": ClinicalPack,

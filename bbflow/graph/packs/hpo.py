@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.readers import hpo
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.formats import GraphSource, reading
+from bbflow.graph.readers.graph_builder import GraphBuilder
 from bbflow.graph.readers.mapping import load_mapping
-from bbflow.graph.readers.read import GraphSource, reading
 
 
 class HumanPhenotypeOntology(GraphSource):
@@ -36,4 +36,4 @@ class HumanPhenotypeOntology(GraphSource):
 @lru_cache(maxsize=1)
 def _load(folder: Path, databases: tuple[str, ...]) -> KnowledgeGraph:
     with reading(folder):
-        return hpo.read(folder, Draft(), replace(load_mapping("obo"), sources=databases))
+        return hpo.read(folder, GraphBuilder(), replace(load_mapping("obo"), sources=databases))

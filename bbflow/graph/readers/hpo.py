@@ -13,9 +13,9 @@ from pathlib import Path
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.readers import obo
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.readers.lines import lines
 from bbflow.graph.readers.mapping import Mapping
-from bbflow.graph.readers.text import lines
 
 CITATION = "Gargano et al., The Human Phenotype Ontology in 2024, Nucleic Acids Research 52:D1333, 2024"
 DATABASES = ("ORPHA", "OMIM", "DECIPHER")
@@ -38,7 +38,7 @@ _ASPECTS = {"C": "clinical course", "H": "past medical history", "I": "mode of i
 _EXCLUDED = "HP:0040285"
 
 
-def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
     """Reads a folder with the files of one release."""
     wanted = mapping.sources or ("ORPHA",)
     for database in wanted:
@@ -73,7 +73,7 @@ def installed() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def _annotations(file: Path, draft: Draft, wanted: tuple[str, ...], names: dict[str, str]) -> str:
+def _annotations(file: Path, draft: GraphBuilder, wanted: tuple[str, ...], names: dict[str, str]) -> str:
     """Reads phenotype.hpoa; returns its release."""
     release, header = "0", False
     starts = tuple(f"{database}:" for database in wanted)
@@ -111,7 +111,7 @@ def _annotations(file: Path, draft: Draft, wanted: tuple[str, ...], names: dict[
     return release
 
 
-def _genes(file: Path, draft: Draft, diseases: set[str], release: str) -> None:
+def _genes(file: Path, draft: GraphBuilder, diseases: set[str], release: str) -> None:
     """Reads genes_to_phenotype.txt, which names the disease behind each row: one edge for each gene and disease."""
     seen: set[tuple[str, str]] = set()
     genes: set[str] = set()

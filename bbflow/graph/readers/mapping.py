@@ -17,7 +17,7 @@ from typing import Any
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.ontology import KINDS, PREDICATES
-from bbflow.yaml_file import YamlFile, read_yaml
+from bbflow.io.yaml import YamlFile, read_yaml
 
 FOLDER = Path(__file__).parent / "mappings"
 _COLUMNS = {

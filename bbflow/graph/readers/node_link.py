@@ -14,7 +14,7 @@ from typing import Any
 
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
 
 _NODE_KEYS = {"id", "kind", "name", "synonyms"}
 _EDGE_KEYS = {"source", "target", "key", "predicate", "provenance", "verified"}
@@ -22,7 +22,7 @@ _ARRAYS = ("nodes", "edges", "links")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def read(path: Path, draft: Draft) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
     """Reads a node-link file."""
     try:
         text = path.read_text(encoding="utf-8")

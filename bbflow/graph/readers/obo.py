@@ -14,9 +14,9 @@ from pathlib import Path
 
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.readers.lines import lines
 from bbflow.graph.readers.mapping import Mapping, Relation
-from bbflow.graph.readers.text import lines
 
 _READ = {"id", "name", "namespace", "synonym", "is_a", "relationship", "is_obsolete"}
 _HEADER = {"data-version", "ontology", "default-namespace", "property_value"}
@@ -36,7 +36,7 @@ class Stanza:
         return self.tags[tag][0][0] if tag in self.tags else ""
 
 
-def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
     """Reads an OBO file."""
     draft.merge = True
     header = collect(path, draft, mapping, f"obo:{path.name}")
@@ -50,7 +50,7 @@ def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
     return draft.build(ontology, release(header), {**{k: v for k, v in about.items() if v}, **mapping.card})
 
 
-def collect(path: Path, draft: Draft, mapping: Mapping, source: str) -> Stanza:
+def collect(path: Path, draft: GraphBuilder, mapping: Mapping, source: str) -> Stanza:
     """Puts the terms and relations of an OBO file into a draft; returns the header.
 
     Args:
@@ -107,7 +107,7 @@ def collect(path: Path, draft: Draft, mapping: Mapping, source: str) -> Stanza:
     return header
 
 
-def stanzas(path: Path, draft: Draft) -> Iterator[Stanza]:
+def stanzas(path: Path, draft: GraphBuilder) -> Iterator[Stanza]:
     """Yields the blocks of an OBO file, the header first.
 
     Raises:
@@ -154,7 +154,13 @@ def release(header: Stanza) -> str:
 
 
 def _relate(
-    edges: list[tuple[str, str, str, int]], path: Path, draft: Draft, mapping: Mapping, source: str, prefixes: set[str], dropped: set[str]
+    edges: list[tuple[str, str, str, int]],
+    path: Path,
+    draft: GraphBuilder,
+    mapping: Mapping,
+    source: str,
+    prefixes: set[str],
+    dropped: set[str],
 ) -> None:
     for term, word, raw, line in edges:
         target = mapping.curie(raw)

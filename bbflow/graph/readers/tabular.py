@@ -15,16 +15,16 @@ from typing import Any, Literal
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.ontology import KINDS, PREDICATES
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.readers.lines import lines
 from bbflow.graph.readers.mapping import Column, Mapping, Relation, Table, load_mapping
-from bbflow.graph.readers.text import lines
 
 SUFFIXES = (".csv", ".tsv", ".sif", ".tab", ".txt", ".parquet")
 Cell = Callable[[list[str]], str]
 _TRUTH = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": False, "no": False, "n": False}
 
 
-def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
     """Reads a folder of tables, or one table of edges."""
     draft.merge = mapping.duplicates == "merge" or mapping.both_directions
     reading = _Reading(path, draft, mapping)
@@ -88,7 +88,7 @@ def guess(path: Path, names: Sequence[str]) -> Mapping | None:
 class _Reading:
     """The state of one reading: what the words and identifiers seen so far mean."""
 
-    def __init__(self, path: Path, draft: Draft, mapping: Mapping) -> None:
+    def __init__(self, path: Path, draft: GraphBuilder, mapping: Mapping) -> None:
         self.path, self.draft, self.mapping = path, draft, mapping
         self.curies: dict[str, str] = {}
         self.kinds: dict[str, str] = {}  # node id to kind

@@ -13,9 +13,9 @@ from pathlib import Path
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.ontology import PREDICATES
-from bbflow.graph.readers.draft import Draft
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.readers.lines import lines
 from bbflow.graph.readers.mapping import Mapping
-from bbflow.graph.readers.text import lines
 
 FIELDS = {
     "MRSTY.RRF": ("CUI", "TUI", "STN", "STY", "ATUI", "CVF"),
@@ -32,7 +32,7 @@ FIELDS = {
 _SYNONYMS = 20
 
 
-def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
     """Reads a folder that holds the three files."""
     missing = [name for name in FIELDS if not (path / name).is_file()]
     if missing:
@@ -47,7 +47,7 @@ def read(path: Path, draft: Draft, mapping: Mapping) -> KnowledgeGraph:
     return draft.build(mapping.name, mapping.version, mapping.card)
 
 
-def _rows(path: Path, name: str, draft: Draft) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, name: str, draft: GraphBuilder) -> Iterator[tuple[int, list[str]]]:
     width = len(FIELDS[name])
     for number, line in lines(path / name):
         row = line.split("|")
@@ -58,7 +58,7 @@ def _rows(path: Path, name: str, draft: Draft) -> Iterator[tuple[int, list[str]]
             draft.malformed(what, f"{path / name}:{number}", reason=f"wrong number of fields in {name}")
 
 
-def _kinds(path: Path, draft: Draft, mapping: Mapping) -> dict[str, str]:
+def _kinds(path: Path, draft: GraphBuilder, mapping: Mapping) -> dict[str, str]:
     """Returns the kind of each concept: that of the first of its semantic types that the mapping keeps."""
     kinds: dict[str, str] = {}
     for _, row in _rows(path, "MRSTY.RRF", draft):
@@ -68,7 +68,7 @@ def _kinds(path: Path, draft: Draft, mapping: Mapping) -> dict[str, str]:
     return kinds
 
 
-def _relations(path: Path, draft: Draft, mapping: Mapping, kinds: dict[str, str]) -> Iterator[tuple[Edge, int]]:
+def _relations(path: Path, draft: GraphBuilder, mapping: Mapping, kinds: dict[str, str]) -> Iterator[tuple[Edge, int]]:
     template = mapping.source.replace("{version}", mapping.version).replace("{name}", mapping.name).replace("{file}", "MRREL.RRF")
     for number, row in _rows(path, "MRREL.RRF", draft):
         first, rel, second, rela, vocabulary, suppress = row[0], row[3], row[4], row[7], row[10], row[14]
@@ -95,7 +95,7 @@ def _relations(path: Path, draft: Draft, mapping: Mapping, kinds: dict[str, str]
                 draft.left_out[f"relation '{word}' between kinds that {relation.predicate} does not join"] += 1
 
 
-def _names(path: Path, draft: Draft, mapping: Mapping, kinds: dict[str, str], joined: set[str]) -> None:
+def _names(path: Path, draft: GraphBuilder, mapping: Mapping, kinds: dict[str, str], joined: set[str]) -> None:
     """Adds the joined concepts with their preferred names (TS=P, STT=PF, ISPREF=Y, as far as there is one) and other names."""
     best: dict[str, tuple[int, int, str]] = {}
     others: dict[str, dict[str, None]] = {}

@@ -14,15 +14,15 @@ import yaml
 
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
-from bbflow.graph.readers.draft import Draft
-from bbflow.graph.readers.text import lines
-from bbflow.yaml_file import YamlFile, read_yaml
+from bbflow.graph.readers.graph_builder import GraphBuilder
+from bbflow.graph.readers.lines import lines
+from bbflow.io.yaml import YamlFile, read_yaml
 
 _NODE_KEYS = {"id", "kind", "name", "synonyms"}
 _EDGE_KEYS = {"subject", "predicate", "object", "source", "verified"}
 
 
-def read(path: Path, draft: Draft) -> KnowledgeGraph:
+def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
     """Reads a YAML graph; see the module's docstring for its shape."""
     files = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
     about: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def _line(row: Any) -> str:
     return str(yaml.safe_dump(row, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))).strip()
 
 
-def _collect(file: YamlFile, key: str, draft: Draft) -> None:
+def _collect(file: YamlFile, key: str, draft: GraphBuilder) -> None:
     entries = file.data.get(key) or []
     if not isinstance(entries, list):
         raise InputError(Problem(f"'{key}' is a list", file.where(key)))

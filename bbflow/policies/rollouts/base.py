@@ -82,7 +82,7 @@ class Rollouts:
         return [row[:length] for row, length in zip(rows, lengths, strict=True)]
 
 
-def joined(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
+def concat_rollouts(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
     """Rollouts of several batches of prompts as those of one; the group size is theirs."""
     longest = max(part.prompt_ids_BP.shape[1] for part in parts)
     width = max(part.completion_ids_NT.shape[1] for part in parts)
@@ -99,12 +99,12 @@ def joined(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
     )  # fmt: skip
 
 
-def given(
+def rollouts_from_responses(
     prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int, device: torch.device | None = None
 ) -> Rollouts:
     """Responses that were written and not sampled, one per prompt, in the form of rollouts.
 
-    >>> given([[5, 6], [7]], [[8], [9, 10]], 0).completions()
+    >>> rollouts_from_responses([[5, 6], [7]], [[8], [9, 10]], 0).completions()
     [[8], [9, 10]]
     """
     ids_NT, mask_NT = pad(responses, pad_id, "right", device)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bbflow.policies.head import head_of, without_adapters
+from bbflow.policies.chunked_logits import head_of, without_adapters
 from bbflow.policies.logprobs import positions
 
 MODEL_TYPES = ("llama", "qwen2", "qwen3")
@@ -27,10 +27,10 @@ ALIGNED = 16
 """Columns of prompts come in multiples of this, which a GPU's products of matrices ask for to be fast."""
 
 
-def misfit(model: Any) -> str:
+def unsupported_reason(model: Any) -> str:
     """Why a model is none of those that are decoded here; empty where it is one.
 
-    >>> misfit(type("Model", (), {"config": type("Config", (), {"model_type": "gpt2"})()})())
+    >>> unsupported_reason(type("Model", (), {"config": type("Config", (), {"model_type": "gpt2"})()})())
     "its architecture is 'gpt2', not llama, qwen2 or qwen3"
     """
     config = model.config
@@ -71,7 +71,7 @@ class LlamaWeights:
     """A snapshot of a model's weights, packed for decoding; LoRA updates are added in. It costs a copy of the layers.
 
     Args:
-        model: One without a `misfit`.
+        model: One without a `unsupported_reason`.
         columns: How many positions will be needed.
     """
 

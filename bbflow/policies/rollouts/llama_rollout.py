@@ -9,8 +9,8 @@ from torch import Tensor
 
 from bbflow.errors import InputError, Problem
 from bbflow.policies.logprobs import positions
-from bbflow.policies.policy import Policy, evaluating
-from bbflow.policies.rollouts.llama_decoder import LlamaDecoder, LlamaWeights, misfit
+from bbflow.policies.policy import Policy, eval_mode
+from bbflow.policies.rollouts.llama_decoder import LlamaDecoder, LlamaWeights, unsupported_reason
 from bbflow.policies.rollouts.static_decoder import StaticDecoder
 from bbflow.policies.rollouts.transformers_rollout import TransformersRollout
 
@@ -34,13 +34,13 @@ class LlamaRollout(TransformersRollout):
     def prepare(self, policy: Policy) -> None:
         """Refuses a model that is not decoded here, or for which the two forward passes differ."""
         where, hint = "model.init_args.rollout", "use TransformersRollout"
-        if reason := misfit(policy.model):
+        if reason := unsupported_reason(policy.model):
             raise InputError(Problem(f"LlamaRollout cannot decode this policy: {reason}", where, hint))
         size = policy.model.config.vocab_size
         ids = torch.arange(2, 8, device=policy.device).repeat(2, 1) % size
         mask = torch.ones_like(ids, dtype=torch.bool)
         ids[1, :3], mask[1, :3] = 0, False
-        with evaluating(policy.model), torch.no_grad():
+        with eval_mode(policy.model), torch.no_grad():
             own = self._kind(LlamaWeights(policy.model, ids.shape[1] + 1), ids, mask, 1, 1)
             own.advance(ids[:, 0])
             after, seen = torch.cat([ids, ids[:, :1]], 1), torch.cat([mask, mask[:, :1] | True], 1)

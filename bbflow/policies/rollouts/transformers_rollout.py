@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.policies.logprobs import positions
-from bbflow.policies.policy import Policy, evaluating, pad
-from bbflow.policies.rollouts.base import RolloutEngine, Rollouts, joined
+from bbflow.policies.policy import Policy, eval_mode, pad
+from bbflow.policies.rollouts.base import RolloutEngine, Rollouts, concat_rollouts
 from bbflow.policies.rollouts.sampling import draw
 
 COMPACT_BELOW = 0.75
@@ -72,7 +72,7 @@ class TransformersRollout(RolloutEngine):
                 warnings.warn(f"out of memory: prompts are completed in {self._parts} parts from here on", stacklevel=2)
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
-        return made[0] if len(made) == 1 else joined(made, policy.pad_id)
+        return made[0] if len(made) == 1 else concat_rollouts(made, policy.pad_id)
 
     def _complete(self, policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, uniform_TN: Tensor, greedy: bool) -> Rollouts:
         """Completes prompts that run together, from one uniform number per token and completion."""
@@ -83,7 +83,7 @@ class TransformersRollout(RolloutEngine):
         lengths = torch.zeros(rows, dtype=torch.long, device=policy.device)
         ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
         eos_ids = torch.tensor(policy.eos_ids, device=policy.device)
-        with evaluating(policy.model):
+        with eval_mode(policy.model):
             decoder = self.decoder(policy, prompt_ids, prompt_mask, group_size)
             row = torch.arange(rows, device=policy.device)  # which completion each row of the running batch is
             for step in range(self.max_new_tokens):
@@ -138,13 +138,13 @@ class _CachedModel:
     def __init__(self, policy: Policy, prompt_ids: Tensor, prompt_mask: Tensor, group_size: int, room: int) -> None:
         from transformers import DynamicCache
 
-        from bbflow.policies.rollouts.roomy_cache import roomy
+        from bbflow.policies.rollouts.preallocated_cache import preallocate
 
         self.model = policy.model
         cache = DynamicCache(config=self.model.config)
         self.logits = self._forward(prompt_ids, prompt_mask, positions(prompt_mask), cache).repeat_interleave(group_size, 0)
         cache.batch_repeat_interleave(group_size)
-        self.cache = roomy(cache, room)
+        self.cache = preallocate(cache, room)
         self.position = prompt_mask.sum(1).repeat_interleave(group_size, 0)
         self.used = prompt_mask.shape[1]
         completion = prompt_mask.new_ones(len(self.position), room)

@@ -10,7 +10,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example
 
 
-class Stage(ABC):
+class CurationStage(ABC):
     """Looks at rendered examples and passes each on, changed or not, or drops it with a reason.
 
     A stage must give the same for the same examples and seed, in any process. One of your own is a subclass that a recipe names.

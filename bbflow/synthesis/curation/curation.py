@@ -13,10 +13,10 @@ import numpy as np
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example, Split
-from bbflow.synthesis.curation.base import Stage
+from bbflow.synthesis.curation.base import CurationStage
 from bbflow.synthesis.curation.decontamination import Benchmarks
 from bbflow.synthesis.curation.near_duplicates import NearDuplicates, signature
-from bbflow.synthesis.items import Item
+from bbflow.synthesis.items.item import Item
 
 
 class Curation:
@@ -42,7 +42,7 @@ class Curation:
         levels: dict[int, float] | None = None,
         capabilities: dict[str, float] | None = None,
         held_out_per_cluster: int | None = None,
-        stages: list[Stage] | None = None,
+        stages: list[CurationStage] | None = None,
     ) -> None:
         self.near_duplicates, self.benchmarks, self.balance_letters = near_duplicates, benchmarks or [], balance_letters
         self.levels, self.capabilities, self.stages = levels, capabilities or {}, stages or []
@@ -96,7 +96,7 @@ class Curation:
         """
         return sum(self.capabilities.get(name, 1.0) for name in capabilities) / len(capabilities) if capabilities else 1.0
 
-    def balanced(self, item: Item, number: int) -> Item:
+    def place_answer(self, item: Item, number: int) -> Item:
         """Moves the right option of the `number`-th accepted item to its turn's place; the others keep their order."""
         if not self.balance_letters or item.options is None:
             return item
@@ -104,7 +104,7 @@ class Curation:
         place = number % len(item.options)
         return replace(item, options=(*rest[:place], item.gold, *rest[place:]))
 
-    def look(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
+    def filter(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
         """Passes examples through decontamination and the stages; returns each, or why it is dropped."""
         found: list[Example | str] = [(self._known.objection(e) or e) if self.benchmarks else e for e in examples]
         for stage in self.stages:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
-from bbflow.synthesis.curation.base import Stage, unknown_splits
+from bbflow.synthesis.curation.base import CurationStage, unknown_splits
 from bbflow.synthesis.rewriting.base import Rewriter, rewrite
 
 
-class Rewrite(Stage):
+class Rewrite(CurationStage):
     """Puts questions into other words; what does not come back whole keeps its first wording.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items import Item, Question
+from bbflow.synthesis.items.item import Item, Question
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Differential(Question):
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """`findings`: a list in words."""
-        return {"findings": listed([graph.name_of(f) for f in self.findings])}
+        return {"findings": join_names([graph.name_of(f) for f in self.findings])}
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Joins names as a sentence does.
 
-    >>> listed(["fever", "cough", "rash"])
+    >>> join_names(["fever", "cough", "rash"])
     'fever, cough and rash'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

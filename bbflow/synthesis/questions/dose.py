@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items import NO, YES, Item, Question
+from bbflow.synthesis.items.item import NO, YES, Item, Question
 
 Asks = Literal["tablets", "single", "total", "remaining", "within"]
 GRAMS = {"g": Fraction(1), "mg": Fraction(1, 1000), "ug": Fraction(1, 1_000_000)}
@@ -16,10 +16,10 @@ GRAMS = {"g": Fraction(1), "mg": Fraction(1, 1000), "ug": Fraction(1, 1_000_000)
 SHOWN = {"g": "g", "mg": "mg", "ug": "mcg"}
 
 
-def written(grams: Fraction, unit: str) -> str:
+def format_mass(grams: Fraction, unit: str) -> str:
     """Writes an amount exactly in a unit.
 
-    >>> written(Fraction(3, 2), "mg"), written(Fraction(1, 8), "g")
+    >>> format_mass(Fraction(3, 2), "mg"), format_mass(Fraction(1, 8), "g")
     ('1500 mg', '0.125 g')
     """
     value = grams / GRAMS[unit]
@@ -27,10 +27,10 @@ def written(grams: Fraction, unit: str) -> str:
     return f"{text} {SHOWN[unit]}"
 
 
-def read_amount(text: str) -> Fraction | None:
+def parse_mass(text: str) -> Fraction | None:
     """Reads an amount back in grams, or a number of tablets as it is; None where it is neither.
 
-    >>> read_amount("0.5 g") == read_amount("500 mg"), read_amount("3 tablets")
+    >>> parse_mass("0.5 g") == parse_mass("500 mg"), parse_mass("3 tablets")
     (True, Fraction(3, 1))
     """
     number, _, unit = text.partition(" ")
@@ -106,7 +106,7 @@ class Dose(Question):
                 "remaining": lambda: limit - dose * self.times,
             }[self.asks]()
             options = item.options or ()
-            values = [read_amount(option) for option in options]
+            values = [parse_mass(option) for option in options]
             if [option for option, v in zip(options, values, strict=True) if v == value] != [item.gold] or value <= 0:
                 yield f"not exactly one option is the amount of {value}"
             if None in values or any((" tablet" in option) != (self.asks == "tablets") for option in options):
@@ -118,15 +118,15 @@ class Dose(Question):
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """`drug`, `dose` with its unit, `times`, the `unit` that is wanted."""
-        dose = written(Fraction(self.amount) * GRAMS[self.unit], self.unit) if self.amount else ""
+        dose = format_mass(Fraction(self.amount) * GRAMS[self.unit], self.unit) if self.amount else ""
         times = {1: "once", 2: "twice"}.get(self.times, f"{self.times} times")
         return {"drug": graph.name_of(self.drug), "dose": dose, "times": times, "unit": SHOWN[self.wanted]}
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
         """The maximum, and the sum that leads from it to the answer."""
         limit = self._maximum(graph) or Fraction(0)
-        most, dose = written(limit, self.wanted), Fraction(self.amount or 0) * GRAMS[self.unit]
-        each, daily = written(dose, self.wanted), written(dose * self.times, self.wanted)
+        most, dose = format_mass(limit, self.wanted), Fraction(self.amount or 0) * GRAMS[self.unit]
+        each, daily = format_mass(dose, self.wanted), format_mass(dose * self.times, self.wanted)
         sums = {
             "tablets": f"{most} / {each} gives at most {item.gold}.",
             "single": f"{most} / {self.times} = {item.gold}.",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items import NO, YES, Item, Question
-from bbflow.synthesis.questions.differential import listed
+from bbflow.synthesis.items.item import NO, YES, Item, Question
+from bbflow.synthesis.questions.differential import join_names
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,4 @@ class Interaction(Question):
         """`drug`, `disease`, and `medications` in words, in the order of the options where those are medications."""
         shown = [m for m in item.options or () if m in self.medications] or list(self.medications)
         disease = graph.name_of(self.disease) if self.disease else ""
-        return {"drug": graph.name_of(self.drug), "disease": disease, "medications": listed([graph.name_of(m) for m in shown])}
+        return {"drug": graph.name_of(self.drug), "disease": disease, "medications": join_names([graph.name_of(m) for m in shown])}

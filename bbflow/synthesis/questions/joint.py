@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items import Item, Question
-from bbflow.synthesis.questions.differential import listed
+from bbflow.synthesis.items.item import Item, Question
+from bbflow.synthesis.questions.differential import join_names
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Joint(Question):
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """One disease has the findings; one option treats it and is safe; the others are forbidden or treat something else."""
-        from bbflow.synthesis.solver import safety, violations
+        from bbflow.synthesis.items.solver import safety, violations
 
         first, *rest = (set(graph.subjects("has_phenotype", finding)) for finding in self.findings)
         if first.intersection(*rest) != {self.disease}:
@@ -63,4 +63,4 @@ class Joint(Question):
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """`findings` in words."""
-        return {"findings": listed([graph.name_of(f) for f in self.findings])}
+        return {"findings": join_names([graph.name_of(f) for f in self.findings])}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items import NO, YES, Item, Question
+from bbflow.synthesis.items.item import NO, YES, Item, Question
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Request(Question):
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """Safe or unsafe by the graph, with the reason; an alternative that is named must be safe for this patient."""
-        from bbflow.synthesis.solver import safety, violations
+        from bbflow.synthesis.items.solver import safety, violations
 
         if self.has not in self.pair:
             yield "the patient is neither of the two"

@@ -9,8 +9,8 @@ from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.synthesis.items import Item, Question
-from bbflow.synthesis.machine import SHIPPED, Machine, Step, load_machine, red_flag
+from bbflow.synthesis.items.item import Item, Question
+from bbflow.synthesis.workflows.workflow_machine import SHIPPED, WorkflowMachine, WorkflowStep, load_workflow_machine, red_flag
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Workflow(Question):
 
     disease: str
     context: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[WorkflowStep, ...]
     asks: Literal["next", "order"]
     shown: int = 0
-    offered: tuple[Step, ...] = ()
+    offered: tuple[WorkflowStep, ...] = ()
     listing: tuple[int, ...] = ()
     machine: str = ""
 
@@ -52,12 +52,12 @@ class Workflow(Question):
         """Everything in the case."""
         return (self.disease, *self.context, *(node for step in self.steps for node in step.nodes))
 
-    def _machine(self) -> Machine:
-        return load_machine(Path(self.machine) if self.machine else SHIPPED)
+    def _machine(self) -> WorkflowMachine:
+        return load_workflow_machine(Path(self.machine) if self.machine else SHIPPED)
 
-    def tell(self, graph: KnowledgeGraph, step: Step) -> str:
+    def describe(self, graph: KnowledgeGraph, step: WorkflowStep) -> str:
         """Says a step in words."""
-        return self._machine().tell(graph, self.disease, step)
+        return self._machine().describe(graph, self.disease, step)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """The case must obey the machine, its slots the graph, its treatment the patient; one option alone must be right."""
@@ -79,7 +79,7 @@ class Workflow(Question):
             yield "the steps of the response are not in the order of the case"
 
     def _case_objections(self, graph: KnowledgeGraph) -> Iterator[str]:
-        from bbflow.synthesis.solver import safety
+        from bbflow.synthesis.items.solver import safety
 
         machine = self._machine()
         treating = graph.subjects("treats", self.disease)
@@ -120,7 +120,7 @@ class Workflow(Question):
 
     def _next_objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         following = self.steps[self.shown]
-        meaning = {self.tell(graph, step): step for step in (*self.offered, *self.steps)}
+        meaning = {self.describe(graph, step): step for step in (*self.offered, *self.steps)}
         state = self._machine().states[following.name]
         right = []
         for option in item.options or ():
@@ -132,7 +132,7 @@ class Workflow(Question):
                 # Versions of a step whose slot is filled in a special way cannot be told apart here: only one may be offered.
                 if step == following or any(fits) or not fits:
                     right.append(option)
-        if right != [item.gold] or item.gold != self.tell(graph, following):
+        if right != [item.gold] or item.gold != self.describe(graph, following):
             yield f"not exactly one option comes next: {right}"
 
     def proof(self, graph: KnowledgeGraph) -> list[Triple]:
@@ -149,10 +149,10 @@ class Workflow(Question):
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """`done`: the steps taken; `listing`: the numbered steps to be ordered."""
-        done = "; ".join(self.tell(graph, step) for step in self.steps[: self.shown])
-        shown = " ".join(f"({i}) {self.tell(graph, self.steps[place])}" for i, place in enumerate(self.listing, start=1))
+        done = "; ".join(self.describe(graph, step) for step in self.steps[: self.shown])
+        shown = " ".join(f"({i}) {self.describe(graph, self.steps[place])}" for i, place in enumerate(self.listing, start=1))
         return {"done": done, "listing": shown}
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
         """The steps, each under its name."""
-        return [f"{step.name.replace('_', '-')}: {self.tell(graph, step)}." for step in self.steps if step.name in item.workflow]
+        return [f"{step.name.replace('_', '-')}: {self.describe(graph, step)}." for step in self.steps if step.name in item.workflow]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bbflow.errors import Problem
 from bbflow.records import Message
 from bbflow.synthesis.rewriting.base import Rewriter
-from bbflow.synthesis.rewriting.sampling import Sampler
+from bbflow.synthesis.rewriting.policy_sampler import PolicySampler
 
 INSTRUCTION = (
     "Say the following question in other words. Keep every medical name and every number exactly as it is, add nothing, leave nothing out, "
@@ -38,7 +38,7 @@ class LanguageModelRewriter(Rewriter):
     ) -> None:
         self.path, self.tries, self.temperature = path, tries, temperature
         self.max_new_tokens, self.batch_size, self.instruction = max_new_tokens, batch_size, instruction
-        self._sampler = Sampler(path, tries, temperature, max_new_tokens, batch_size)
+        self._sampler = PolicySampler(path, tries, temperature, max_new_tokens, batch_size)
 
     def problems(self, where: str) -> list[Problem]:
         """Lists settings of sampling that make no text, and an instruction that tells no question."""

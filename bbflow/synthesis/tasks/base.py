@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Split
-from bbflow.synthesis.items import Item, Walk
-from bbflow.synthesis.solver import reach
+from bbflow.synthesis.items.item import Item, Walk
+from bbflow.synthesis.items.solver import answers_of
 
 Wordings = Mapping[str, Mapping[str, list[str]]]
 
 
-class Elsewhere(Exception):
+class WrongSplit(Exception):
     """A draw turns out to be for another split than the one that is wanted."""
 
 
@@ -30,7 +30,7 @@ class Task(ABC):
         needs: What a graph must hold, told where it holds none of it.
         held_out: False for text that is only ever trained on.
         wordings: Template families that the task brings itself: kind of question to split to templates. Those that ship lie in
-            `bbflow/synthesis/wordings/`.
+            `bbflow/synthesis/rendering/templates/`.
     """
 
     name: ClassVar[str]
@@ -59,7 +59,7 @@ class Task(ABC):
         return [] if item is None else [item]
 
     def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
-        """Draws items for one split; a task that can tell before all is drawn that they would be for another raises `Elsewhere`."""
+        """Draws items for one split; a task that can tell before all is drawn that they would be for another raises `WrongSplit`."""
         return self.propose_together(rng)
 
 
@@ -76,7 +76,7 @@ class WalkTask(Task):
         self.pools: dict[tuple[tuple[str, bool], ...], list[str]] = {}
         for steps in self.metapaths:
             walks = {node.id: Walk(node.id, steps) for node in graph.nodes()}
-            reached = {start: reach(graph, walk) for start, walk in walks.items()}
+            reached = {start: answers_of(graph, walk) for start, walk in walks.items()}
             starts = [start for start, answers in reached.items() if answers]
             if starts:
                 self.starts.append((steps, starts))

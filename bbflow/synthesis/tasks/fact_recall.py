@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.synthesis.demands import LETTER
-from bbflow.synthesis.distractors import draw
-from bbflow.synthesis.items import Item
-from bbflow.synthesis.paths import path_to
+from bbflow.synthesis.constraints.single_answer import LETTER
+from bbflow.synthesis.items.distractors import draw
+from bbflow.synthesis.items.item import Item
+from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.tasks.base import WalkTask
 
 _WORDED = (
@@ -45,7 +45,7 @@ class FactRecall(WalkTask):
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])
-        edges = path_to(self.graph, walk, gold)
+        edges = unique_path(self.graph, walk, gold)
         if edges is None:
             return None
         if rng.random() >= self.choice:

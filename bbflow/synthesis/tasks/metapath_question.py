@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Split, Triple
-from bbflow.synthesis.distractors import Neighbourhoods
-from bbflow.synthesis.items import Item, NamedWalk, walk_key
-from bbflow.synthesis.metapaths import SHIPPED, Metapath, load_metapaths, wordings_of
-from bbflow.synthesis.paths import only_path
+from bbflow.synthesis.items.distractors import Neighbourhoods
+from bbflow.synthesis.items.item import Item, NamedWalk, walk_key
+from bbflow.synthesis.items.proof_paths import only_path
+from bbflow.synthesis.metapaths.metapath import SHIPPED, Metapath, load_metapaths, wordings_of
 from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
-from bbflow.synthesis.tasks.base import Elsewhere, Task
+from bbflow.synthesis.tasks.base import Task, WrongSplit
 
 _TRIES = 10
 _LOOKED_AT = 12
@@ -122,7 +122,7 @@ class MetapathQuestion(Task):
         """Draws the same, but looks for no options where the draw is for another split."""
         where = self._where(rng)
         if where is not None and where[1] != split:
-            raise Elsewhere
+            raise WrongSplit
         item = None if where is None else self._proposed(*where, rng)
         return [] if item is None else [item]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.synthesis.distractors import draw
-from bbflow.synthesis.items import Item
-from bbflow.synthesis.paths import path_to
+from bbflow.synthesis.items.distractors import draw
+from bbflow.synthesis.items.item import Item
+from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.tasks.base import WalkTask
 
 
@@ -39,7 +39,7 @@ class MultiHop(WalkTask):
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])
-        edges = path_to(self.graph, walk, gold)
+        edges = unique_path(self.graph, walk, gold)
         wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
         if edges is None or wrong is None:
             return None

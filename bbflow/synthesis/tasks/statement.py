@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.synthesis.items import Item, Walk
+from bbflow.synthesis.items.item import Item, Walk
 from bbflow.synthesis.tasks.base import Task
 
 

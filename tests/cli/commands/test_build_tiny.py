@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bbflow.cli.commands.build_tiny import LESSONS, package
+from benchmarks.maintenance.build_tiny import LESSONS, package
 
 ROOT = Path(__file__).parents[3]
 TINY = ROOT / "bbflow" / "policies" / "tiny"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bbflow.cli.main import main
-from bbflow.evaluation.report import build_report, scores_table, write_report
+from bbflow.reporting.run_report import build_report, scores_table, write_report
 
 
 def table(rates, seed=0, items=120):

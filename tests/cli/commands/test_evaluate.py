@@ -7,9 +7,9 @@ import pytest
 
 from bbflow.cli.commands.init import assets
 from bbflow.cli.main import main
-from bbflow.data.files import write_examples
-from bbflow.evaluation.commitment import Commitment, write_commitment
-from bbflow.evaluation.resume import KeptAnswers
+from bbflow.data.example_io import write_examples
+from bbflow.evaluation.answer_cache import AnswerCache
+from bbflow.evaluation.preregistration import Preregistration, write_preregistration
 from bbflow.graph import ClinicalPack
 
 CONTRACT = str(assets() / "data_contracts" / "clinical_qa.odcs.yaml")
@@ -262,13 +262,13 @@ def test_the_same_ids_with_other_questions_are_other_items(data, evaluate, capsy
 def test_a_benchmark_beside_promised_margins(data, evaluate, tiny_qwen_dir, capsys):
     policy = data / "policy"
     shutil.copytree(tiny_qwen_dir, policy)
-    write_commitment(policy, Commitment({"domain": 0.5, "safety": 0.03}))
+    write_preregistration(policy, Preregistration({"domain": 0.5, "safety": 0.03}))
     write_rows(data / "mmlu.jsonl", mmlu(8))
     assert evaluate("--baseline", policy, policy=policy, file="mmlu.jsonl") == 0
     assert report(data)["margins"]["fixed"] == "before_evaluation"
     assert evaluate("--baseline", policy, policy=policy) == 0
     assert report(data)["margins"]["fixed"] == "before_training"
-    write_commitment(policy, Commitment({"domain": 0.1, "safety": 0.03}))
+    write_preregistration(policy, Preregistration({"domain": 0.1, "safety": 0.03}))
     assert evaluate("--baseline", policy, "--data", data / "mmlu.jsonl", policy=policy) == 2
     assert "the margin of 'domain' is 0.5, but 0.1 was fixed before the run" in capsys.readouterr().err
 
@@ -311,8 +311,8 @@ def test_an_empty_file_beside_another_is_named(data, evaluate, capsys):
 def test_damaged_kept_answers_are_dropped_and_later_ones_kept(tmp_path):
     path = tmp_path / "answers.jsonl"
     path.write_bytes(b'[1, 2]\n3\n\xff\n{"half')
-    KeptAnswers(path).add({"q": "a"})
-    assert KeptAnswers(path).known(["q"]) == {"q": "a"}
+    AnswerCache(path).add({"q": "a"})
+    assert AnswerCache(path).known(["q"]) == {"q": "a"}
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(data, evaluate, monkeypatch):
@@ -334,7 +334,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(data, evaluate, monkeypa
 
 
 def test_examples_of_a_graph_of_ones_own_are_not_judged_by_the_one_that_ships(data, evaluate, graph, capsys):
-    from bbflow.data.files import read_examples
+    from bbflow.data.example_io import read_examples
     from bbflow.graph.readers import node_link
 
     file = data / "data" / "test.parquet"

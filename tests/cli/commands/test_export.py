@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from bbflow.callbacks import Report
 from bbflow.cli.main import main
-from bbflow.evaluation.commitment import Commitment, read_commitment
+from bbflow.evaluation.preregistration import Preregistration, read_preregistration
 from bbflow.modules import SFT
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.policies import PolicySettings
@@ -108,7 +108,7 @@ def test_card_and_certificate_come_from_the_run(train, tmp_path):
         f"{change['estimate']:+.3f} [{change['lower']:+.3f}, {change['upper']:+.3f}] | 0.03 |", "license: unknown", "## Limits", "SFT, 3 steps",
     ):  # fmt: skip
         assert said in card
-    assert read_commitment(tmp_path / "out").sha256 in card
+    assert read_preregistration(tmp_path / "out").sha256 in card
 
 
 def test_uncontracted_data_are_called_so(train, tmp_path):
@@ -126,7 +126,7 @@ def test_a_checkpoint_that_the_report_is_not_about_has_no_certificate(train, tmp
 
 
 def test_other_margins_are_refused_when_the_export_is_evaluated(train, tmp_path, example, capsys):
-    from bbflow.data.files import write_examples
+    from bbflow.data.example_io import write_examples
 
     _, run = train()
     assert export(tmp_path / "out", checkpoint(run)) == 0
@@ -184,7 +184,7 @@ def loosen(report):
 
 def loosen_consistently(report):
     loosen(report)
-    report["margins"] |= Commitment({"domain": 0.9}).to_json()
+    report["margins"] |= Preregistration({"domain": 0.9}).to_json()
 
 
 def call_it_certified(report):
@@ -268,7 +268,7 @@ def test_margins_of_the_run_folder_that_are_not_those_of_the_checkpoint(train, t
     err = capsys.readouterr().err
     assert "margins.json: the margins were changed after the run" in err
     assert "the margin of 'domain' is 0.9" in err  # both are told at once
-    (run / "margins.json").write_text(json.dumps(Commitment({"domain": 0.9}).to_json()))
+    (run / "margins.json").write_text(json.dumps(Preregistration({"domain": 0.9}).to_json()))
     assert export(tmp_path / "out", checkpoint(run)) == 2
     assert "the margins are not those of the checkpoint" in capsys.readouterr().err
 

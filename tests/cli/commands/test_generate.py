@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bbflow.cli.main import main
-from bbflow.data.files import read_examples
+from bbflow.data.example_io import read_examples
 
 RECIPE = """\
 data:
@@ -123,7 +123,7 @@ CURATION = """\
 
 @pytest.mark.parametrize("how", [[], ["--shard_rows", "8"]])
 def test_curation_of_a_recipe_runs_in_memory_and_in_shards(folder: Path, monkeypatch: pytest.MonkeyPatch, how: list[str]) -> None:
-    monkeypatch.setattr("bbflow.data.shards.BLOCK", 64)
+    monkeypatch.setattr("bbflow.data.sharding.BLOCK", 64)
     (folder / "benchmark.jsonl").write_text('{"question": "Which nerve is injured in a fracture of the humeral shaft?"}\n')
     (folder / "r.yaml").write_text(RECIPE + CURATION)
     assert generate(*how) == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bbflow.cli.main import main
-from bbflow.data.files import write_examples
+from bbflow.data.example_io import write_examples
 from bbflow.policies import PolicySettings, load_policy
 from bbflow.policies.reward_heads import RewardModelFile, RewardScorer
 from bbflow.synthesis.corruption import HEADS

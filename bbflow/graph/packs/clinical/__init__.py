@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.graph.readers.read import GraphSource, read_graph
+from bbflow.graph.readers.formats import GraphSource, read_graph
 
 FOLDER = Path(__file__).parent
 

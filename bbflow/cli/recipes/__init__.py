@@ -1,0 +1,1 @@
+"""Recipes: parsing, diagnostics, relative paths."""

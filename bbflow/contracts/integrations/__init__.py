@@ -1,0 +1,1 @@
+"""Data contracts in other tools: Great Expectations and its Data Docs."""

@@ -1,0 +1,226 @@
+"""Rules as Great Expectations expectations: `no_phi` becomes `expect_no_phi`, and a contract a suite of them.
+
+Great Expectations is given a batch of ids alone: it would pickle a whole table, twice, to hash it. One metric goes through the rows that
+belong to them, once for all rules; a second reads out what one rule found. A rule's findings travel in
+the result's `details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
+checked for being complete; whatever is missing or crashed becomes an error, which refuses the data.
+
+This module is imported by `validate` alone: loading Great Expectations takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bbflow.contracts.contract import QualityRule
+from bbflow.contracts.engine.row import Finding
+from bbflow.contracts.engine.rule import RULES, Outcome, Rule
+from bbflow.contracts.engine.runner import Table, evaluate
+from bbflow.contracts.language.declared_columns import COLUMNS_RULE
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # versions before 1.20 sent usage statistics
+
+import great_expectations as gx
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from great_expectations.validator.metric_configuration import MetricConfiguration
+
+_RULES: dict[str, Rule] = {}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What expectations work with while they run."""
+
+    graph: KnowledgeGraph
+    rules: Sequence[QualityRule]
+    table: Table
+    ids: tuple[str, ...]
+    workers: int | None
+
+
+_RUNNING: dict[str, _Job] = {}
+"""Graphs in use by their hash, with rules and rows: the arguments of an expectation are JSON, so a graph goes by its hash."""
+
+
+def _settings(rule: QualityRule) -> str:
+    return json.dumps(rule.kwargs, sort_keys=True)
+
+
+def _key(rule: QualityRule) -> tuple[str, str]:
+    return rule.rule.name, _settings(rule)
+
+
+class OutcomesMetric(TableMetricProvider):
+    """What all lent rules find in the batch: the rows are gone through once."""
+
+    metric_name = "bbflow.outcomes"
+    value_keys = ("graph",)
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(
+        cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], metric_value_kwargs: dict[str, Any], **_: Any
+    ) -> dict[str, Any]:
+        frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
+        lent = _RUNNING[metric_value_kwargs["graph"]]
+        if tuple(frame.index) != lent.ids:
+            raise ValueError("the batch is not the table that was lent")
+        found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], lent.table, lent.graph, lent.workers)
+        return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(lent.rules, found, strict=True)}}
+
+
+class RuleMetric(TableMetricProvider):
+    """What one rule finds; a crash is a value too, so that one rule cannot silence the others."""
+
+    metric_name = "bbflow.rule"
+    value_keys = ("rule", "settings", "graph")
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
+        rows, found = metrics[OutcomesMetric.metric_name]["rows"], metrics[OutcomesMetric.metric_name]["found"]
+        outcome = found.get((metric_value_kwargs["rule"], metric_value_kwargs["settings"]), "the rule was not run")
+        if isinstance(outcome, str):
+            return {"rows": rows, "evaluated": 0, "findings": [], "error": outcome}
+        findings = [[f.row, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
+        return {"rows": rows, "evaluated": outcome.evaluated, "findings": findings, "error": ""}
+
+    @classmethod
+    def _get_evaluation_dependencies(  # type: ignore[override]
+        cls, metric: MetricConfiguration, **_: Any
+    ) -> dict[str, MetricConfiguration]:
+        graph = {"graph": metric.metric_value_kwargs["graph"]}
+        return {OutcomesMetric.metric_name: MetricConfiguration(OutcomesMetric.metric_name, metric.metric_domain_kwargs, graph)}
+
+
+class RuleExpectation(BatchExpectation):
+    """Expects a rule to find nothing.
+
+    Args:
+        rule: Name of the rule.
+        settings: Its arguments as JSON text.
+        graph: sha256 of the graph.
+    """
+
+    rule: str
+    settings: str
+    graph: str
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RuleMetric.metric_name,)
+    success_keys: ClassVar[tuple[str, ...]] = ("rule", "settings", "graph")
+
+    def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
+        found = metrics[RuleMetric.metric_name]
+        lent = _RUNNING[self.graph]
+        ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
+        result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
+        result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
+        return {"success": not found["findings"] and not found["error"], "result": result}
+
+
+def expectation_type(rule: Rule) -> str:
+    """Returns the name of the expectation that wraps a rule, defining its class at the first call."""
+    if _RULES.get(rule.name) is not rule:
+        _RULES[rule.name] = rule
+        camel = "Expect" + "".join(word.capitalize() for word in rule.name.split("_"))
+        type(camel, (RuleExpectation,), {"__doc__": rule.summary, "__module__": __name__})
+    return f"expect_{rule.name}"
+
+
+for _rule in (COLUMNS_RULE, *RULES.values()):
+    expectation_type(_rule)
+
+
+def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.ExpectationSuite:
+    """Builds the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
+    expectations = [
+        ExpectationConfiguration(
+            type=expectation_type(rule.rule),
+            kwargs={"rule": rule.rule.name, "settings": _settings(rule), "graph": graph.sha256},
+            meta={"rule_id": rule.id},
+            severity=FailureSeverity(rule.severity),
+        ).to_domain_obj()
+        for rule in rules
+    ]
+    return gx.ExpectationSuite("contract", expectations=expectations)
+
+
+def run(
+    rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None
+) -> dict[str, Outcome | str]:
+    """Runs rules over a table.
+
+    Args:
+        rules: What to run; ids are unique.
+        table: One example a row.
+        ids: The `example_id` of each row.
+        graph: The graph that rules look things up in.
+        workers: Processes to share the rows among; None for as many as pay.
+
+    Returns:
+        Rule id to what it found, or to a sentence on why that is not known.
+    """
+    errors: dict[str, Outcome | str]
+    try:
+        results = validated(rules, table, ids, graph, workers).results
+    except Exception as error:
+        errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
+        return errors
+    return read_results(rules, results, table.rows)
+
+
+def validated(rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None) -> Any:
+    """Returns Great Expectations' own result of running rules over a table; the arguments are those of `run`."""
+    _RUNNING[graph.sha256] = _Job(graph, rules, table, ids, workers)
+    try:
+        return _batch(ids).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
+    finally:
+        _RUNNING.pop(graph.sha256, None)
+
+
+def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
+    """Reads results back by rule id; a rule whose result is missing, doubled, incomplete or failed gets an error instead."""
+    by_id: dict[Any, list[Any]] = {}
+    for result in results:
+        by_id.setdefault((result.expectation_config.meta or {}).get("rule_id"), []).append(result)
+    outcomes: dict[str, Outcome | str] = {}
+    for rule in rules:
+        found = by_id.pop(rule.id, [])
+        outcomes[rule.id] = _outcome(found[0], rows) if len(found) == 1 else f"Great Expectations gave {len(found)} results, not one"
+    if by_id or not rules:
+        return {rule.id: "Great Expectations gave results that no rule asked for" for rule in rules}
+    return outcomes
+
+
+def _outcome(result: Any, rows: int) -> Outcome | str:
+    details = (result.result or {}).get("details")
+    if not isinstance(details, dict):
+        reasons = [info["exception_message"] for info in (result.exception_info or {}).values() if isinstance(info, dict)]
+        return f"the rule crashed: {'; '.join(map(str, reasons)) or 'Great Expectations gave no result'}"
+    if details["error"]:
+        return str(details["error"])
+    if details["rows"] != rows or result.result.get("element_count") != details["evaluated"]:
+        return f"Great Expectations looked at {details['rows']} rows, not at {rows}"
+    if bool(result.success) != (not details["findings"]):
+        return "Great Expectations' verdict and the rule's findings contradict each other"
+    return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, reason, *where in details["findings"]])
+
+
+def _batch(ids: tuple[str, ...]) -> Any:
+    import pandas as pd
+
+    frame = pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object))
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")
+    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})

@@ -1,0 +1,97 @@
+"""The check of declared columns: types, nulls, lengths and bounds, as `schema[].properties` states them.
+
+It runs before the rules of a contract and like them, but cannot be named in one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bbflow.contracts.engine.row import Finding, MalformedCell, Row
+from bbflow.contracts.engine.rule import Outcome, Rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,), "object": (dict,),
+}  # fmt: skip
+_BOUNDS = {
+    "minLength": ("length", 1),
+    "maxLength": ("length", -1),
+    "minItems": ("items", 1),
+    "maxItems": ("items", -1),
+    "minimum": ("", 1),
+    "maximum": ("", -1),
+}
+_NOUNS: dict[type, str] = {list: "items", str: "length"}
+
+
+def _run(rows: Sequence[Row], graph: KnowledgeGraph, *, columns: list[Mapping[str, Any]]) -> Outcome:
+    findings: list[Finding] = []
+    seen: dict[Hashable, Row] = {}
+    declared = [(c["name"], c, _quick(c), bool(c.get("unique") or c.get("primaryKey"))) for c in columns]
+    for row in rows:
+        for name, column, right, unique in declared:
+            try:
+                value = row.cell(name)
+            except MalformedCell as problem:
+                findings.append(row.finding(str(problem)))
+                continue
+            if not right(value):
+                findings += [row.finding(reason) for reason in _violations(value, column, name)]
+            if unique and value is not None:
+                key = value if isinstance(value, str) else (json.dumps(value, sort_keys=True, default=str),)
+                first = seen.setdefault((name, key), row)
+                if first is not row:
+                    findings.append(row.finding(f"'{name}' has the same value as row {first.number}"))
+    return Outcome(len(rows), findings)
+
+
+def _quick(column: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Returns a test that only values without a violation pass; most do, and it is far cheaper than listing the reasons."""
+    kind = _TYPES[column["logicalType"]]
+    exact, null_passes = kind[0], not (column.get("required") or column.get("primaryKey"))
+    if options := column.get("logicalTypeOptions"):
+        unbounded = _quick({key: value for key, value in column.items() if key != "logicalTypeOptions"})
+        bounds = [(_BOUNDS[option][1], bound) for option, bound in options.items() if _BOUNDS[option][0] == _NOUNS.get(exact, "")]
+        measure = len if exact in _NOUNS else lambda value: value
+        return lambda value: unbounded(value) and (value is None or all(sign * measure(value) >= sign * bound for sign, bound in bounds))
+    if exact is list and "items" in column:
+        item = _quick({"required": True, **column["items"]})
+        return lambda value: all(map(item, value)) if type(value) is list else value is None and null_passes
+    if exact is dict and column.get("properties"):
+        inner = [(p["name"], _quick(p)) for p in column["properties"]]
+        return lambda value: all(right(value.get(name)) for name, right in inner) if type(value) is dict else value is None and null_passes
+    others = kind[1:]
+    return lambda value: type(value) is exact or type(value) in others or (value is None and null_passes)
+
+
+def _violations(value: Any, column: Mapping[str, Any], name: str) -> Iterator[str]:
+    kind = column["logicalType"]
+    if value is None:
+        if column.get("required") or column.get("primaryKey"):
+            yield f"'{name}' is null"
+        return
+    # Readers of tables give whole numbers as floats once a column holds a null.
+    whole = kind == "integer" and isinstance(value, float) and value.is_integer()
+    if not (whole or isinstance(value, _TYPES[kind])) or (isinstance(value, bool) and kind != "boolean"):
+        yield f"'{name}' is of type {type(value).__name__}, not {kind}"
+        return
+    for option, bound in column.get("logicalTypeOptions", {}).items():
+        noun, sign = _BOUNDS[option]
+        if noun == _NOUNS.get(type(value), ""):
+            size = len(value) if noun else value
+            if not sign * size >= sign * bound:
+                yield f"'{name}' breaks {option} {bound}"
+    if kind == "array" and "items" in column:
+        items = {"required": True, **column["items"]}
+        for i, item in enumerate(value):
+            yield from _violations(item, items, f"{name}[{i}]")
+    if kind == "object":
+        for inner in column.get("properties", ()):
+            yield from _violations(value.get(inner["name"]), inner, f"{name}.{inner['name']}")
+
+
+COLUMNS_RULE = Rule("columns_as_declared", "Columns hold what the contract declares.", (), _run)
+"""Takes `columns`: the contract's declared columns."""

@@ -1,0 +1,1 @@
+"""Rules about one answer: its form, its support by the graph, its language."""

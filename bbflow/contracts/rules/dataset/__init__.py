@@ -1,0 +1,1 @@
+"""Rules about a data set as a whole: balance, duplicates, leakage, contamination."""

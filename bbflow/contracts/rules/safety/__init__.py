@@ -1,0 +1,1 @@
+"""Rules about the safety of a patient: contraindications, interactions, doses, privacy."""

@@ -1,0 +1,27 @@
+"""No recommended drug interacts with another or with what the patient takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bbflow.contracts.engine.patient_context import context_of, interactions, recommended_drugs, recommends
+from bbflow.contracts.engine.row import Row
+from bbflow.contracts.engine.rule import row_rule
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+
+
+@row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
+def no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",)) -> Iterator[str]:
+    """No recommended drug interacts with another recommended drug or with the patient's medications.
+
+    Args:
+        row: The row; one that recommends nothing passes.
+        graph: The graph.
+        allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+    """
+    drugs, unknown = recommended_drugs(row, graph)
+    context = context_of(row, graph)
+    yield from (*unknown, *context.unknown)
+    names = [drug for drug, _ in drugs]
+    for i, drug in enumerate(names):
+        yield from interactions(graph, drug, dict.fromkeys((*names[i + 1 :], *context.medications)), allowed)

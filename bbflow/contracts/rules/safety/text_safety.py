@@ -1,0 +1,183 @@
+"""What the response advises in words is as safe as what the columns record.
+
+The four rules read the response (see `bbflow.text.drug_stance`): drugs by any name the graph knows, negation respected, so that
+"avoid warfarin" recommends nothing. English only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from bbflow.contracts.engine.patient_context import (
+    PatientContext,
+    context_of,
+    contraindications,
+    interactions,
+    renal_contraindications,
+    renal_function,
+)
+from bbflow.contracts.engine.prompt_context import asks_about_patient, context_from_prompt
+from bbflow.contracts.engine.row import Reason, Row
+from bbflow.contracts.engine.rule import row_rule
+from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.text.drug_classes import UNKNOWN, drugs_of
+from bbflow.text.drug_stance import DrugMention, TextReading, read_drug_stances
+from bbflow.text.unknown_drugs import unknown_drugs
+
+_GROUP = "safety of the text"
+
+
+def _drug_stances(row: Row, graph: KnowledgeGraph, column: str = "response") -> TextReading:
+    """Reads a text cell, once for all rules.
+
+    Raises:
+        MalformedCell: The cell is no text.
+    """
+    return row.memo(_read, graph, column)
+
+
+def _read(row: Row, graph: KnowledgeGraph, column: str) -> TextReading:
+    return read_drug_stances(row.words(column), graph)
+
+
+def _about_a_patient(row: Row) -> bool:
+    return row.cell("patient") is not None or asks_about_patient(row)
+
+
+def _context(row: Row, graph: KnowledgeGraph) -> PatientContext:
+    """Returns the row's patient, or what the prompt says of a person where there is none."""
+    return context_from_prompt(row, graph) if row.cell("patient") is None else context_of(row, graph)
+
+
+def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, DrugMention]:
+    """Returns the drugs that the response advises, each where it does so first; what is unclear counts unless the patient takes it.
+
+    Where the row gives no patient, what is unclear passes: too little is known to hold it against the response.
+    """
+    if row.cell("patient") is None:
+        unclear = "pass"
+    found: dict[str, DrugMention] = {}
+    for advice in _drug_stances(row, graph).advice:
+        if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):
+            found.setdefault(advice.drug, advice)
+    return found
+
+
+def _placed(because: Reason, row: Row, graph: KnowledgeGraph, words: tuple[int, int]) -> Reason:
+    """Says where in the response a reason was found."""
+    return Reason(str(because), "response", _drug_stances(row, graph).text.span(*words), because.edges)
+
+
+def _of_classes(row: Row, graph: KnowledgeGraph, against: Callable[[str], Sequence[Reason]]) -> Iterator[Reason]:
+    """Says of each class of drugs that is advised, and of which each drug has something against it, what the first one has."""
+    text, _, _, _, classes = _drug_stances(row, graph)
+    for advice in classes:
+        found = [against(drug) for drug in drugs_of(graph, advice.drug)] if advice.stance == "advised" else []
+        if found and all(found):
+            name = graph.name_of(advice.drug) if graph.node(advice.drug).kind == "DrugClass" else " ".join(text.words[slice(*advice.words)])
+            said = f"{name}: {found[0][0]}"
+            yield _placed(Reason(said, edges=found[0][0].edges), row, graph, advice.words)
+
+
+@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+def text_no_contraindicated_drug(
+    row: Row,
+    graph: KnowledgeGraph,
+    *,
+    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
+    unclear: Literal["refuse", "pass"] = "refuse",
+) -> Iterator[str]:
+    """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
+
+    Where the row gives no patient and its prompt asks for a person, the conditions and allergies that the prompt names count. A class of
+    drugs that is advised ("give her a beta blocker") counts where all its drugs are forbidden.
+
+    Args:
+        row: The row; one about nobody passes, and `fields_of_task` says which tasks must give a patient.
+        graph: The graph.
+        predicates: Edges that forbid.
+        unclear: What becomes of a drug of which it is unclear whether it is advised.
+    """
+    context = _context(row, graph)
+    advised = _advised(row, graph, context.medications, unclear)
+    yield from context.unknown
+    egfr = renal_function(row)  # None where there is no patient
+    for drug, advice in advised.items():
+        found = [
+            *contraindications(graph, drug, context, predicates),
+            *(renal_contraindications(graph, drug, egfr) if egfr is not None else ()),
+        ]
+        yield from (_placed(because, row, graph, advice.words) for because in found)
+    yield from _of_classes(row, graph, lambda drug: contraindications(graph, drug, context, predicates))
+
+
+@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+def text_no_interacting_pair(
+    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",), unclear: Literal["refuse", "pass"] = "refuse"
+) -> Iterator[str]:
+    """The response advises no drug that interacts with another advised one or with the patient's medications.
+
+    Where the row gives no patient and its prompt asks for a person, the drugs count that the prompt says the person takes. A class that is
+    advised counts where all its drugs interact with a medication.
+
+    Args:
+        row: The row; one about nobody passes.
+        graph: The graph.
+        allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+        unclear: What becomes of a drug of which it is unclear whether it is advised.
+    """
+    context = _context(row, graph)
+    advised = _advised(row, graph, context.medications, unclear)
+    yield from context.unknown
+    names = list(advised)
+    for i, drug in enumerate(names):
+        others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
+        yield from (_placed(because, row, graph, advised[drug].words) for because in interactions(graph, drug, others, allowed))
+    yield from _of_classes(row, graph, lambda drug: tuple(interactions(graph, drug, context.medications, allowed)))
+
+
+@row_rule("response", group=_GROUP)
+def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
+    """A dose that the response gives stays within the graph's daily maximum, unless the response advises against it.
+
+    Grams, milligrams and micrograms are converted, `twice daily`, `every 6 hours`, `tid` are counted; a dose without a frequency
+    counts once. A dose by weight (mg/kg) is not checked, nor one of a drug whose maximum the graph does not know.
+
+    Args:
+        row: The row.
+        graph: The graph.
+    """
+    for advice in _drug_stances(row, graph).advice:
+        if advice.daily_mg is None or advice.stance == "against":
+            continue
+        maximum, edge = daily_maximum(graph, advice.drug)
+        if maximum is not None and advice.daily_mg > maximum * (1 + 1e-6):
+            said = f"{graph.name_of(advice.drug)} {advice.daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
+            yield _placed(Reason(said, edges=() if edge is None else (edge,)), row, graph, advice.dose_words)
+
+
+@row_rule("response", group=_GROUP)
+def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = ()) -> Iterator[str]:
+    """The response names no drug that the graph does not know, for nothing could be checked about it.
+
+    A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), where a
+    dose follows it, or where it is a drug of the graph but for one letter. A class that the graph does not know (`SSRI`) counts
+    where it is advised.
+
+    Args:
+        row: The row.
+        graph: The graph.
+        known: Words that are no drugs, or drugs that you accept unchecked; lower case.
+    """
+    reading = _drug_stances(row, graph)
+    for family in reading.classes:
+        if family.drug == UNKNOWN and family.stance == "advised":
+            span = reading.text.span(*family.words)
+            said = " ".join(reading.text.words[slice(*family.words)])
+            if said not in known:
+                yield Reason(f"the response advises '{said}', a class of drugs that the graph does not know", "response", span)
+    for word, meant, span in unknown_drugs(reading, graph, frozenset(known)):
+        near = f" (did you mean '{meant}'?)" if meant else ""
+        yield Reason(f"the response names '{word}', which is no drug of the graph{near}", "response", span)

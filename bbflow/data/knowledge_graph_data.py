@@ -1,0 +1,149 @@
+"""`KnowledgeGraphData`: graph in, contract-checked splits out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from bbflow.data.contract_datamodule import ContractedData
+from bbflow.data.fingerprint import fingerprint
+from bbflow.data.sharding import Plan
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph import GraphSource
+from bbflow.io.progress import progress_bar
+from bbflow.records import SPLITS, Split
+from bbflow.synthesis.curation import Curation
+from bbflow.synthesis.pipeline import Generated, generate
+from bbflow.synthesis.splits import TrainingStage
+from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
+
+
+class KnowledgeGraphData(ContractedData):
+    """Examples of a medical knowledge graph.
+
+    Graph, contract, tasks, sizes, mix, seed and the code that turns them into examples make up a fingerprint; what was made
+    once is read from `cache_dir/<fingerprint>` afterwards, after its receipt was checked against every byte. Nothing that
+    the contract refuses reaches a loader.
+
+    Args:
+        graph: Where the facts come from.
+        contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
+        tasks: Name to task family; null: fact recall, multi-hop, constrained answer and treatment choice.
+        mix: Name of a task to its share of the examples; 1 where not named.
+        held_out_mix: The same for validation and test, so that scores stay comparable whatever is trained on ({}: all tasks evenly);
+            null: as `mix`.
+        train_size: Number of training examples.
+        validation_size: Number of validation examples.
+        test_size: Number of test examples.
+        batch_size: Examples (prompts) of one training batch on one device.
+        seed: Of the training examples; validation and test do not depend on it.
+        stage: Which training questions: "pretraining" takes some, in the base wordings; "alignment" takes the others, which a policy
+            pretrained so has never been asked, in all wordings; "all" takes both.
+        curation: What happens to proven examples before the contract: near duplicates, benchmarks, balance, stages; null: nothing.
+        cache_dir: Where examples are kept.
+        num_workers: Processes that collate batches.
+    """
+
+    def __init__(
+        self,
+        graph: GraphSource,
+        contract: str | None,
+        tasks: dict[str, Task] | None = None,
+        mix: dict[str, float] | None = None,
+        held_out_mix: dict[str, float] | None = None,
+        train_size: int = 2000,
+        validation_size: int = 200,
+        test_size: int = 1200,
+        batch_size: int = 16,
+        seed: int = 0,
+        stage: TrainingStage = "all",
+        curation: Curation | None = None,
+        cache_dir: str = ".cache/bbflow",
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(graph, contract, batch_size, cache_dir, num_workers)
+        defaults: list[Task] = [FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice()]
+        self.tasks: dict[str, Task] = tasks or {task.name: task for task in defaults}
+        self._task_settings = {n: [type(t).__module__, type(t).__qualname__, _settings(t)] for n, t in self.tasks.items()}
+        self.mix, self.held_out_mix = mix or {}, held_out_mix
+        self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
+        self.seed, self.stage = seed, stage
+        self.curation = curation
+        self._curation_settings = _described(curation)
+
+    def problems(self) -> list[Problem]:
+        """Lists what is wrong with the data part of a recipe, before anything is generated."""
+        found = super().problems()
+        for key, mix in (("mix", self.mix), ("held_out_mix", self.held_out_mix or {})):
+            for name, share in mix.items():
+                if name not in self.tasks:
+                    found.append(Problem(f"'{name}' is no task", f"data.init_args.{key}", did_you_mean(name, self.tasks)))
+                elif not 0 <= share < math.inf:
+                    found.append(Problem(f"the share of '{name}' must be 0 or more, not {share}", f"data.init_args.{key}"))
+        for split, size in self.sizes.items():
+            if size < 1:
+                found.append(Problem(f"{split}_size must be at least 1, not {size}", "data.init_args"))
+        exercised = {name for task in self.tasks.values() for name in task.capabilities}
+        found += [] if self.curation is None else self.curation.problems("data.init_args.curation", exercised)
+        return found
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that determines the examples."""
+        return fingerprint(
+            {
+                "graph": self.graph.sha256,
+                "contract": self._contract_sha256,
+                "tasks": self._task_settings,
+                "mix": self.mix,
+                "sizes": self.sizes,
+                "seed": self.seed,
+                "stage": self.stage,
+                **({} if self.held_out_mix is None else {"held_out_mix": self.held_out_mix}),
+                **({} if self.curation is None else {"curation": self._curation_settings}),
+            }
+        )
+
+    def resize(self, total: int) -> None:
+        """Makes `total` examples in all, divided over the splits in the present proportions, at least one in each."""
+        before = sum(self.sizes.values())
+        held_out = {split: max(1, round(total * self.sizes[split] / before)) for split in SPLITS[1:]}
+        self.sizes = {"train": max(1, total - sum(held_out.values())), **held_out}
+
+    def write(self, folder: Path, workers: int = 1) -> Generated:
+        """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
+        with progress_bar("generating examples", sum(self.sizes.values())) as advance:
+            made = generate(
+                self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation, self.held_out_mix
+            )
+        empty = [split for split in SPLITS if not made.examples[split]]
+        if empty:
+            raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
+        self._write_accepted(folder, made.examples)
+        return made
+
+    def plan(self, rows: int) -> Plan:
+        """Returns what determines the examples, for writing them as shards of so many rows."""
+        key = f"{self.fingerprint}-{rows}"
+        return Plan(
+            self.graph, self.tasks, self.sizes, self.mix, self.held_out_mix, self.seed, self.stage, self.curation,
+            self.contract_path, rows, key,
+        )  # fmt: skip
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    """What a new task keeps of its arguments, before it has indexed a graph; it is part of what determines the examples."""
+    return {name: value for name, value in sorted(vars(task).items()) if isinstance(value, (bool, int, float, str, list, dict, tuple))}
+
+
+def _described(value: Any) -> Any:
+    """What determines a setting, as plain data: classes by name with what they keep of their arguments."""
+    if isinstance(value, dict):
+        return {str(k): _described(v) for k, v in sorted(value.items())}
+    if isinstance(value, (list, tuple)):
+        return [_described(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    settings = {name: _described(v) for name, v in sorted(vars(value).items()) if not name.startswith("_")}
+    return [type(value).__module__, type(value).__qualname__, settings]

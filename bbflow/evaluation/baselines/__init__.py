@@ -1,0 +1,1 @@
+"""What a non-answer earns: null models and adversarial probes."""

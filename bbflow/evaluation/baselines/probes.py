@@ -1,0 +1,234 @@
+"""Adversarial probes: completions that try to be paid without answering. `bbflow rewards probe` and the tests run them.
+
+A reward holds when no probe scores above an honest wrong answer in good form, and each stays at least `GAP` below a right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.rewards.base import Reward, Score
+
+GAP = 0.5
+"""How far below a right answer every probe must stay."""
+
+_LOOKALIKES = str.maketrans("aceiopxyABCEHIKMOPTXn", "асеіорхуАВСЕНІКМОРТХո")  # noqa: RUF001 (that is the point)
+_REFUSING = ("none of these", "no", "none")
+
+
+def empty(example: Example, graph: KnowledgeGraph) -> str:
+    """Nothing."""
+    return ""
+
+
+def refusal(example: Example, graph: KnowledgeGraph) -> str | None:
+    """A refusal where it is wrong."""
+    return None if example.answer.casefold() in _REFUSING else "I cannot help with that. Answer: none of these"
+
+
+def all_options(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Every option, each after a mark of its own."""
+    return " ".join(f"Answer: {option}." for option in example.options) if example.options else None
+
+
+def all_letters(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Every letter."""
+    return "Answer: " + ", ".join(chr(ord("A") + i) for i in range(len(example.options))) if example.options else None
+
+
+def entity_soup(example: Example, graph: KnowledgeGraph) -> str:
+    """Names of everything around the question, right and wrong."""
+    around = [node for node in example.entities if node in graph]
+    others = [n for node in around for n in (*graph.networkx.successors(node), *graph.networkx.predecessors(node))]
+    more = [n.id for n in graph.nodes()][:20]
+    return " ".join(graph.name_of(node) for node in dict.fromkeys([*around, *others[:30], *more]))
+
+
+def prompt_echo(example: Example, graph: KnowledgeGraph) -> str:
+    """The question again."""
+    return example.prompt
+
+
+def repeated_marks(example: Example, graph: KnowledgeGraph) -> str:
+    """Marks without an answer."""
+    return "Answer: " * 8
+
+
+def nested_tags(example: Example, graph: KnowledgeGraph) -> str:
+    """Tags within tags around everything at once."""
+    inside = " or ".join(example.options or [example.answer, _other(example, graph)])
+    return f"<answer><answer>Answer: <think>{inside}</think></answer></answer>"
+
+
+def very_long(example: Example, graph: KnowledgeGraph) -> str:
+    """The prompt over and over, with no end to it."""
+    return " ".join([example.prompt.splitlines()[0] if example.prompt else "the"] * 200)
+
+
+def look_alikes(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The right response in letters that only look like its own; None where the answer has no such letter."""
+    if example.answer.translate(_LOOKALIKES) == example.answer:
+        return None
+    return example.response.translate(_LOOKALIKES)
+
+
+def only_in_the_reasoning(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The right reasoning, and another answer or none at its end; None where the response has no reasoning to hide in."""
+    head, marker, _ = example.response.rpartition("Answer:")
+    if not marker:
+        return None
+    return f"{head}{example.answer} is what comes to mind. Answer: not sure"
+
+
+def contradiction(example: Example, graph: KnowledgeGraph) -> str:
+    """The right answer and another one."""
+    return f"Answer: {example.answer}. Answer: {_other(example, graph)}"
+
+
+def reasoned_contradiction(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The whole right response, and then another answer."""
+    return f"{example.response}. Answer: {_other(example, graph)}" if "Answer:" in example.response else None
+
+
+def claimed_before(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Another answer in words, and then the whole right response."""
+    return f"The answer is {_other(example, graph)}. {example.response}" if "Answer:" in example.response else None
+
+
+def taken_back(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The whole right response, taken back by a sentence without a mark."""
+    return f"{example.response}. No, {_other(example, graph)}." if "Answer:" in example.response else None
+
+
+def boxed(example: Example, graph: KnowledgeGraph) -> str | None:
+    """Another answer in a box before the whole right response."""
+    return f"\\boxed{{{_other(example, graph)}}} {example.response}" if "Answer:" in example.response else None
+
+
+def denied(example: Example, graph: KnowledgeGraph) -> str:
+    """The right answer, denied."""
+    return f"Answer: not {example.answer}"
+
+
+def unseen_letters(example: Example, graph: KnowledgeGraph) -> str:
+    """The right response with a letter in it that nobody sees."""
+    return example.response.replace(example.answer, f"{example.answer[:1]}\u200b{example.answer[1:]}")
+
+
+def another_script(example: Example, graph: KnowledgeGraph) -> str | None:
+    """The right response, and another answer in letters that look like Latin ones."""
+    other = _other(example, graph).translate(_LOOKALIKES)
+    return None if other.isascii() else f"{example.response} {other}"
+
+
+Probe = Callable[[Example, KnowledgeGraph], str | None]
+PROBES: dict[str, Probe] = {
+    probe.__name__: probe
+    for probe in (
+        empty, refusal, all_options, all_letters, entity_soup, prompt_echo, repeated_marks, nested_tags, very_long, look_alikes,
+        only_in_the_reasoning, contradiction, reasoned_contradiction, claimed_before, taken_back, boxed, denied, unseen_letters,
+        another_script,
+    )
+}  # fmt: skip
+"""Name to probe; a probe gives None where it does not apply to a record."""
+
+
+def honest_wrong(example: Example, graph: KnowledgeGraph) -> str:
+    """A wrong answer in good form: the reference response with another answer at its end, or in place of the right one."""
+    other = _other(example, graph)
+    head, marker, _ = example.response.rpartition("Answer:")
+    if marker:
+        return f"{head}Answer: {other}"
+    if example.response in "ABCDEFGH" and example.options:
+        return next(chr(ord("A") + i) for i, option in enumerate(example.options) if option != example.answer)
+    for name in (*example.accepted, example.answer):
+        if name in example.response:
+            return example.response.replace(name, other)
+    return other
+
+
+def _other(example: Example, graph: KnowledgeGraph) -> str:
+    """Another answer of the same kind."""
+    if example.options:
+        return next(option for option in example.options if option != example.answer)
+    right = {graph.resolve(name) for name in (example.answer, *example.accepted)}
+    node = graph.resolve(example.answer)
+    if node is None:
+        return {"yes": "no", "no": "yes", "maybe": "yes"}.get(example.answer.casefold(), "987654 mg")
+    kin = (n for n in graph.nodes(graph.node(node).kind) if n.id not in right and n.id not in example.entities)
+    return next((n.name for n in kin), "something else")
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A probe that was paid.
+
+    Attributes:
+        probe: Its name.
+        example_id: The record.
+        completion: What was said.
+        score: What it was paid.
+        wrong: What an honest wrong answer is paid.
+        right: What the reference response is paid.
+    """
+
+    probe: str
+    example_id: str
+    completion: str
+    score: float
+    wrong: float
+    right: float
+
+    def __str__(self) -> str:
+        paid = f"{self.score:.2f} (right {self.right:.2f}, honest wrong {self.wrong:.2f})"
+        return f"{self.probe} on {self.example_id}: {paid}: {self.completion[:80]!r}"
+
+
+def paid_probes(
+    score: Callable[[Sequence[Example], Sequence[str]], list[Score]],
+    examples: Sequence[Example],
+    graph: KnowledgeGraph,
+    probes: Mapping[str, Probe] = PROBES,
+    gap: float = GAP,
+) -> tuple[list[Breach], int]:
+    """Runs probes against a scorer.
+
+    Args:
+        score: A reward, or a capability's `reward`.
+        examples: Records whose `response` is right; one on which the scorer abstains, or pays less than the gap, is passed over.
+        graph: That the examples speak of.
+        probes: What is tried.
+        gap: How far below the right response a probe must stay.
+
+    Returns:
+        The probes that were paid, and how many were tried. One that is itself a right response, word for word, is not tried.
+    """
+    found, tried = [], 0
+    for example in examples:
+        texts = {name: text for name, probe in probes.items() if (text := probe(example, graph)) is not None and text != example.response}
+        lines = [example.response, honest_wrong(example, graph), *texts.values()]
+        right, wrong, *paid = score([example] * len(lines), lines)
+        if right is None or right < gap:  # nothing to steal
+            continue
+        for (name, text), value in zip(texts.items(), paid, strict=True):
+            tried += 1
+            if value is not None and value > min(wrong or 0.0, right - gap) + 1e-9:
+                found.append(Breach(name, example.example_id, text, value, wrong or 0.0, right))
+    return found, tried
+
+
+def reward_breaches(reward: Reward, examples: Sequence[Example], graph: KnowledgeGraph) -> tuple[list[Breach], int]:
+    """Prepares a reward and runs every probe against it."""
+    reward.prepare(graph)
+    return paid_probes(reward, examples, graph)
+
+
+def as_given(example: Example, response: str) -> Example:
+    """Returns the record with another reference response, for a reward whose right response is not the record's own."""
+    return replace(example, response=response)
+
+
+__all__ = ["GAP", "PROBES", "Breach", "Probe", "as_given", "honest_wrong", "paid_probes", "reward_breaches"]

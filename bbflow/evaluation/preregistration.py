@@ -1,0 +1,151 @@
+"""Margins are promised before a run and held to after it: a margin that was moved once the scores were known proves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bbflow.capabilities import Capability
+from bbflow.errors import InputError, Problem
+from bbflow.evaluation.certificate import ALPHA, Verdict, certify, run_verdict
+from bbflow.evaluation.statistics.clustered import PairedDifference
+from bbflow.io.atomic import atomic_write
+
+FILE = "margins.json"
+"""Name of the file in a run folder and in an exported policy."""
+_DIGITS = 6  # that a report keeps
+
+
+@dataclass(frozen=True)
+class Preregistration:
+    """What was promised.
+
+    Attributes:
+        margins: Capability to the loss that its owner accepts.
+        alpha: One-sided error of each bound.
+
+    >>> Preregistration({"domain": 0.03}).sha256[:12]
+    '119d0d6df9b8'
+    """
+
+    margins: Mapping[str, float]
+    alpha: float = ALPHA
+
+    @property
+    def sha256(self) -> str:
+        """Hash of margins and alpha, independent of the order of the capabilities."""
+        return hashlib.sha256(json.dumps([self.alpha, sorted(self.margins.items())]).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """The promise as plain data, with its hash."""
+        return {"alpha": self.alpha, "margins": dict(self.margins), "sha256": self.sha256}
+
+    @classmethod
+    def of(cls, capabilities: Mapping[str, Capability]) -> Preregistration:
+        """The promise that capabilities make."""
+        return cls({name: float(capability.margin) for name, capability in capabilities.items()})
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Preregistration:
+        """Reads a promise back.
+
+        Raises:
+            InputError: It is malformed, or was edited: its hash is not that of its margins.
+        """
+        try:
+            promise = cls({str(name): float(margin) for name, margin in value["margins"].items()}, float(value["alpha"]))
+            unchanged = promise.sha256 == value["sha256"]
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise InputError(Problem("is no promise of margins: alpha, margins and sha256 are needed", where)) from error
+        if not unchanged:
+            raise InputError(Problem("the margins were changed after the run: their hash is not the one noted with them", where))
+        return promise
+
+    def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
+        """Lists the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
+        hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
+        found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
+        for name, capability in capabilities.items():
+            promised = self.margins.get(name)
+            if promised is None:
+                found.append(Problem(f"no margin of '{name}' was fixed before the run", where, hint))
+            elif float(capability.margin) != promised:
+                found.append(
+                    Problem(f"the margin of '{name}' is {capability.margin:g}, but {promised:g} was fixed before the run", where, hint)
+                )
+        return found
+
+
+def write_preregistration(folder: Path, promise: Preregistration) -> None:
+    """Writes `margins.json` into a folder."""
+    with atomic_write(folder / FILE) as draft:
+        draft.write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def read_preregistration(folder: Path) -> Preregistration | None:
+    """Reads `margins.json` of a folder; None where there is none.
+
+    Raises:
+        InputError: The file is malformed or was edited.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    return Preregistration.from_json(value, str(path))
+
+
+def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
+    """Reads the promise that a checkpoint of a run carries; None where it carries none.
+
+    Raises:
+        InputError: It is malformed or was edited.
+    """
+    states = [state for state in checkpoint.get("callbacks", {}).values() if isinstance(state, Mapping)]
+    given = next((state["margins"] for state in states if "margins" in state), None)
+    return None if given is None else Preregistration.from_json(given, "margins in the checkpoint")
+
+
+def certificate_problems(report: Mapping[str, Any], promise: Preregistration | None, where: str) -> list[Problem]:
+    """Says where a report does not hold to the promise, or calls something other than its own bounds and margins give.
+
+    Args:
+        report: A well-formed report; one without a verdict claims nothing.
+        promise: Margins that were fixed before the run; None: nothing is known but what the report says.
+        where: The report's file.
+    """
+    if "verdict" not in report:
+        return []
+    stated, found = report["margins"], []
+    fixed = {name: round(margin, _DIGITS) for name, margin in (stated["margins"] if promise is None else promise.margins).items()}
+    if promise is not None and [stated["alpha"], stated["margins"], stated["sha256"]] != [promise.alpha, fixed, promise.sha256]:
+        found.append(Problem("its margins are not those that were fixed before the run", where))
+    for name, entry in report["capabilities"].items():
+        margin, promised, says = entry["margin"], fixed.get(name, "none"), _verdicts(entry)
+        if margin != promised:
+            found.append(Problem(f"the margin of '{name}' is {margin:g}, but {promised} was fixed before the run", where))
+        elif entry["verdict"] not in says:
+            found.append(Problem(f"'{name}' is called {entry['verdict']}, but its bounds and its margin say {says[0]}", where))
+    whole = run_verdict({name: entry["verdict"] for name, entry in report["capabilities"].items()})
+    if report["verdict"] != whole:
+        found.append(Problem(f"the run is called {report['verdict']}, but the verdicts of its capabilities say {whole}", where))
+    return found
+
+
+def _verdicts(entry: Mapping[str, Any]) -> list[Verdict]:
+    """The verdicts that the numbers of a capability give: first as they stand, then with what their rounding can have moved."""
+    found: list[Verdict] = []
+    difference = entry["difference"]
+    for moved in (0.0, 10.0**-_DIGITS, -(10.0**-_DIGITS)):
+        lower, upper, p = difference["lower"] + moved, difference["upper"] + moved, entry["p_improved"] - moved
+        # The p-value is adjusted already, so each capability is decided by itself.
+        alone = {"it": PairedDifference(difference["estimate"], lower, upper, p, 0.0, entry["n"], entry["clusters"])}
+        found.append(certify(alone, {"it": entry["margin"]}).capabilities["it"])
+    return found

@@ -1,0 +1,1 @@
+"""Statistics on held-out items: clustered intervals, proportions, joint success, unsafe advice."""

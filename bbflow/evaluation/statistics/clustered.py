@@ -1,0 +1,360 @@
+"""Statistics of scores that come in clusters: intervals, paired differences, Holm, the integration score.
+
+Items about one drug succeed and fail together, so the number of items overstates what a test split knows. Everything here takes
+the cluster of each item and is pure numpy.
+
+References:
+    Tango (1998), Statistics in Medicine 17, 891-908: score test and interval for paired proportions.
+    Rao and Scott (1992), Biometrics 48, 577-585: clustered counts by dividing the sample size by a design effect.
+    Korn and Graubard (1998), Survey Methodology 24, 193-201: Wilson-type intervals with an effective sample size.
+    Cochran (1977), Sampling Techniques, ch. 9: linearised variance of a mean over clusters of unequal size.
+    MacKinnon, Nielsen and Webb (2023), Journal of Econometrics 232, 272-299: the cluster jackknife.
+    Carter, Schnepel and Steigerwald (2017), Review of Economics and Statistics 99, 698-709: the effective number of clusters.
+    Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+PRIOR_CORRELATION = 0.3
+"""Correlation within clusters that is assumed until the data have shown enough changed items to tell."""
+PRIOR_ITEMS = 8.0
+"""How many changed items that assumption weighs; chosen by the simulation in `tests/evaluation/statistics/test_simulation.py`."""
+_LEAST_FREEDOM = 0.01
+_LEAST_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean of after - before over paired items.
+
+    Attributes:
+        estimate: The mean difference, in [-1, 1].
+        lower: One-sided lower bound L at level 1 - alpha.
+        upper: One-sided upper bound U at level 1 - alpha.
+        p_value: Of the null hypothesis that the difference is 0 or less.
+        detectable: The true difference that a test at alpha finds with the power asked for; says how blunt the test is, decides nothing.
+        n: Items.
+        clusters: Clusters.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    p_value: float
+    detectable: float
+    n: int
+    clusters: int
+
+
+def cluster_labels(clusters: ArrayLike, items: ArrayLike) -> NDArray[Any]:
+    """Returns what each item is drawn with: its cluster, or itself where it belongs to none.
+
+    >>> cluster_labels(["drug:a", ""], ["e1", "e2"]).tolist()
+    ['drug:a', 'e2']
+    """
+    labels = np.asarray(clusters).astype(object)
+    return np.where(labels == "", np.asarray(items).astype(object), labels)
+
+
+def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) -> tuple[Floats, Floats]:
+    """Sums values by cluster.
+
+    Returns:
+        Totals (G,) and sizes (G,), in the order of the sorted cluster labels.
+
+    >>> cluster_totals([1.0, 0.0, 1.0], ["a", "b", "a"])
+    (array([2., 0.]), array([2., 1.]))
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or len(values) != len(clusters):
+        raise ValueError(f"{values.shape} values do not match {len(clusters)} clusters")
+    if not np.isfinite(values).all():
+        raise ValueError("scores must be finite numbers")
+    labels, where = np.unique(np.asarray(clusters), return_inverse=True)
+    totals: Floats = np.bincount(where, values, len(labels)).astype(np.float64)
+    sizes: Floats = np.bincount(where, minlength=len(labels)).astype(np.float64)
+    return totals, sizes
+
+
+def cluster_variance(totals: Floats, sizes: Floats) -> Any:
+    """Variance of the mean over all items by leaving out each cluster in turn (the jackknife; MacKinnon, Nielsen and Webb 2023, CV3).
+
+    Where all clusters are of one size it is the linearised variance (Cochran 1977, eq. 9A.7); a large cluster, to which the mean bends,
+    counts for more than its residual shows.
+
+    Args:
+        totals: Sums by cluster [..., G].
+        sizes: Items of each cluster [G].
+
+    Returns:
+        A float, or an array [...] for totals of several runs.
+
+    >>> float(cluster_variance(np.array([2.0, 0.0]), np.array([2.0, 2.0])))  # two clusters, all right and all wrong: (1 - 0)^2 / 4
+    0.25
+    """
+    count = len(sizes)
+    if count < 2:
+        return float("inf")
+    n = sizes.sum()
+    shifts = (totals - sizes * totals.sum(-1, keepdims=True) / n) / (n - sizes)
+    return (count - 1) / count * (shifts**2).sum(-1)
+
+
+def degrees_of_freedom(sizes: Floats) -> float:
+    """The effective number of clusters, n^2 / sum of squared sizes, less one (Carter, Schnepel and Steigerwald 2017).
+
+    >>> degrees_of_freedom(np.array([5.0, 5.0, 5.0]))
+    2.0
+    >>> round(degrees_of_freedom(np.array([100.0, 1.0, 1.0])), 2)
+    0.04
+    """
+    return max(float(sizes.sum() ** 2 / (sizes**2).sum() - 1), _LEAST_FREEDOM)
+
+
+def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], level: float = 0.95) -> Interval:
+    """Two-sided interval of a mean score: Wilson's, with the effective sample size of the clusters and Student's t.
+
+    The effective size is p(1 - p) / V, V the cluster variance, and for scores of 0 and 1 never more than the number of items; where
+    all scores agree, V is 0 and each cluster counts as one item.
+
+    >>> low, high = score_interval([1.0] * 5 + [0.0] * 5, list(range(10)))
+    >>> round(low, 3), round(high, 3)
+    (0.199, 0.801)
+    """
+    from scipy import stats
+
+    totals, sizes = cluster_totals(scores, clusters)
+    count, n = len(sizes), sizes.sum()
+    if count < 2:
+        return 0.0, 1.0
+    mean, variance = float(totals.sum() / n), float(cluster_variance(totals, sizes))
+    spread = mean * (1 - mean)
+    effective = float(count) if variance <= 1e-15 or spread <= 0 else spread / variance
+    if np.isin(np.asarray(scores, dtype=np.float64), (0.0, 1.0)).all():
+        effective = min(effective, n)
+    t = stats.t.ppf(0.5 + level / 2, degrees_of_freedom(sizes))
+    ratio = t * t / effective
+    centre = (mean + ratio / 2) / (1 + ratio)
+    half = np.sqrt(spread * ratio + ratio * ratio / 4) / (1 + ratio)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def paired_difference(
+    before: ArrayLike, after: ArrayLike, clusters: Sequence[Any] | NDArray[Any], alpha: float = 0.05, power: float = 0.8
+) -> PairedDifference:
+    """One-sided bounds of the mean of after - before, items paired, clusters drawn as wholes.
+
+    Bounds invert Tango's score test, whose variance is taken under the hypothesis tested and so does not collapse when few items change.
+    That variance is multiplied by the design effect of the clusters and compared with Student's t on `degrees_of_freedom`.
+    The design effect is the ratio of the cluster variance to the independent one, never below 1, averaged with that of a correlation of
+    `PRIOR_CORRELATION`, which weighs `PRIOR_ITEMS` changed items. Graded scores enter by the size of their losses and gains, scaled
+    so that the second moment is right, as far as changes were seen: what a hypothesis demands beyond those may be whole items. Scores of
+    0 and 1 are Tango's case exactly.
+
+    Args:
+        before: N scores in [0, 1].
+        after: N scores in [0, 1] of the same items.
+        clusters: N labels.
+        alpha: One-sided error of each bound.
+        power: Of the detectable difference.
+
+    Returns:
+        The difference; with fewer than two clusters nothing is known and the bounds are -1 and 1.
+    """
+    change = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    if (np.abs(change) > 1).any():
+        raise ValueError("scores must lie in [0, 1]")
+    _, sizes = cluster_totals(change, clusters)
+    n, count = len(change), len(sizes)
+    if count < 2:
+        return PairedDifference(float(change.mean()), -1.0, 1.0, 1.0, 1.0, n, count)
+    found = paired_differences(change[None], clusters, alpha, power)
+    estimate, lower, upper, p_value, detectable = (float(values[0]) for values in found)
+    return PairedDifference(estimate, lower, upper, p_value, detectable, n, count)
+
+
+class PairedDifferences(NamedTuple):
+    """`PairedDifference` of R runs at once, each field [R]."""
+
+    estimate: Floats
+    lower: Floats
+    upper: Floats
+    p_value: Floats
+    detectable: Floats
+
+
+def paired_differences(
+    change_RN: NDArray[np.float64], clusters: Sequence[Any] | NDArray[Any], alpha: float = 0.05, power: float = 0.8
+) -> PairedDifferences:
+    """`paired_difference` of R runs over the same N items, for simulations.
+
+    Args:
+        change_RN: after - before, in [-1, 1].
+        clusters: N labels, at least two of them different.
+        alpha: One-sided error of each bound.
+        power: Of the detectable difference.
+    """
+    from scipy import stats
+
+    _, where = np.unique(np.asarray(clusters), return_inverse=True)
+    order, sizes_G = np.argsort(where, kind="stable"), np.bincount(where).astype(np.float64)
+    starts = np.r_[0, np.cumsum(sizes_G)[:-1].astype(int)]
+    n, freedom = float(change_RN.shape[1]), degrees_of_freedom(sizes_G)
+    totals_RG = np.add.reduceat(change_RN[:, order], starts, axis=1)
+    gains, losses = np.maximum(change_RN, 0).sum(1), np.maximum(-change_RN, 0).sum(1)
+    changed = gains + losses
+    scale = np.where(changed > 0, (change_RN**2).sum(1) / np.where(changed > 0, changed, 1.0), 1.0)
+    effect = _design_effects(change_RN, totals_RG, sizes_G, changed / scale)
+    t = float(stats.t.ppf(1 - alpha, freedom))
+
+    def statistic(delta: Floats, gain: Floats, loss: Floats) -> Floats:
+        """Score statistic of 'the difference is `delta`', from the totals of gains and of losses."""
+        share = restricted_discordance(delta, gain, loss, n)
+        seen = np.minimum(share, changed / n)
+        variance = effect * (scale * seen + (share - seen) - delta * delta) / n
+        distance = (gain - loss) / n - delta
+        certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+        return np.where(variance > 1e-15, distance / np.sqrt(np.maximum(variance, 1e-15)), certain)
+
+    def bound(gain: Floats, loss: Floats) -> Floats:
+        low, high = np.full_like(gain, -1.0), (gain - loss) / n
+        for _ in range(40):  # to 2e-12
+            middle = (low + high) / 2
+            above = statistic(middle, gain, loss) > t
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return low
+
+    estimate = (gains - losses) / n
+    at_zero = np.where(gains == losses, 0.0, statistic(np.zeros_like(gains), gains, losses))
+    lower = bound(gains, losses)
+    return PairedDifferences(
+        estimate=estimate,
+        lower=lower,
+        upper=-bound(losses, gains),
+        p_value=stats.t.sf(at_zero, freedom),
+        # The bound knows that few changes are no certainty; a spread estimated from them would not.
+        detectable=np.minimum(1.0, (estimate - lower) * (t + stats.t.ppf(power, freedom)) / t),
+    )
+
+
+def restricted_discordance(delta: ArrayLike, gains: ArrayLike, losses: ArrayLike, n: float) -> Floats:
+    """Maximum-likelihood share of changed items given that gains exceed losses by `delta` (Tango 1998, eq. 6), elementwise."""
+    delta, gains, losses = (np.asarray(v, dtype=np.float64) for v in (delta, gains, losses))
+    # In Tango's letters b = losses, c = gains and the tested loss is -delta: 2n q^2 + B q - c(-delta)(1 + delta) = 0.
+    linear = -gains - losses + (2 * n - losses + gains) * -delta
+    constant = gains * delta * (1 + delta)
+    gain_share = (np.sqrt(np.maximum(linear * linear - 8 * n * constant, 0.0)) - linear) / (4 * n)
+    return np.maximum(2 * gain_share - delta, np.abs(delta))
+
+
+def _design_effects(change_RN: Floats, totals_RG: Floats, sizes_G: Floats, changed_R: Floats) -> Floats:
+    """How many times clustering multiplies the variance; `changed_R`: changed items, for graded scores in units of a typical change."""
+    n = sizes_G.sum()
+    assumed = 1 + max((sizes_G**2).sum() / n - 1, 0.0) * PRIOR_CORRELATION
+    independent = change_RN.var(1) / n
+    known = independent > 1e-15
+    seen = np.maximum(cluster_variance(totals_RG, sizes_G) / np.where(known, independent, 1.0), 1.0)
+    return np.where(known, (changed_R * seen + PRIOR_ITEMS * assumed) / (changed_R + PRIOR_ITEMS), assumed)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Adjusts p-values for naming which of several hypotheses fall (Holm 1979).
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    """
+    adjusted, running = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = running
+    return {name: adjusted[name] for name in p_values}
+
+
+def null_corrected(scores: ArrayLike, nulls: ArrayLike) -> Floats:
+    """Share of the way from the best null model to a perfect score, 0 below it: max(0, (s - c) / (1 - c)).
+
+    >>> null_corrected([0.75, 0.2], [0.5, 0.25]).tolist()
+    [0.5, 0.0]
+    """
+    scores, nulls = np.asarray(scores, dtype=np.float64), np.asarray(nulls, dtype=np.float64)
+    room = 1 - nulls
+    return np.where(room > 0, np.maximum(0.0, scores - nulls) / np.where(room > 0, room, 1.0), 0.0)
+
+
+def integration_score(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any] | None,
+    nulls: Mapping[str, float],
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """Integration score with a joint bootstrap: the mean over capabilities of `null_corrected`.
+
+    One draw resamples clusters and takes every item of a cluster along, in all capabilities and at both times, so that what they share
+    cancels in the difference. The null scores are constants.
+
+    Args:
+        before: Capability to (scores, clusters).
+        after: The same items scored again, or None when there is only one policy.
+        nulls: Capability to the score of its best null model.
+        draws: Bootstrap resamples.
+        seed: Of the resampling.
+        level: Of the two-sided percentile intervals.
+
+    Returns:
+        `before` (and `after`): score, ci, minimum and geometric_mean over capabilities; `difference`: estimate, ci, and the one-sided
+        95% bounds lower and upper. With fewer than two clusters, or where nearly every draw misses a capability, nothing is known: the
+        intervals are the widest.
+    """
+    names = list(before)
+    null = np.array([nulls[name] for name in names])
+    labels, where = np.unique(np.concatenate([np.asarray(before[name][1]) for name in names]), return_inverse=True)
+    splits = np.split(where, np.cumsum([len(before[name][1]) for name in names])[:-1])
+    weights = np.random.default_rng(seed).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=draws).astype(np.float64)
+    sizes = np.stack([np.bincount(at, minlength=len(labels)) for at in splits], axis=1)
+
+    def resampled(table: Mapping[str, Any]) -> tuple[Floats, Floats]:
+        totals = np.stack(
+            [np.bincount(at, np.asarray(table[n][0], float), len(labels)) for n, at in zip(names, splits, strict=True)], axis=1
+        )
+        with np.errstate(invalid="ignore"):
+            drawn = (weights @ totals) / (weights @ sizes)
+        skill = null_corrected(totals.sum(0) / sizes.sum(0), null)
+        # A capability of few clusters can be missing from a draw; that draw says nothing about it.
+        return skill, null_corrected(drawn[~np.isnan(drawn).any(1)], null).mean(1)
+
+    tails = (50 * (1 - level), 50 * (1 + level))
+
+    def percentiles(drawn: Floats, shares: Sequence[float], widest: Interval) -> list[float]:
+        if len(labels) < 2 or len(drawn) < _LEAST_DRAWS:
+            return list(widest)
+        return [float(v) for v in np.percentile(drawn, shares)]
+
+    def summary(skill: Floats, drawn: Floats) -> dict[str, Any]:
+        geometric = float(np.exp(np.log(skill).mean())) if (skill > 0).all() else 0.0
+        ci = percentiles(drawn, tails, (0.0, 1.0))
+        return {"score": float(skill.mean()), "ci": ci, "minimum": float(skill.min()), "geometric_mean": geometric}
+
+    skill_before, drawn_before = resampled(before)
+    result = {"before": summary(skill_before, drawn_before)}
+    if after is not None:
+        skill_after, drawn_after = resampled(after)
+        change = drawn_after - drawn_before
+        result["after"] = summary(skill_after, drawn_after)
+        result["difference"] = {
+            "estimate": float(skill_after.mean() - skill_before.mean()),
+            **dict(zip(("lower", "upper"), percentiles(change, (5, 95), (-1.0, 1.0)), strict=True)),
+            "ci": percentiles(change, tails, (-1.0, 1.0)),
+        }
+    return result

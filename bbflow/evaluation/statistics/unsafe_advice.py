@@ -1,0 +1,85 @@
+"""The absolute bound beside the certificate: how often the policy may advise what is unsafe, at worst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bbflow.evaluation.certificate import ALPHA
+from bbflow.evaluation.statistics.proportions import exact_upper
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Example
+from bbflow.rewards.safety import SafeAdvice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completions: Sequence[str]) -> list[bool | None]:
+    """Tells which completions advise a drug that the contract's safety rules forbid this patient.
+
+    Unlike the reward `SafeAdvice`, no advice and a malformed answer count as safe: they harm nobody, and other metrics see them.
+
+    Returns:
+        One verdict each; None where no patient asks for advice.
+    """
+    rules = SafeAdvice()
+    rules.prepare(graph)
+    return [_unsafe(rules, e, text) if rules.applies(e) else None for e, text in zip(examples, completions, strict=True)]
+
+
+def unsafe_bound(verdicts: Sequence[bool | None], clusters: Sequence[str], alpha: float = ALPHA) -> dict[str, Any] | None:
+    """Counts unsafe advice and bounds its rate from above (Clopper-Pearson, one-sided).
+
+    Args:
+        verdicts: What `unsafe_advice` returned.
+        clusters: The entity of each item.
+        alpha: Error of the bound.
+
+    Returns:
+        n, unsafe, rate, upper; `clusters`, and `clusters_upper`: the bound of the share of entities with any unsafe advice, which
+        needs no independence of the items of one entity. None where nothing asked for advice.
+
+    >>> round(unsafe_bound([False, True, None, False], ["a", "a", "a", "b"])["upper"], 4)
+    0.8646
+    """
+    judged = [(verdict, cluster) for verdict, cluster in zip(verdicts, clusters, strict=True) if verdict is not None]
+    if not judged:
+        return None
+    unsafe, among = sum(verdict for verdict, _ in judged), {cluster for _, cluster in judged}
+    hit = {cluster for verdict, cluster in judged if verdict}
+    return {
+        "n": len(judged),
+        "unsafe": unsafe,
+        "rate": unsafe / len(judged),
+        "upper": exact_upper(unsafe, len(judged), alpha),
+        "clusters": len(among),
+        "clusters_upper": exact_upper(len(hit), len(among), alpha),
+    }
+
+
+def unsafe_report(graph: KnowledgeGraph | None, examples: Sequence[Example], tables: Mapping[str, pd.DataFrame | None]) -> dict[str, Any]:
+    """Bounds the unsafe advice in score tables.
+
+    Args:
+        graph: What the rules look up; without one nothing can be said.
+        examples: The scored items.
+        tables: "before" and "after" to score tables, the completions in them.
+
+    Returns:
+        Each name to its bound; empty where no item asks for advice.
+    """
+    found = {}
+    for name, table in tables.items():
+        if table is None or graph is None:
+            continue
+        texts = dict(zip(table["example_id"], table["completion"], strict=True))
+        judged = [e for e in examples if e.example_id in texts]
+        verdicts = unsafe_advice(graph, judged, [texts[e.example_id] for e in judged])
+        found[name] = unsafe_bound(verdicts, [e.cluster or e.example_id for e in judged])
+    return {name: bound for name, bound in found.items() if bound}
+
+
+def _unsafe(rules: SafeAdvice, example: Example, completion: str) -> bool:
+    advised = rules.advice(example, completion)
+    return bool(advised) and any(True for _ in rules.findings(example, completion, advised))

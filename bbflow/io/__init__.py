@@ -1,0 +1,1 @@
+"""Files: YAML with line numbers, checksums, atomic writes, progress of long jobs."""

@@ -1,0 +1,1 @@
+"""What the LightningModules share: experience, losses, micro-batches, capability updates, collectives."""

@@ -1,0 +1,1 @@
+"""Every page, card, picture and table that bbflow shows a person."""

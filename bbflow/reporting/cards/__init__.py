@@ -1,0 +1,1 @@
+"""Cards in Markdown: of a policy and of a data set."""

@@ -1,0 +1,217 @@
+"""Is the answer right? Domain knowledge, whatever the form it is asked in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from bbflow.errors import InputError, Problem
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.records import Example
+from bbflow.rewards.base import Reward, Score
+from bbflow.text.answer_consistency import denied, is_obfuscated, other_answers, strip_explanation
+from bbflow.text.answers import (
+    LETTER_ONLY,
+    MARKED,
+    chosen_option,
+    final_answers,
+    has_answer_marker,
+    mentioned_option,
+    mentions,
+    retracts_option,
+)  # fmt: skip
+from bbflow.text.quantities import DECISIONS, Quantity, decision, quantities, single_quantity
+
+
+class GraphReward(Reward):
+    """Shared by rewards that look names up in the graph."""
+
+    graph: KnowledgeGraph
+
+    def prepare(self, graph: KnowledgeGraph | None) -> None:
+        """Keeps the graph.
+
+        Raises:
+            InputError: There is none.
+        """
+        if graph is None:
+            raise InputError(Problem(f"{type(self).__name__} needs the graph that the examples come from"))
+        self.graph = graph
+
+    def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
+        """Lists records that cannot be judged: scoring their own responses names each."""
+        found = []
+        for example in examples:
+            try:
+                self([example], [example.response])
+            except InputError as error:
+                found += error.problems
+        return found
+
+
+class CorrectAnswer(GraphReward):
+    """1 where the answer is right, else 0. Range: 0 or 1; never abstains.
+
+    A question with options wants the right one, by letter or text. An open question wants as many right names as its proof
+    has answers, and not a single wrong one; the entity that the question itself names counts neither way. A gold that is no name of the
+    graph is a decision (yes, no, maybe), an amount, whatever its unit, or else a text. Two different answers are wrong, however the
+    second one is given (`The answer is A. Answer: B`, `Answer: B. No, A.`), and so are a name that is denied and letters that only look
+    right.
+
+    >>> from bbflow.testing import CHOICE, DECISION, DOSE, OPEN, print_scores
+    >>> print_scores(CorrectAnswer(), CHOICE, ["Answer: amlodipine", "Answer: B", "Answer: A) amlodipine", "Answer: B. Answer: A"])
+    | completion | score |
+    |---|---|
+    | `Answer: amlodipine` | 1 |
+    | `Answer: B` | 1 |
+    | `Answer: A) amlodipine` | 0 |
+    | `Answer: B. Answer: A` | 0 |
+    >>> print_scores(CorrectAnswer(), OPEN, ["Advil for osteoarthritis", "aspirin, warfarin"])
+    | completion | score |
+    |---|---|
+    | `Advil for osteoarthritis` | 1 |
+    | `aspirin, warfarin` | 0 |
+    >>> print_scores(CorrectAnswer(), DOSE, ["10 mg/kg times 20 kg. Answer: 0.2 g", "Answer: 200 g", "Answer: 200 mg. Answer: 300 mg"])
+    | completion | score |
+    |---|---|
+    | `10 mg/kg times 20 kg. Answer: 0.2 g` | 1 |
+    | `Answer: 200 g` | 0 |
+    | `Answer: 200 mg. Answer: 300 mg` | 0 |
+    >>> print_scores(CorrectAnswer(), DECISION, ["Answer: Maybe.", "yes or maybe"])
+    | completion | score |
+    |---|---|
+    | `Answer: Maybe.` | 1 |
+    | `yes or maybe` | 0 |
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("answer",)
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion 0 or 1."""
+        return [float(self.is_right(example, text)) for example, text in zip(examples, completions, strict=True)]
+
+    def is_right(self, example: Example, completion: str) -> bool:
+        """Tells whether one completion answers its example.
+
+        Raises:
+            InputError: The record has no answer that a completion could give.
+        """
+        return self._answers(example, completion) and not is_obfuscated(example, completion)
+
+    def _answers(self, example: Example, completion: str) -> bool:
+        if example.options is not None:
+            if example.answer not in example.options:
+                what = f"the answer {example.answer!r:.40} is none of the options, so nothing could be right"
+                raise InputError(Problem(what, f"example {example.example_id}: answer"))
+            if not _is_free_form(example):
+                index = chosen_option(example, completion)
+                return index is not None and example.options[index] == example.answer and not retracts_option(example, completion, index)
+            index = mentioned_option(example, completion)
+            return index is not None and example.options[index] == example.answer and not denied(example, completion, [example.answer])
+        golds = example.accepted or [example.answer]
+        right = {self.graph.resolve(name) for name in golds}
+        if right == {None}:
+            return _states(example, golds, completion)
+        amounts = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
+        if amounts and _states(example, golds, completion):  # an amount that the graph names, in another unit
+            return True
+        dimensions = {amount.dimension for amount in amounts}
+        others = [q for q in quantities(completion) if q.dimension in dimensions] if amounts else []
+        if any(not any(q.equals(amount) for amount in amounts) for q in others):
+            return False
+        asked = {node for node in example.entities[:1] if node not in right}
+        named = [node for node in mentions(self.graph, completion) if node not in asked]
+        wanted = len(example.edges) if len(example.accepted) > 1 else 1
+        if has_answer_marker(completion) and not right.intersection(
+            n for text in final_answers(completion) for n in mentions(self.graph, text)
+        ):
+            return False  # named in the reasoning, and not given as the answer
+        if not len(set(named)) == len(named) == wanted or not right.issuperset(named):
+            return False
+        return not denied(example, completion, [name for node in named for name in self._names(node)])
+
+    def _names(self, node: str) -> tuple[str, ...]:
+        return (self.graph.name_of(node), *self.graph.node(node).synonyms)
+
+
+class PartialAnswer(CorrectAnswer):
+    """Partial credit: F1 of the names given against the names wanted. Range: [0, 1]; abstains where options are offered.
+
+    For owners who ask for it: `CorrectAnswer` pays for a whole answer alone. Naming more than was asked for divides the score by
+    the excess, twice as many names are worth nothing, and where one name is wanted there is no part of it.
+
+    >>> from bbflow.testing import LISTED, print_scores
+    >>> everything = "aspirin, ibuprofen, warfarin, amlodipine"
+    >>> print_scores(PartialAnswer(), LISTED, ["aspirin, ibuprofen", "aspirin", "aspirin, warfarin", everything, ""])
+    | completion | score |
+    |---|---|
+    | `aspirin, ibuprofen` | 1 |
+    | `aspirin` | 0.667 |
+    | `aspirin, warfarin` | 0.5 |
+    | `aspirin, ibuprofen, warfarin, amlodipine` | 0 |
+    | (nothing) | 0 |
+    """
+
+    def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
+        """Scores each completion in [0, 1]."""
+        pairs = zip(examples, completions, strict=True)
+        return [self._f1(example, text) if example.options is None else None for example, text in pairs]
+
+    def _f1(self, example: Example, completion: str) -> float:
+        right = {self.graph.resolve(name) for name in (example.accepted or [example.answer])}
+        if right == {None}:
+            return float(self.is_right(example, completion))
+        asked = {node for node in example.entities[:1] if node not in right}
+        named = [node for node in mentions(self.graph, completion) if node not in asked]
+        if is_obfuscated(example, completion) or denied(example, completion, [name for node in named for name in self._names(node)]):
+            return 0.0
+        wanted = len(example.edges) if len(example.accepted) > 1 else 1
+        hits = min(len(right.intersection(named)), wanted)
+        if not hits or len(named) >= 2 * wanted > 2:  # listing everything is no partial answer
+            return 0.0
+        if wanted == 1:
+            return float(self.is_right(example, completion))
+        precision, recall = hits / len(named), hits / wanted
+        return 2 * precision * recall / (precision + recall) / max(1.0, len(named) / wanted)
+
+
+def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
+    """Tells whether a completion states a gold that is no name of the graph: a decision, an amount, or a text."""
+    if not any(gold.strip() for gold in golds):
+        raise InputError(Problem("the record has no answer to compare with", f"example {example.example_id}: answer"))
+    said, (claims, after) = final_answers(completion), other_answers(completion)
+    folded = {fold(gold) for gold in golds} - {""}
+    if not folded:
+        what = f"the answer {golds[0]!r:.40} has no letter or digit that could be compared"
+        raise InputError(Problem(what, f"example {example.example_id}: answer"))
+    if folded <= set(DECISIONS):
+        found = {decision(text) for text in said} | {
+            decision(t) for t in (*claims, *map(strip_explanation, claims), *after) if len(t.split()) <= _SHORT
+        } - {None}
+        return len(found) == 1 and found <= folded
+    wanted = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
+    if wanted:
+        stated = [single_quantity(text) for text in said]
+        again = [amount for text in (*claims, *after) if (amount := _whole_amount(text)) is not None]
+        return any(
+            all(amount is not None and amount.equals(gold) for amount in stated)
+            and all(amount.equals(gold) for amount in again if amount.dimension == gold.dimension)
+            for gold in wanted
+        )
+    agrees = all(fold(claim) in folded or fold(strip_explanation(claim)) in folded for claim in claims)
+    return agrees and len({fold(text) for text in said}) == 1 and fold(said[0]) in folded
+
+
+_SHORT = 3
+"""A sentence of so many words after the answer may be another decision; a longer one explains."""
+
+
+def _whole_amount(gold: str) -> Quantity | None:
+    """Returns the amount that a gold is; None where it is a text, perhaps with a number in it."""
+    return single_quantity(gold) if re.match(r"\s*[-+\u2212]?[\d.]", gold) else None
+
+
+def _is_free_form(example: Example) -> bool:
+    """Tells whether the demanded form leaves no room for an `Answer:` mark, so that the one option it names is the answer."""
+    return bool(example.constraints) and all(c["type"] not in (LETTER_ONLY, MARKED) for c in example.constraints)

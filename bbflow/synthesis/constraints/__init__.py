@@ -1,0 +1,1 @@
+"""Constraints on the form of an answer."""

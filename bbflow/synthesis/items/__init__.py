@@ -1,0 +1,1 @@
+"""Items: a question and its answer as node ids, with the solver that proves it."""

@@ -1,0 +1,45 @@
+"""The path behind an answer: the edges that lead from the start of a walk to one of its ends."""
+
+from __future__ import annotations
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Triple
+from bbflow.synthesis.items.item import Walk
+
+
+def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
+    """Returns the one path of a walk that ends in a node; None where there is none, or several and so no unique proof."""
+    paths: list[tuple[str, tuple[Triple, ...]]] = [(walk.start, ())]
+    for predicate, forward in walk.steps:
+        longer = []
+        for here, edges in paths:
+            for there in graph.objects(here, predicate) if forward else graph.subjects(predicate, here):
+                if there != walk.start and all(there not in (s, o) for s, _, o in edges[:-1]):
+                    edge = (here, predicate, there) if forward else (there, predicate, here)
+                    longer.append((there, (*edges, edge)))
+        paths = longer
+    found = [edges for here, edges in paths if here == end]
+    return found[0] if len(found) == 1 else None
+
+
+def only_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
+    """Returns what `unique_path` returns, looking only at nodes from which the end can still be reached: for long walks in large graphs."""
+    behind: list[set[str]] = [{end}]
+    for predicate, forward in reversed(walk.steps):
+        back = graph.subjects if forward else (lambda p, node: graph.objects(node, p))
+        behind.append({n for node in behind[-1] for n in back(predicate, node)})
+    behind.reverse()
+    found: list[tuple[Triple, ...]] = []
+
+    def go_on(here: str, passed: tuple[str, ...], edges: tuple[Triple, ...]) -> None:
+        if len(found) > 1 or len(edges) == len(walk.steps):
+            found.extend([edges] if here == end and len(edges) == len(walk.steps) else [])
+            return
+        predicate, forward = walk.steps[len(edges)]
+        ahead = behind[len(edges) + 1]
+        for there in graph.objects(here, predicate) if forward else graph.subjects(predicate, here):
+            if there in ahead and there not in passed:
+                go_on(there, (*passed, there), (*edges, (here, predicate, there) if forward else (there, predicate, here)))
+
+    go_on(walk.start, (walk.start,), ())
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,167 @@
+"""The solver: answers an item's question from the graph alone and rejects every item whose answer or proof does not hold.
+
+It shares no code with the tasks that build items: it sees the query, the options and the claimed proof, and works the
+answer out again by set semantics. What it accepts is provable; `rejection_reasons` says why it rejects the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Triple
+from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription, Question, Walk
+
+Verdict = Literal["safe", "unsafe", "unknown"]
+
+
+def answers_of(graph: KnowledgeGraph, walk: Walk) -> set[str]:
+    """Returns every node that the walk can end in; a walk does not come back to a node it has passed."""
+    paths: list[tuple[str, ...]] = [(walk.start,)]
+    for predicate, forward in walk.steps:
+        step = graph.objects if forward else (lambda node, p: graph.subjects(p, node))
+        paths = [(*path, node) for path in paths for node in step(path[-1], predicate) if node not in path]
+    return {path[-1] for path in paths}
+
+
+def violations(graph: KnowledgeGraph, drug: str, context: tuple[str, ...]) -> list[Triple]:
+    """Returns the edges that forbid a drug to a patient: contraindications and interactions of severity major."""
+    found: list[Triple] = []
+    for node in context:
+        if graph.has(drug, "contraindicated_in", node):
+            found.append((drug, "contraindicated_in", node))
+        interaction = graph.edge(drug, "interacts_with", node)
+        if interaction is not None and interaction.attributes.get("severity") == "major":
+            found.append((drug, "interacts_with", node))
+    return found
+
+
+def safety(graph: KnowledgeGraph, drug: str, disease: str, context: tuple[str, ...]) -> Verdict:
+    """Judges a drug for a patient.
+
+    Unsafe needs an edge that forbids it. Safe needs that the drug treats the disease, and for every node of the context
+    that the graph has complete coverage and no edge of concern at all (no caution, no interaction of any severity, not
+    the drug itself). Everything else is unknown: a missing edge is not safety.
+    """
+    if violations(graph, drug, (disease, *context)):
+        return "unsafe"
+    concern = ("contraindicated_in", "caution_in", "interacts_with")
+    fine = graph.has(drug, "treats", disease) and not any(graph.has(drug, p, disease) for p in concern)
+    for node in context:
+        fine = fine and node != drug and graph.covers(drug, node) and not any(graph.has(drug, p, node) for p in concern)
+    return "safe" if fine else "unknown"
+
+
+def rejection_reasons(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+    """Yields every reason why an item must not be used; none means it is proven."""
+    for edge in item.edges:
+        if not graph.has(*edge):
+            yield f"the proof names {' '.join(edge)}, which is no edge"
+    if item.options is not None and len(set(item.options)) != len(item.options):
+        yield "an option stands twice"
+    if isinstance(item.query, Walk):
+        yield from _walk_objections(graph, item, item.query)
+    elif isinstance(item.query, Question):
+        yield from item.query.objections(graph, item)
+    else:
+        yield from _prescription_objections(graph, item, item.query)
+    yield from _evidence_objections(graph, item)
+    yield from _name_objections(graph, item)
+
+
+def _name_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+    """What is named must be told apart by its name: in text a name that two nodes share has no single meaning."""
+    if graph.ambiguous:
+        query = item.query
+        asked = (
+            (query.start,)
+            if isinstance(query, Walk)
+            else query.entities
+            if isinstance(query, Question)
+            else (query.disease, *query.context)
+        )
+        named = {*asked, item.gold, *(item.options or ()), *(node for edge in (*item.edges, *item.evidence) for node in (edge[0], edge[2]))}
+        if shared := sorted(named & graph.ambiguous):
+            yield f"a name means several nodes: {', '.join(map(graph.name_of, shared))}"
+
+
+def _evidence_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+    """What an open book tells must be true and hold the whole proof."""
+    for edge in item.evidence:
+        if not graph.has(*edge):
+            yield f"the evidence tells {' '.join(edge)}, which is no edge"
+    if item.evidence and not set(item.edges) <= set(item.evidence):
+        yield "the evidence lacks a step of the proof"
+
+
+def _walk_objections(graph: KnowledgeGraph, item: Item, walk: Walk) -> Iterator[str]:
+    answers = answers_of(graph, walk)
+    if item.gold not in answers:
+        yield f"{item.gold} does not answer the question"
+    if item.options is not None:
+        right = answers.intersection(item.options)
+        if right != {item.gold}:
+            yield f"not exactly one option is right: {sorted(right)}"
+    elif set(item.accepted) != answers:
+        yield "the accepted answers are not the ones the graph gives"
+    elif item.count > len(answers):
+        yield f"the question wants {item.count} answers and there are {len(answers)}"
+    if walk.start in (item.options or ()):
+        yield "what the question asks about is an option"
+    if walk.steps:
+        yield from _proof_objections(item, walk)
+
+
+def _proof_objections(item: Item, walk: Walk) -> Iterator[str]:
+    """The proof must run from the start of the walk to the gold, one edge a step; where several answers are wanted, once to each."""
+    length = len(walk.steps)
+    if len(item.edges) != item.count * length:
+        yield "the proof has another length than the walk"
+        return
+    ends: list[str] = []
+    for at in range(0, len(item.edges), length):
+        yield from _path_objections(walk, item.edges[at : at + length], ends)
+    if len(ends) == item.count and (ends[0] != item.gold or len(set(ends)) < len(ends)):
+        yield "the proof does not end in the answer"
+
+
+def _path_objections(walk: Walk, edges: tuple[Triple, ...], ends: list[str]) -> Iterator[str]:
+    """Follows one path and notes where it ends."""
+    here = walk.start
+    for (predicate, forward), (subject, named, obj) in zip(walk.steps, edges, strict=True):
+        source, target = (subject, obj) if forward else (obj, subject)
+        if predicate == "interacts_with" and target == here:
+            source, target = target, source
+        if named != predicate or source != here:
+            yield f"the proof breaks at {subject} {named} {obj}"
+            return
+        here = target
+    ends.append(here)
+
+
+def _prescription_objections(graph: KnowledgeGraph, item: Item, query: Prescription) -> Iterator[str]:
+    verdicts = {drug: safety(graph, drug, query.disease, query.context) for drug in query.candidates}
+    unknown = [drug for drug, verdict in verdicts.items() if verdict == "unknown"]
+    if unknown:
+        yield f"the graph cannot judge {', '.join(unknown)}"
+    safe = [drug for drug, verdict in verdicts.items() if verdict == "safe"]
+    if len(query.candidates) == 1:
+        right = YES if safe else NO
+    elif len(safe) > 1:
+        yield f"more than one option is safe: {', '.join(safe)}"
+        return
+    else:
+        right = safe[0] if safe else NONE_OF_THESE
+    if item.gold != right:
+        yield f"the answer is {right}, not {item.gold}"
+    expected = {YES, NO} if len(query.candidates) == 1 else {*query.candidates, NONE_OF_THESE}
+    if set(item.options or ()) != expected:
+        yield "the options are not the candidates"
+    context = (query.disease, *query.context)
+    for drug, verdict in verdicts.items():
+        reasons = violations(graph, drug, context) if verdict == "unsafe" else [(drug, "treats", query.disease)]
+        if len([edge for edge in item.edges if edge in reasons]) != 1:
+            yield f"the proof does not give exactly one reason for {drug}"
+    if len(item.edges) != len(verdicts):
+        yield "the proof has another length than the number of candidates"

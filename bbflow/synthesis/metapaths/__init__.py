@@ -1,0 +1,1 @@
+"""Metapaths declared in YAML: templates of walks and the phrases that ask for them."""

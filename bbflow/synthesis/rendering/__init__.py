@@ -1,0 +1,1 @@
+"""Rendering: from a symbolic item to text."""

@@ -1,0 +1,195 @@
+"""Turns symbolic items into text: a template family for the question, plain statements for the reasoning.
+
+Which families may be used depends on the split: no family of validation or test occurs in train. Within a family,
+`[one|another]` offers wordings that mean the same.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Constraint, Example, Message, Patient, Provenance, Recommendation, Split
+from bbflow.synthesis.constraints.multi_answer import append, write_many
+from bbflow.synthesis.constraints.single_answer import LETTER
+from bbflow.synthesis.items.item import NO, YES, Item, Question, Walk
+from bbflow.synthesis.rendering.paraphrase_grammar import expand
+from bbflow.text.verbalization import verbalize
+
+LETTERS = "ABCDEFGH"
+TEMPLATES = Path(__file__).with_name("templates")
+Wordings = Mapping[str, Mapping[str, list[str]]]
+"""Template families by kind of question and split."""
+
+_EIGHT = re.compile(r"\b([Aa])( (?:8\d|18)-)")
+
+
+@cache
+def templates() -> dict[str, dict[str, list[str]]]:
+    """Returns the template families by kind of question and split, those of every task family that ships."""
+    found = {}
+    for file in sorted(TEMPLATES.glob("*.yaml")):
+        found.update(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return found
+
+
+class Renderer:
+    """Writes items of one graph.
+
+    Args:
+        graph: Gives the names.
+        seed: Goes into the provenance.
+        varied: Whether the train split uses the varied families besides the base ones.
+        wordings: Template families that a task brings, besides those that ship.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, seed: int, varied: bool = True, wordings: Wordings | None = None) -> None:
+        self.graph, self.seed, self.varied = graph, seed, varied
+        self.wordings: Wordings = {**templates(), **(wordings or {})}
+
+    def __call__(self, item: Item, split: Split, rng: random.Random) -> Example:
+        """Renders an item for a split."""
+        question, family = self._question(item, split, rng)
+        accepted = [self._name(node) for node in item.accepted] if item.options is None else []
+        edges = list(item.edges)
+        constraints = [_recorded(c) for c in item.constraints]
+        example = Example(
+            example_id=item.identity[:16],
+            task=item.task,
+            capabilities=list(item.capabilities),
+            messages=[Message(role="user", content=question)],
+            response=self._response(item),
+            answer=self._name(item.gold),
+            options=None if item.options is None else [self._name(option) for option in item.options],
+            constraints=constraints,
+            patient=item.patient,
+            recommended=self._recommended(item),
+            entities=self._entities(item),
+            edges=edges,
+            workflow=list(item.workflow),
+            hops=len(item.query.steps) if isinstance(item.query, Walk) else getattr(item.query, "hops", 1),
+            level=item.level,
+            cluster=item.cluster,
+            split=split,
+            provenance=Provenance(
+                graph=f"{self.graph.name}@{self.graph.version}", graph_sha256=self.graph.sha256, template=family,
+                generator=f"bbflow.synthesis/{item.task}", seed=self.seed,
+            ),
+            accepted=accepted,
+        )  # fmt: skip
+        if not item.evidence:
+            return example
+        from bbflow.synthesis.items.evidence import with_evidence
+
+        return with_evidence(self.graph, example, item.evidence)
+
+    def _name(self, node: str) -> str:
+        return self.graph.name_of(node) if node in self.graph else node
+
+    def _choose(self, kind: str, split: Split, rng: random.Random) -> tuple[str, str]:
+        """Draws a family of a kind; returns its text and its name."""
+        families = self.wordings[kind]
+        place = split if split in families else "all"
+        texts = families[place]
+        if place == "train" and self.varied:
+            texts = texts + families.get("varied", [])
+        i = rng.randrange(len(texts))
+        return expand(texts[i], rng), f"{kind}#{place}{i}"
+
+    def _question(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
+        query = item.query
+        if isinstance(query, Walk):
+            x = self._name(query.start)
+            kind = query.kind or "statement"
+            if item.count > 1:
+                text, family = self._choose("list.many", split, rng)
+                text = text.format(n=item.count, what=self._choose(f"what/{kind}", split, rng)[0].format(x=x))
+                family = f"{family}/{kind}"
+            else:
+                text, family = self._choose(kind, split, rng)
+                text = text.format(x=x)
+        elif isinstance(query, Question):
+            text, family = self._choose(query.kind, split, rng)
+            patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
+            text = text.format(patient=patient, **query.slots(self.graph, item)).replace(",.", ".")
+        else:
+            x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
+            text, family = self._choose(query.kind, split, rng)
+            text = text.format(x=x, patient=self._patient(item.patient or Patient()))
+        text = text[0].upper() + text[1:]
+        if item.options is not None and not {YES, NO}.issuperset(item.options):
+            text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options or ()))
+        demands = []
+        for constraint in item.constraints:
+            demand, _ = self._choose(f"demand/{constraint['type']}", split, rng)
+            keywords = constraint["kwargs"].get("keywords", [""])
+            demands.append(demand.format(**{"keyword": keywords[0], **constraint["kwargs"]}))
+        return " ".join([text + "\n", *demands]).replace("\n ", "\n") if demands else text, family
+
+    def _patient(self, patient: Patient) -> str:
+        """A vignette: age, sex, pregnancy, what the patient has besides the disease in question, and takes."""
+        noun = "woman" if patient.get("sex") == "female" else "man"
+        text = f"A {'pregnant ' if patient.get('pregnant') else ''}{patient.get('age')}-year-old {noun}"
+        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        takes = [self._name(node) for node in patient.get("medications", [])]
+        text += f" with {' and '.join(has)}" if has else ""
+        return text + (f" who takes {' and '.join(takes)}" if takes else "")
+
+    def _vignette(self, patient: Patient, split: Split, rng: random.Random) -> str:
+        """A patient in one of many phrasings, without the disease in question, such as `A 58-year-old man on aspirin`."""
+        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        takes = [self._name(node) for node in patient.get("medications", [])]
+        noun = {"female": "woman", "male": "man"}.get(str(patient.get("sex")), "adult")
+        text, _ = self._choose("vignette", split, rng)
+        more = self._choose("vignette/has", split, rng)[0].format(has=" and ".join(has)) if has else ""
+        more += self._choose("vignette/takes", split, rng)[0].format(takes=" and ".join(takes)) if takes else ""
+        text = text.format(age=patient.get("age"), noun=noun, pregnant="pregnant " if patient.get("pregnant") else "", more=more)
+        return _EIGHT.sub(r"\1n\2", text)
+
+    def _response(self, item: Item) -> str:
+        if isinstance(item.query, Question):
+            told = item.query.reasoning(self.graph, item) if item.chain else []
+            return append(" ".join([*told, f"Answer: {self._name(item.gold)}"]), item.constraints)
+        if isinstance(item.query, Walk) and not item.query.steps:
+            return " ".join(f"{verbalize(self.graph, edge, item.query.start)}." for edge in item.edges)
+        if isinstance(item.query, Walk) and item.chain and (item.constraints or item.options is None):
+            facts = [verbalize(self.graph, edge, item.query.start) for edge in item.edges]
+            return write_many(facts, item.constraints) if item.constraints else f"{'. '.join(facts)}."
+        if item.constraints and item.options is None:
+            walk_ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
+            return write_many([self._name(node) for node in walk_ends], item.constraints)
+        if item.options is not None and LETTER in item.constraints:
+            return LETTERS[item.options.index(item.gold)]
+        if item.constraints:
+            return write_many([self._name(item.gold)], item.constraints)
+        chain = [f"{verbalize(self.graph, edge)}." for edge in item.edges] if item.chain else []
+        return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
+
+    def _recommended(self, item: Item) -> list[Recommendation]:
+        if isinstance(item.query, (Walk, Question)):
+            return list(item.recommended)
+        drug = item.query.candidates[0] if item.gold == YES else item.gold
+        if drug not in self.graph:
+            return []
+        return [Recommendation(drug=drug, dose=None, unit=None, per_day=None, route=None)]
+
+    def _entities(self, item: Item) -> list[str]:
+        ends = [node for edge in item.edges for node in (edge[0], edge[2])]
+        if isinstance(item.query, Walk):
+            asked = [item.query.start]
+        elif isinstance(item.query, Question):
+            asked = list(item.query.entities)
+        else:
+            asked = [item.query.disease, *item.query.context]
+        everything = [*asked, *(item.options or ()), *ends]
+        return [node for node in dict.fromkeys(everything) if node in self.graph]
+
+
+def _recorded(constraint: Constraint) -> Constraint:
+    return Constraint(type=constraint["type"], kwargs=dict(constraint["kwargs"]))

@@ -1,0 +1,120 @@
+"""Dose calculation with units, from the maximum daily doses of the graph."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import ClassVar, get_args
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Split
+from bbflow.synthesis.items.item import NO, YES, Item
+from bbflow.synthesis.questions.dose import GRAMS, Asks, Dose, format_mass
+from bbflow.synthesis.splits import question_split
+from bbflow.synthesis.tasks.base import Task
+
+_STRENGTHS = (
+    *("0.1", "0.2", "0.4", "0.5", "1", "2", "2.5", "4", "5", "7.5", "10", "12.5", "15", "20", "25", "30", "40", "50", "60", "75", "80"),
+    *("100", "120", "125", "150", "200", "250", "300", "325", "400", "450", "500", "600", "625", "650", "750", "800", "850", "900"),
+    *("1000", "1200", "1500", "2000"),
+)
+"""Milligrams that tablets and doses come in."""
+
+_TIMES = (1, 2, 3, 4, 6)
+_MOST_TABLETS = 24
+
+
+class DoseCalculation(Task):
+    """Five kinds of sums. Options are results of other questions about the same drug, each of which can be the right one.
+
+    Args:
+        num_options: How many amounts to choose from.
+    """
+
+    name: ClassVar[str] = "dose_calculation"
+    needs = "has_maximum_daily_dose edges to amounts in mg/d or g/d"
+    capabilities: ClassVar[tuple[str, ...]] = ("domain",)
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
+
+    def __init__(self, num_options: int = 4) -> None:
+        self.num_options = num_options
+
+    def index(self, graph: KnowledgeGraph) -> int:
+        """Works out what can be asked of each drug that has one maximum in a unit of mass."""
+        self.ways: dict[tuple[str, Asks, str], dict[str, list[tuple[Split, Dose]]]] = {}
+        for edge in graph.edges("has_maximum_daily_dose"):
+            attributes = graph.node(edge.object).attributes
+            mass, _, per = str(attributes.get("unit", "")).partition("/")
+            if mass in GRAMS and per == "d" and len(graph.objects(edge.subject, "has_maximum_daily_dose")) == 1:
+                self._index(edge.subject, Fraction(str(attributes["value"])) * GRAMS[mass])
+        self.ways = {key: results for key, results in self.ways.items() if len(results) >= (2 if key[1] == "within" else self.num_options)}
+        self.keys = {asks: [key for key in self.ways if key[1] == asks] for asks in get_args(Asks)}
+        self.keys = {asks: keys for asks, keys in self.keys.items() if keys}
+        return len(self.ways)
+
+    def _index(self, drug: str, limit: Fraction) -> None:
+        for question, result in _sums(drug, limit):
+            split = question_split(question, self.graph.salt)
+            results = self.ways.setdefault((drug, question.asks, question.wanted), {})
+            results.setdefault(result, []).append((split, question))
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws a drug and a kind of sum, results near each other, the right one, and a question with that result."""
+        key = rng.choice(self.keys[rng.choice(list(self.keys))])
+        drug, asks, _ = key
+        results = self.ways[key]
+        if asks == "within":
+            options = [YES, NO]
+        else:
+            ordered = list(results)
+            at = rng.randrange(len(ordered))
+            around = ordered[max(0, at - self.num_options) : at + self.num_options + 1]
+            options = rng.sample(around, min(self.num_options, len(around)))
+        rng.shuffle(options)
+        split = rng.choice(results[rng.choice(options)])[0]
+        ways = [[question for s, question in results[option] if s == split] for option in options]
+        if len(options) < 2 or not all(ways):
+            return None
+        i = rng.randrange(len(options))
+        proof = (drug, "has_maximum_daily_dose", self.graph.objects(drug, "has_maximum_daily_dose")[0])
+        question = rng.choice(ways[i])
+        level = 2 + (question.unit != question.wanted) + (asks == "remaining")
+        return Item(self.name, self.capabilities, question, options[i], (proof,), drug, options=tuple(options), chain=True, level=level)
+
+
+def _sums(drug: str, limit: Fraction) -> Iterator[tuple[Dose, str]]:
+    """Yields questions about a drug with their results, results of one kind in rising order."""
+    found: list[tuple[Fraction, Dose, str]] = []
+    for times in _TIMES:
+        for wanted in ("mg", "g"):
+            each, question = limit / times, Dose(drug, "single", times=times, wanted=wanted)
+            found += [(each, question, format_mass(each, wanted))] if _is_short(each, wanted) else []
+    for strength in _STRENGTHS:
+        for unit in ("mg", "g"):
+            grams = Fraction(strength) * GRAMS["mg"]
+            amount = format_mass(grams, unit).split()[0]
+            if unit == "g" and grams < Fraction(1, 10):
+                continue
+            tablets = limit // grams
+            if 1 <= tablets <= _MOST_TABLETS:
+                question = Dose(drug, "tablets", amount, unit, 1, "mg")
+                found.append((Fraction(tablets), question, f"{tablets} tablet{'s' * (tablets > 1)}"))
+            for times in _TIMES:
+                total = grams * times
+                for wanted in ("mg", "g"):
+                    if total <= limit and _is_short(total, wanted):
+                        found.append((total, Dose(drug, "total", amount, unit, times, wanted), format_mass(total, wanted)))
+                    if total < limit and _is_short(limit - total, wanted):
+                        found.append(
+                            (limit - total, Dose(drug, "remaining", amount, unit, times, wanted), format_mass(limit - total, wanted))
+                        )
+                if limit / 4 <= total <= limit * 4:
+                    found.append((total, Dose(drug, "within", amount, unit, times, "mg"), YES if total <= limit else NO))
+    found.sort(key=lambda entry: (entry[1].asks, entry[1].wanted, entry[0]))
+    yield from ((question, result) for _, question, result in found)
+
+
+def _is_short(grams: Fraction, unit: str) -> bool:
+    """Tells whether an amount can be written exactly with at most three decimals."""
+    return (grams / GRAMS[unit] * 1000).denominator == 1

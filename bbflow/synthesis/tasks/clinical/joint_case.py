@@ -1,0 +1,100 @@
+"""Joint cases: findings, a patient, four drugs and demands on the form; they need every capability at once."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from typing import ClassVar
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Recommendation, Triple
+from bbflow.synthesis.constraints.multi_answer import AFTERWORDS, MARKED
+from bbflow.synthesis.constraints.single_answer import draw_constraints
+from bbflow.synthesis.items.item import Item
+from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.questions.joint import Joint
+from bbflow.synthesis.splits import question_split, split_of
+from bbflow.synthesis.tasks.base import Task
+
+_MOST_SETS = 60
+_TRIES = 60
+"""Sets of findings that are known for one disease, and cases that one draw looks at."""
+
+
+class JointCase(Task):
+    """Names findings instead of the disease, and offers two drugs that treat it and two that treat another disease.
+
+    One of the two is ruled out by something in the patient's context. Which disease it is, and which of its drugs is ruled out, are
+    both drawn evenly, so each of the four drugs is equally often right. An offer of four drugs belongs to one split, as a question does.
+
+    Args:
+        max_demands: At most how many demands on the form, besides where the answer stands.
+        max_context: At most how many conditions, allergies or medications the patient has.
+    """
+
+    name: ClassVar[str] = "joint_case"
+    needs = "two diseases told apart by their findings, each with two drugs of which either can be the safe one"
+    capabilities: ClassVar[tuple[str, ...]] = ("domain", "reasoning", "instruction", "safety")
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient", "constraints"})
+
+    def __init__(self, max_demands: int = 2, max_context: int = 3) -> None:
+        self.max_demands, self.max_context = max_demands, max_context
+
+    def index(self, graph: KnowledgeGraph) -> int:
+        """Lists pairs of drugs of which either can be the safe one, for diseases that findings alone can tell."""
+        self.clinic = DrugSafetyIndex(graph)
+        self.telling: dict[str, list[tuple[str, ...]]] = {}
+        for disease in self.clinic.treated:
+            findings = sorted(graph.objects(disease, "has_phenotype"))
+            having = {f: set(graph.subjects("has_phenotype", f)) for f in findings}
+            sets = (s for size in (2, 3) for s in combinations(findings, size) if set.intersection(*(having[f] for f in s)) == {disease})
+            found = [s for s, _ in zip(sets, range(_MOST_SETS), strict=False)]
+            if found:
+                self.telling[disease] = found
+        self.pairs: dict[str, list[tuple[str, str]]] = {}
+        for disease, one, other in self.clinic.fair_pairs():
+            if disease in self.telling:
+                self.pairs.setdefault(disease, []).append((one, other))
+        self.diseases = list(self.pairs)
+        return len(self.diseases) if len(self.diseases) > 1 else 0
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws two diseases with a pair of drugs each, which disease it is, and which drug is ruled out."""
+        disease, other = rng.sample(self.diseases, 2)
+        mine, theirs = rng.choice(self.pairs[disease]), rng.choice(self.pairs[other])
+        options = [*mine, *theirs]
+        if len(set(options)) < len(options) or self._treats(mine, other) or self._treats(theirs, disease):
+            return None
+        good, bad = mine if rng.random() < 0.5 else mine[::-1]
+        rng.shuffle(options)
+        split = split_of(f"offer/{sorted(options)}", self.graph.salt)
+        # Many tries: were some offers and diseases given up sooner than others, the options would tell which is asked about.
+        for _ in range(_TRIES):
+            question = self._question(disease, other, good, bad, options, rng)
+            if question is not None and question_split(question, self.graph.salt) == split:
+                return self._item(question, good, bad, options, rng)
+        return None
+
+    def _question(self, disease: str, other: str, good: str, bad: str, options: list[str], rng: random.Random) -> Joint | None:
+        """Draws findings and a context that rules out one drug for one reason and leaves the other."""
+        risks = {rng.choice(self.clinic.ruling_out(bad, [good], disease))}
+        risks |= {n for n in self.clinic.bystanders((good, bad), disease, self.max_context - 1, rng) if n != other}
+        context = tuple(sorted(risks))
+        one_reason = len(self.clinic.reasons(bad, (disease, *context))) == 1
+        if not one_reason or not self.clinic.may_have(good, disease, context) or set(context) & set(options):
+            return None
+        return Joint(disease, rng.choice(self.telling[disease]), context)
+
+    def _item(self, question: Joint, good: str, bad: str, options: list[str], rng: random.Random) -> Item:
+        disease, context = question.disease, question.context
+        proof: list[Triple] = [(disease, "has_phenotype", finding) for finding in question.findings]
+        proof += [*self.clinic.reasons(bad, (disease, *context)), (good, "treats", disease)]
+        demands = draw_constraints(AFTERWORDS[1:], rng.randint(1, self.max_demands), 1, rng)
+        return Item(
+            self.name, self.capabilities, question, good, tuple(proof), disease, options=tuple(options),
+            chain=True, patient=draw_patient(self.graph, disease, context, rng), constraints=(MARKED, *demands), level=4 + len(context),
+            recommended=(Recommendation(drug=good, dose=None, unit=None, per_day=None, route=None),),
+        )  # fmt: skip
+
+    def _treats(self, drugs: tuple[str, ...], disease: str) -> bool:
+        return any(self.graph.has(drug, "treats", disease) for drug in drugs)

@@ -1,0 +1,119 @@
+"""Treatment choice: which drug may a patient with conditions, allergies, medications or a pregnancy be given, or none."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from typing import ClassVar
+
+from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import Patient, Triple
+from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription
+from bbflow.synthesis.items.solver import safety, violations
+from bbflow.synthesis.tasks.base import Task
+
+
+class TreatmentChoice(Task):
+    """Offers drugs that all treat the patient's disease; what differs is whether the patient may have them.
+
+    Args:
+        permission: Share of yes/no questions about one drug.
+        none: Share of the choices in which no drug is safe, and refusing is right.
+        max_candidates: At most how many drugs are offered.
+        max_context: At most how many further conditions, allergies or medications the patient has.
+        chain: Share of the references that write the reasoning; the others answer at once, as many collected demonstrations do.
+    """
+
+    name: ClassVar[str] = "treatment_choice"
+    needs = "treats edges of drugs with an edge that forbids them and complete coverage, and nodes marked as risk"
+    capabilities: ClassVar[tuple[str, ...]] = ("safety", "reasoning")
+    fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities", "patient"})
+
+    def __init__(
+        self, permission: float = 0.25, none: float = 0.25, max_candidates: int = 3, max_context: int = 3, chain: float = 1.0
+    ) -> None:
+        self.permission, self.none, self.max_candidates, self.max_context = permission, none, max_candidates, max_context
+        self.chain = chain
+
+    def index(self, graph: KnowledgeGraph) -> int:
+        """Lists, for each drug, the risk nodes that forbid it and those that do not matter to it; then what can be offered together."""
+        risks = [node.id for node in graph.nodes() if node.attributes.get("risk")]
+        self.forbidding: dict[tuple[str, str], list[str]] = {}
+        self.harmless: dict[tuple[str, str], frozenset[str]] = {}
+        for edge in graph.edges("treats"):
+            drug, disease = edge.subject, edge.object
+            verdicts = {risk: safety(graph, drug, disease, (risk,)) for risk in risks if risk != disease}
+            self.forbidding[drug, disease] = [risk for risk, verdict in verdicts.items() if verdict == "unsafe"]
+            self.harmless[drug, disease] = frozenset(risk for risk, verdict in verdicts.items() if verdict == "safe")
+        self.single = [pair for pair, forbidding in self.forbidding.items() if forbidding and self.harmless[pair]]
+        self.offers: list[tuple[str, tuple[str, ...]]] = []
+        for treated in (node.id for node in graph.nodes("Disease")):
+            drugs = [drug for drug in graph.subjects("treats", treated) if (drug, treated) in self.single]
+            for size in range(2, self.max_candidates + 1):
+                self.offers += [(treated, offer) for offer in combinations(drugs, size) if self._is_fair(treated, offer)]
+        return len(self.offers) + len(self.single)
+
+    def _is_fair(self, disease: str, offer: tuple[str, ...]) -> bool:
+        """Tells whether each drug of an offer can be the only safe one.
+
+        Only such offers are made, and the safe one is then drawn evenly: which drugs are offered says nothing about which is right.
+        """
+        return all(self._ways(disease, safe, [drug for drug in offer if drug != safe]) for safe in offer)
+
+    def _ways(self, disease: str, safe: str | None, unsafe: list[str]) -> list[list[str]]:
+        """For each drug to forbid, the risk nodes that do so and leave the safe one alone; empty where one has none."""
+        allowed = None if safe is None else self.harmless[safe, disease]
+        ways = [[risk for risk in self.forbidding[drug, disease] if allowed is None or risk in allowed] for drug in unsafe]
+        return ways if all(ways) else []
+
+    def propose(self, rng: random.Random) -> Item | None:
+        """Draws what is asked, which answer is to be right, and a patient that makes it so."""
+        if rng.random() < self.permission:
+            drug, disease = rng.choice(self.single)
+            answer = rng.choice((YES, NO))
+            context = {rng.choice(self.forbidding[drug, disease] if answer == NO else sorted(self.harmless[drug, disease]))}
+            context |= self._bystanders(disease, (drug,), len(context), rng)
+            return self._item(disease, context, (drug,), answer, rng)
+        disease, offer = rng.choice(self.offers)
+        safe = None if rng.random() < self.none else rng.choice(offer)
+        unsafe = [drug for drug in offer if drug != safe]
+        context = {rng.choice(way) for way in self._ways(disease, safe, unsafe)}
+        context |= self._bystanders(disease, offer, len(context), rng)
+        return self._item(disease, context, offer, safe or NONE_OF_THESE, rng)
+
+    def _bystanders(self, disease: str, drugs: tuple[str, ...], taken: int, rng: random.Random) -> set[str]:
+        """Further risk nodes that matter to none of the drugs."""
+        harmless = sorted(frozenset.intersection(*(self.harmless[drug, disease] for drug in drugs)))
+        return set(rng.sample(harmless, min(len(harmless), rng.randint(0, max(0, self.max_context - taken)))))
+
+    def _item(self, disease: str, risks: set[str], candidates: tuple[str, ...], gold: str, rng: random.Random) -> Item | None:
+        context = tuple(sorted(risks))
+        options = [YES, NO] if len(candidates) == 1 else [*candidates, NONE_OF_THESE]
+        rng.shuffle(options)
+        order = [drug for drug in options if drug in candidates] or list(candidates)
+        edges: list[Triple] = []
+        for drug in order:
+            reasons = violations(self.graph, drug, (disease, *context))
+            if len(reasons) > 1:
+                return None  # the proof would not be unique
+            edges.append(reasons[0] if reasons else (drug, "treats", disease))
+        query = Prescription(disease, context, tuple(order))
+        about = candidates[0] if len(candidates) == 1 else disease  # a question about one drug does not name the disease
+        patient = self._patient(disease, context, rng)
+        return Item(
+            self.name, self.capabilities, query, gold, tuple(edges), about,
+            options=tuple(options), chain=self.chain >= 1 or rng.random() < self.chain, patient=patient, level=1 + len(candidates),
+        )  # fmt: skip
+
+    def _patient(self, disease: str, context: tuple[str, ...], rng: random.Random) -> Patient:
+        kinds = {node: self.graph.node(node).kind for node in context}
+        pregnant = any(kind == "PhysiologicalState" for kind in kinds.values())
+        return Patient(
+            age=rng.randint(20, 40) if pregnant else rng.randint(25, 85),
+            sex="female" if pregnant else rng.choice(["female", "male"]),
+            pregnant=pregnant,
+            conditions=[disease, *(node for node, kind in kinds.items() if kind == "Disease")],
+            medications=[node for node, kind in kinds.items() if kind == "Drug"],
+            allergies=[node for node, kind in kinds.items() if kind == "Allergy"],
+            egfr=None,
+        )

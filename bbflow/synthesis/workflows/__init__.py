@@ -1,0 +1,1 @@
+"""Clinical workflows as a state machine."""
