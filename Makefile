@@ -60,7 +60,7 @@ audit: setup     ## build/sbom.json (CycloneDX) of everything installed, and kno
 schemas: setup   ## write schemas/*.schema.json anew from the code
 	$(BIN)/python -m bbflow.cli.schemas
 
-# Those of docs/performance.md that need no argument; the others in benchmarks/ say in their first lines what they need.
+# Those of docs/research/performance.md that need no argument; the others in benchmarks/ say in their first lines what they need.
 BENCHES := "training/beside_trl.py grpo" "training/beside_trl.py lora" "training/beside_trl.py sft" training/rollouts.py training/jacobian.py training/grpo_step.py training/head.py training/draw.py training/scaling.py training/startup.py training/main_job_profile.py
 
 bench: setup     ## speed and memory beside TRL, of engines, of a step, of the start

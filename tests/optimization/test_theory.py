@@ -1,4 +1,4 @@
-"""The statements of docs/theory.md, each as a check that can fail. Numbers in the names are those of the page."""
+"""The statements of docs/research/theory.md, each as a check that can fail. Numbers in the names are those of the page."""
 
 import math
 import re
@@ -385,7 +385,7 @@ def test_gains_of_the_changed_objective_can_be_losses_of_accuracy():
 
 
 def test_every_statement_of_the_page_names_tests_that_exist():
-    page = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "research" / "theory.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert named >= {name for name in globals() if re.match(r"test_\d", name)}
