@@ -12,15 +12,7 @@ from functools import lru_cache
 from string import ascii_lowercase
 
 from bbflow.text.tokenization import TokenizedText
-
-MILLIGRAMS = {"kg": 1e6, "g": 1e3, "mg": 1.0, "ug": 1e-3, "mcg": 1e-3, "µg": 1e-3, "μg": 1e-3, "ng": 1e-6}
-"""Unit of mass to milligrams: UCUM codes, and common spellings of the microgram."""
-
-UNITS = {
-    **MILLIGRAMS, "gram": 1e3, "gm": 1e3, "gramme": 1e3, "milligram": 1.0, "mgs": 1.0, "milligramme": 1.0,
-    "microgram": 1e-3, "mcgs": 1e-3, "microgramme": 1e-3, "kilogram": 1e6,
-}  # fmt: skip
-UNITS |= {f"{unit}s": value for unit, value in UNITS.items() if unit.endswith(("gram", "gramme"))}
+from bbflow.text.units import MASS_WORDS, MILLIGRAMS
 
 _ONES = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
@@ -98,7 +90,7 @@ def daily_dose(
     30.0
     """
     words = text.words
-    units = [i for i, word in enumerate(words) if word in UNITS] if units is None else units
+    units = [i for i, word in enumerate(words) if word in MASS_WORDS] if units is None else units
     until = min(end, first + _REACH + 1)
     if front is None and not any_between(units, first, until):
         return None, (0, 0)
@@ -131,7 +123,7 @@ def _dose(text: TokenizedText, unit: int, first: int, end: int, count: float) ->
     elif at >= 2 and words[at - 1] == "of" and words[at - 2] in _PIECES:
         count = _amount(words, max(0, at - 4), at - 2)[0] or count  # two tablets of 10 mg
     after = _until_stop(text, unit + 1, min(len(words), unit + 11))
-    following = len(after) if UNITS.keys().isdisjoint(after) else next(i for i, w in enumerate(after) if w in UNITS)
+    following = len(after) if MASS_WORDS.keys().isdisjoint(after) else next(i for i, w in enumerate(after) if w in MASS_WORDS)
     times = per_day(after[:following])
     if times is None and unit > first:
         times = per_day(words[first:at])
@@ -147,7 +139,7 @@ def _unit(words: Sequence[str], unit: int) -> tuple[int, float]:
     torn = "".join(words[unit - 1 : unit + 1]) if unit >= 2 and words[unit] == "g" else ""
     if torn in MILLIGRAMS and number(words[unit - 2]) is not None:
         return unit - 1, MILLIGRAMS[torn]
-    return unit, UNITS[words[unit]]
+    return unit, MASS_WORDS[words[unit]]
 
 
 def _until_stop(text: TokenizedText, first: int, last: int) -> list[str]:

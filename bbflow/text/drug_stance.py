@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.dose_parsing import UNITS, daily_dose, front_dose
+from bbflow.text.dose_parsing import daily_dose, front_dose
 from bbflow.text.entity_linking import Mention, entity_linker
 from bbflow.text.stance_cues import (
     BLAME,
@@ -34,6 +34,7 @@ from bbflow.text.stance_cues import (
     Cue,
 )  # fmt: skip
 from bbflow.text.tokenization import TokenizedText
+from bbflow.text.units import MASS_WORDS
 
 Stance = Literal["advised", "against", "spoken of", "unclear"]
 
@@ -79,7 +80,7 @@ class _Marks(dict[str, int]):
         if len(self) >= _REMEMBERED:
             self.clear()
         self[word] = mark = (
-            _NAME * (word in self.firsts) | _UNIT * (word in UNITS) | _TELLING * (word in TELLING) | _PRONOUN * (word in PRONOUNS)
+            _NAME * (word in self.firsts) | _UNIT * (word in MASS_WORDS) | _TELLING * (word in TELLING) | _PRONOUN * (word in PRONOUNS)
         )
         return mark
 

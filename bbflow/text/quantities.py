@@ -6,23 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from bbflow.text.dose_parsing import MILLIGRAMS
-
-_FACTORS: dict[str, tuple[str, float]] = {
-    **{unit: ("mass", factor) for unit, factor in MILLIGRAMS.items()},
-    **{unit: ("volume", factor) for unit, factor in {"l": 1e3, "dl": 100.0, "cl": 10.0, "ml": 1.0, "cc": 1.0, "ul": 1e-3}.items()},
-    **{unit: ("amount", factor) for unit, factor in {"mol": 1e3, "mmol": 1.0, "umol": 1e-3, "nmol": 1e-6}.items()},
-    **{unit: ("time", factor) for unit, factor in {"d": 1440.0, "h": 60.0, "min": 1.0, "s": 1 / 60, "wk": 10080.0}.items()},
-    **{unit: (unit, 1.0) for unit in ("%", "iu", "tablet", "drop", "puff", "m2", "mmhg", "meq", "bpm", "year")},
-}
-"""Unit to its dimension, and to how many of the dimension's base unit it is."""
-
-_SPELLINGS = {
-    "milligram": "mg", "gram": "g", "microgram": "ug", "μg": "ug", "µg": "ug", "mcg": "ug", "kilogram": "kg", "nanogram": "ng",
-    "liter": "l", "litre": "l", "milliliter": "ml", "millilitre": "ml", "day": "d", "daily": "/d", "hour": "h", "hr": "h", "hourly": "/h",
-    "minute": "min", "week": "wk", "weekly": "/wk", "percent": "%", "unit": "iu", "tab": "tablet", "m²": "m2", "yr": "year",
-    "pill": "tablet",
-}  # fmt: skip
+from bbflow.text.units import unit_of
 
 _MINUS = "\u2212\u2012\u2013\u2014\ufe63\uff0d"
 """What looks like a minus before a number."""
@@ -72,25 +56,13 @@ def _with_units(value: float, units: str) -> Quantity:
     dimensions = []
     for i, part in enumerate(parts):
         amount = re.match(r"\d+(?:\.\d+)?", part)
-        unit = _canonical(part[amount.end() :].strip() if amount else part)
-        unit = unit.removeprefix("/")
-        if unit not in _FACTORS:
+        unit = unit_of(part[amount.end() :].strip() if amount else part)
+        if unit is None:
             break
-        dimension, factor = _FACTORS[unit]
-        factor *= float(amount[0]) if amount else 1.0
+        factor = float(unit.factor) * (float(amount[0]) if amount else 1.0)
         value = value * factor if i == 0 else value / factor
-        dimensions.append(dimension)
+        dimensions.append(unit.dimension)
     return Quantity(value, "/".join(dimensions))
-
-
-def _canonical(unit: str) -> str:
-    folded = unit.casefold()
-    for form in (folded, folded.removesuffix("s")):
-        if form in _SPELLINGS:
-            return _SPELLINGS[form]
-        if form in _FACTORS:
-            return form
-    return folded
 
 
 _BOUND = re.compile(

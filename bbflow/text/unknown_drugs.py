@@ -7,10 +7,11 @@ from operator import itemgetter
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.dose_parsing import UNITS, number
+from bbflow.text.dose_parsing import number
 from bbflow.text.drug_stance import TextReading
 from bbflow.text.stance_cues import CUES
 from bbflow.text.tokenization import name_key
+from bbflow.text.units import MASS_WORDS
 
 _STEMS = tuple(
     """
@@ -69,19 +70,19 @@ class _Suspects(dict[str, str | None]):
 
     def __init__(self, misspelt: _Misspelt) -> None:
         self.misspelt = misspelt
-        self.harmless: set[str] = set(UNITS)
+        self.harmless: set[str] = set(MASS_WORDS)
 
     def __missing__(self, word: str) -> str | None:
         if len(self) >= _REMEMBERED:
             self.clear()
-            self.harmless = set(UNITS)
+            self.harmless = set(MASS_WORDS)
         self[word] = meant = self._judge(word)
         if meant is None:
             self.harmless.add(word)
         return meant
 
     def _judge(self, word: str) -> str | None:
-        if word in UNITS or len(word) < _LONG - 1:
+        if word in MASS_WORDS or len(word) < _LONG - 1:
             return None
         meant = "" if word in _NO_DRUG else self.misspelt.drug(word)
         return meant or ("" if any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS) else None)

@@ -9,9 +9,10 @@ from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.synthesis.items.item import NO, YES, Item, Question
+from bbflow.text.units import UNITS
 
 Asks = Literal["tablets", "single", "total", "remaining", "within"]
-GRAMS = {"g": Fraction(1), "mg": Fraction(1, 1000), "ug": Fraction(1, 1_000_000)}
+GRAMS = {unit: UNITS[unit].factor / UNITS["g"].factor for unit in ("g", "mg", "ug")}
 """UCUM units of mass, in grams; a microgram is written `mcg` in text, as hospitals ask for."""
 SHOWN = {"g": "g", "mg": "mg", "ug": "mcg"}
 

@@ -10,7 +10,7 @@ from bbflow.contracts.engine.row import MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.text.dose_parsing import MILLIGRAMS
+from bbflow.text.units import MILLIGRAMS
 
 
 @row_rule(
