@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from bbflow.evaluation.interference_summary import summarize_interference
 from bbflow.optimization.unbiased_interference import Interference, corrected_cosines
 from bbflow.optimization.update_geometry import UpdateGeometry
-from bbflow.reporting.interference_section import interference_block
 
 
 class InterferenceMonitor(Callback):
@@ -75,7 +75,7 @@ class InterferenceMonitor(Callback):
 
     def block(self) -> dict[str, Any] | None:
         """The `interference` block of the report; None where no update was seen."""
-        return interference_block(self.seen, self.window)
+        return summarize_interference(self.seen, self.window)
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, as tensors and plain values, which load with `weights_only`."""

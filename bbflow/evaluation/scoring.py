@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bbflow.errors import Problem
 from bbflow.evaluation.answer_cache import AnswerCache
 from bbflow.policies.policy import Policy
 from bbflow.records import Example
@@ -91,3 +92,14 @@ def complete(
         if progress:
             progress(len(texts), total)
     return [texts[prompt] for prompt in prompts]
+
+
+def table_problems(where: str, table: pd.DataFrame) -> list[Problem]:
+    """Return the problems of a score table: an item scored twice, a score outside [0, 1]."""
+    found = []
+    twice = table.duplicated(["example_id", "capability"])
+    if twice.any():
+        found.append(Problem(f"{int(twice.sum())} items are scored twice, the first is {table['example_id'][twice].iloc[0]}", where))
+    if not table["score"].between(0, 1).all():
+        found.append(Problem("a score is no number in [0, 1]", where))
+    return found

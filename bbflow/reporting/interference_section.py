@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from bbflow.evaluation.statistics.clustered import holm
-from bbflow.optimization.unbiased_interference import ALPHA, Interference, corrected_cosines, p_positive, symmetric
+from bbflow.optimization.unbiased_interference import ALPHA
 from bbflow.reporting.charts import plots
 from bbflow.reporting.markup import Markup, el, join
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
 COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.VERMILLION, plots.PURPLE, plots.SKY)
 
@@ -26,69 +23,6 @@ NOTE = (
     "optimiser, clipping and decay included. Harm on the own batch is flattered by its noise, which every gradient shares with itself; "
     "across halves it is not."
 )
-
-
-def interference_block(seen: Interference, window: int = 20) -> dict[str, Any] | None:
-    """Sums a run up.
-
-    Args:
-        seen: Its updates.
-        window: Stationarity is that of so many updates at the end.
-
-    Returns:
-        JSON data by `bbflow.cli.schemas.report.Interference`; what needs two halves of the rollouts, or a next batch, is absent without
-        them. None where there was no update.
-    """
-    import torch
-
-    if not seen.steps:
-        return None
-    block: dict[str, Any] = {"names": list(seen.names), "steps": seen.steps, "modes": dict(seen.modes)}
-    block["weights"] = _by_name(seen, torch.stack(seen.weights).mean(0))
-    block["harm_rate"] = {"update": sum(seen.harmed) / seen.steps, "weighted_sum": sum(seen.harmed_by_sum) / seen.steps}
-    if seen.cross:
-        block |= _from_halves(seen, window)
-    if seen.applied:
-        block["applied"] = _effects(seen, torch.stack(seen.applied))
-    return block
-
-
-def _from_halves(seen: Interference, window: int) -> dict[str, Any]:
-    assert seen.preferences_K is not None  # set by the first update
-    cross_TKK = seen.last()
-    cosines_KK, errors_KK = corrected_cosines(cross_TKK)
-    rates_KK, p_KK = seen.conflicts(), p_positive(-symmetric(cross_TKK))
-    pairs = list(combinations(range(len(seen.names)), 2))
-    p_values = holm({str(pair): float(p_KK[pair]) for pair in pairs if math.isfinite(p_KK[pair])})
-    entries: list[dict[str, Any]] = [
-        {
-            "pair": [seen.names[j], seen.names[k]],
-            "cosine": _number(cosines_KK[j, k]),
-            "cosine_error": _number(errors_KK[j, k]),
-            "conflict_rate": _number(rates_KK[j, k]),
-            "p_conflict": p_values.get(str((j, k))),
-        }
-        for j, k in pairs
-    ]
-    rates = [entry["conflict_rate"] for entry in entries if entry["conflict_rate"] is not None]
-    return {
-        "cosine": [[_number(value) for value in row] for row in cosines_KK],
-        "cosine_error": [[_number(value) for value in row] for row in errors_KK],
-        "pairs": entries,
-        "conflict_rate": sum(rates) / len(rates) if rates else None,
-        "stationarity": _number(seen.stationarity(window)),
-        "signal": _by_name(seen, seen.signal()),
-        "weighted_sum": _effects(seen, symmetric(cross_TKK) @ seen.preferences_K),
-    }
-
-
-def _effects(seen: Interference, effects_TK: Tensor) -> dict[str, Any]:
-    """Mean effect on each capability, the share of updates with a negative one, and the p-value of a loss."""
-    p_values = holm({name: p for name, p in zip(seen.names, p_positive(-effects_TK).tolist(), strict=True) if math.isfinite(p)})
-    return {
-        name: {"mean": _number(row.mean()), "share_lowered": _number((row < 0).double().mean()), "p_lowered": p_values.get(name)}
-        for name, row in zip(seen.names, effects_TK.T, strict=True)
-    }
 
 
 def interference_section(block: Mapping[str, Any] | None, history: pd.DataFrame | None) -> Markup | None:
@@ -187,14 +121,6 @@ def _columns(history: pd.DataFrame | None, kind: str) -> list[str]:
 
 def _panel(title: str, chart: Markup) -> Markup:
     return el("figure", el("figcaption", title), chart)
-
-
-def _by_name(seen: Interference, values_K: Tensor) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in zip(seen.names, values_K, strict=True)}
-
-
-def _number(value: Tensor | float) -> float | None:
-    return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
 
 def _shown(value: float | None, form: str) -> str:

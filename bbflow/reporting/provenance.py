@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -31,28 +31,6 @@ def items_sha256(examples: Iterable[Example]) -> str:
     """Hashes which items were scored, ids, questions, options and answers, independent of their order."""
     items = (json.dumps([e.example_id, e.messages, e.options, e.answer, e.accepted, e.constraints]) for e in examples)
     return hashlib.sha256("\n".join(sorted(items)).encode()).hexdigest()
-
-
-def incomparable_reasons(report: Mapping[str, Any], other: Mapping[str, Any], where: str = "here") -> list[str]:
-    """Why scores of two reports cannot be compared: one sentence each; what a report says nothing about is passed over.
-
-    `where` is what the other report is called in them.
-
-    >>> incomparable_reasons({"provenance": {"max_new_tokens": 96}}, {"provenance": {"max_new_tokens": 5}})
-    ['completions of at most 96 tokens were scored, here of at most 5']
-    """
-    said, here = report.get("provenance", {}), other.get("provenance", {})
-    apart = {key for key in said.keys() & here.keys() if said[key] != here[key]}
-    found = []
-    if "test_items_sha256" in apart:
-        found.append(f"other items were scored than {where}: ids, questions, options or answers differ")
-    if "max_new_tokens" in apart:
-        found.append(f"completions of at most {said['max_new_tokens']} tokens were scored, {where} of at most {here['max_new_tokens']}")
-    for name in sorted(report.get("capabilities", {}).keys() & other.get("capabilities", {}).keys()):
-        metrics = [of["capabilities"][name].get("metric") for of in (report, other)]
-        if metrics[0] != metrics[1]:
-            found.append(f"'{name}' was measured by {metrics[0]}, {where} by {metrics[1]}")
-    return found
 
 
 def peak_memory_bytes(device: Any = None) -> int:

@@ -16,6 +16,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.evaluation.baselines.null_models import best_null
 from bbflow.evaluation.certificate import ALPHA, certify
 from bbflow.evaluation.preregistration import Preregistration
+from bbflow.evaluation.scoring import table_problems
 from bbflow.evaluation.statistics.clustered import cluster_labels, integration_score, paired_difference, score_interval
 from bbflow.evaluation.statistics.joint_success import joint_success
 from bbflow.io.atomic import atomic_write
@@ -51,7 +52,7 @@ def build_report(
         data: What is known of the data: counts and the contract's receipt.
         provenance: Versions, hashes, seed, recipe.
         seed: Of the bootstrap.
-        interference: How the capabilities' gradients stood to one another (see `bbflow.reporting.interference_section`).
+        interference: Interference between capabilities (see `bbflow.evaluation.interference_summary`).
         unsafe: What `bbflow.evaluation.statistics.unsafe_advice.unsafe_report` found.
         promise: The margins that were fixed before the run; None: they are promised now.
 
@@ -200,17 +201,6 @@ def _sorted(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(table["example_id"], table["capability"], strict=True))
-
-
-def table_problems(where: str, table: pd.DataFrame) -> list[Problem]:
-    """Says what is wrong with a score table: an item scored twice, a score outside [0, 1]."""
-    found = []
-    twice = table.duplicated(["example_id", "capability"])
-    if twice.any():
-        found.append(Problem(f"{int(twice.sum())} items are scored twice, the first is {table['example_id'][twice].iloc[0]}", where))
-    if not table["score"].between(0, 1).all():
-        found.append(Problem("a score is no number in [0, 1]", where))
-    return found
 
 
 def _pairing_problems(before: pd.DataFrame, after: pd.DataFrame) -> list[Problem]:

@@ -11,13 +11,14 @@ from torch.utils.data import DataLoader
 
 from bbflow.callbacks import InterferenceMonitor
 from bbflow.cli.schemas.report import report_schema
+from bbflow.evaluation.interference_summary import summarize_interference
 from bbflow.modules import GRPO
 from bbflow.optimization import GDPO
 from bbflow.optimization.update_geometry import UpdateGeometry
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
-from bbflow.reporting.interference_section import interference_block, interference_section
+from bbflow.reporting.interference_section import interference_section
 
 NAMES, WIDTH = ("domain", "reasoning", "safety"), 60
 
@@ -186,7 +187,7 @@ def test_block_and_section(make_trainer, tmp_path):
 def test_block_without_halves_or_a_next_batch():
     monitor = InterferenceMonitor()
     monitor.seen.add(UpdateGeometry(("a",), torch.ones(1, 1), torch.ones(1), torch.ones(1), "k_backward"))
-    block = interference_block(monitor.seen)
+    block = summarize_interference(monitor.seen)
     assert block["modes"] == {"k_backward": 1}
     assert not {"cosine", "conflict_rate", "stationarity", "applied"} & set(block)
     assert "Batches measured: 1." in str(interference_section(block, None))

@@ -24,7 +24,8 @@ def compare(runs: list[str], out: str) -> None:
         InputError: Fewer than two runs, a folder without a report, or runs that were judged on different items.
     """
     from bbflow.cli.recipes.relative_paths import folder_problems
-    from bbflow.reporting.comparison_page import compare_runs, read_run, render_comparison
+    from bbflow.evaluation.comparison import compare_runs, read_run
+    from bbflow.reporting.comparison_page import render_comparison
     from bbflow.reporting.run_report import round_floats
 
     if len(runs) < 2:

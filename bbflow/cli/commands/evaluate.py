@@ -281,13 +281,13 @@ class EarlierScores:
         Raises:
             InputError: The table or the report is unreadable.
         """
-        from bbflow.reporting.comparison_page import read_report, read_scores
+        from bbflow.evaluation.comparison import read_report, read_scores
 
         return cls(folder, read_scores(folder), read_report(folder) if (folder / "report.json").is_file() else {})
 
     def problems(self, measure: Mapping[str, Any]) -> list[Problem]:
         """Says why these scores cannot be compared with those of a report."""
-        from bbflow.reporting.provenance import incomparable_reasons
+        from bbflow.evaluation.comparison import incomparable_reasons
 
         found = [Problem(why, f"--baseline {self.folder}") for why in incomparable_reasons(self.report, measure)]
         scored, asked = set(self.table["capability"]), set(measure["capabilities"])

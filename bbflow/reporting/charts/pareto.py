@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bbflow.evaluation.statistics.pareto import Scores, pareto_mask
 from bbflow.reporting.charts import plots
 from bbflow.reporting.markup import Markup, el
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Scores = Mapping[str, float]
-
-
-def pareto_mask(scores: Sequence[Scores]) -> list[bool]:
-    """Tells for each policy whether no other dominates it.
-
-    Args:
-        scores: Capability to score, the same capabilities for all.
-
-    >>> pareto_mask([{"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.4}, {"a": 0.5, "b": 0.4}])
-    [True, True, False]
-    """
-
-    def dominates(one: Scores, other: Scores) -> bool:
-        return all(one[name] >= other[name] for name in other) and any(one[name] > other[name] for name in other)
-
-    return [not any(dominates(other, one) for other in scores) for one in scores]
 
 
 def pareto_chart(title: str, labels: Sequence[str], scores: Sequence[Scores]) -> Markup:
