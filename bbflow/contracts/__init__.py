@@ -23,12 +23,10 @@ from bbflow.contracts.contract import Contract, QualityRule, load_contract
 from bbflow.contracts.engine.row import Finding, MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import RULES, DataFile, Outcome, Rule, row_rule, table_rule
 from bbflow.contracts.language.json_schema import data_contract_schema, verdict_schema
+from bbflow.contracts.receipt import check_receipt, write_receipt
 from bbflow.contracts.validation import validate
 from bbflow.contracts.verdict import Failure, Quarantined, RuleResult, Verdict
 from bbflow.text.phi import mask
-
-# Last, since they look at the package as a whole.
-from bbflow.contracts.receipt import check_receipt, write_receipt  # isort: skip
 
 __all__ = [
     "RULES",

@@ -17,8 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import bbflow.contracts
-import bbflow.graph
 from bbflow.contracts.contract import Contract
 from bbflow.contracts.verdict import Verdict
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -116,7 +114,7 @@ _LABELS = {
 @lru_cache(maxsize=1)
 def rules_sha256() -> str:
     """Returns the hash of the code that a verdict depends on: this floor, and the graph's look-ups."""
-    folders = [Path(str(bbflow.contracts.__file__)).parent, Path(str(bbflow.graph.__file__)).parent]
+    folders = [Path(__file__).parent, Path(__file__).parents[1] / "graph"]
     return _tree_sha256(file for folder in folders for file in folder.rglob("*.py"))
 
 

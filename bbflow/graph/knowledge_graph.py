@@ -10,43 +10,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 
+from bbflow.graph.elements import Edge, Node
 from bbflow.graph.ontology import PREDICATES, RISK_AXIS
 from bbflow.graph.validation import GraphError, violations
 from bbflow.records import Triple
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A thing that medicine speaks of. `attributes` holds `risk`, `coverage`, `value`, `unit` and what else a source gives."""
-
-    id: str
-    kind: str
-    name: str
-    synonyms: tuple[str, ...] = ()
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A fact with its source; `verified` says whether a clinician or a data set vouches for it."""
-
-    subject: str
-    predicate: str
-    object: str
-    source: str
-    verified: bool = False
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def triple(self) -> Triple:
-        """Subject, predicate and object."""
-        return self.subject, self.predicate, self.object
 
 
 def fold(name: str) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.elements import Edge, Node
 from bbflow.graph.ontology import AXES, KINDS, PREDICATES, is_curie
 from bbflow.records import Triple
-
-if TYPE_CHECKING:
-    from bbflow.graph.knowledge_graph import Edge, Node
 
 RULES = {
     "identifier": "a node's id is a compact URI",

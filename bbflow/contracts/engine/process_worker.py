@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from bbflow.contracts.engine.row import Row
+from bbflow.contracts.engine.rule import RULES, run_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 _START = "from bbflow.contracts.engine.process_worker import main; main()"
@@ -81,9 +82,6 @@ class RuleWorker:
 
 def main() -> None:
     """The working end: reads rows until there are no more."""
-    from bbflow.contracts.engine.rule import RULES
-    from bbflow.contracts.engine.runner import run_rule
-
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not come between the messages
     graph, calls = pickle.loads(_read(source))  # noqa: S301 (from the process that started this one)

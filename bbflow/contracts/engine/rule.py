@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -63,6 +63,19 @@ class Rule:
     group: str = ""
     one_row: bool = False
     ships: bool = False
+
+
+Call = tuple[Rule, Mapping[str, Any]]
+"""A rule and its arguments."""
+
+
+def run_rule(call: Call, rows: Sequence[Row], graph: KnowledgeGraph) -> Outcome | str:
+    """Return the outcome of a rule over rows, or a sentence if the rule crashes."""
+    rule, kwargs = call
+    try:
+        return rule.run(rows, graph, **kwargs)
+    except Exception as error:
+        return f"the rule crashed: {type(error).__name__}: {error}"
 
 
 RULES: dict[str, Rule] = {}

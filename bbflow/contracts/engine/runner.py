@@ -20,15 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from bbflow.contracts.engine.process_worker import RuleWorker, start_workers
 from bbflow.contracts.engine.row import ATOMS, Finding, Row, plain
-from bbflow.contracts.engine.rule import Outcome, Rule
+from bbflow.contracts.engine.rule import Call, Outcome, run_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Call = tuple[Rule, Mapping[str, Any]]
-"""A rule and its arguments."""
 
 CHUNK = 500
 """Rows that are looked at together."""
@@ -150,15 +147,6 @@ def _together(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph
         return {}
     rows = [Row(i, row) for i, row in enumerate(table.raw(0, table.rows))]
     return {i: run_rule(call, rows, graph) for i, call in zip(numbers, calls, strict=True)}
-
-
-def run_rule(call: Call, rows: Sequence[Row], graph: KnowledgeGraph) -> Outcome | str:
-    """Runs a rule over rows; a crash is a sentence too."""
-    rule, kwargs = call
-    try:
-        return rule.run(rows, graph, **kwargs)
-    except Exception as error:
-        return f"the rule crashed: {type(error).__name__}: {error}"
 
 
 def _joined(parts: Sequence[Outcome | str]) -> Outcome | str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -51,7 +52,7 @@ class _Job:
 
 
 _RUNNING: dict[str, _Job] = {}
-"""Graphs in use by their hash, with rules and rows: the arguments of an expectation are JSON, so a graph goes by its hash."""
+"""Jobs by a key that is unique to the run: the arguments of an expectation are JSON, so they hold the key instead of graph and rows."""
 
 
 def _settings(rule: QualityRule) -> str:
@@ -66,14 +67,14 @@ class OutcomesMetric(TableMetricProvider):
     """What all lent rules find in the batch: the rows are gone through once."""
 
     metric_name = "bbflow.outcomes"
-    value_keys = ("graph",)
+    value_keys = ("run",)
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(
         cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], metric_value_kwargs: dict[str, Any], **_: Any
     ) -> dict[str, Any]:
         frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
-        lent = _RUNNING[metric_value_kwargs["graph"]]
+        lent = _RUNNING[metric_value_kwargs["run"]]
         if tuple(frame.index) != lent.ids:
             raise ValueError("the batch is not the table that was lent")
         found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], lent.table, lent.graph, lent.workers)
@@ -84,7 +85,7 @@ class RuleMetric(TableMetricProvider):
     """What one rule finds; a crash is a value too, so that one rule cannot silence the others."""
 
     metric_name = "bbflow.rule"
-    value_keys = ("rule", "settings", "graph")
+    value_keys = ("rule", "settings", "run")
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -99,8 +100,8 @@ class RuleMetric(TableMetricProvider):
     def _get_evaluation_dependencies(  # type: ignore[override]
         cls, metric: MetricConfiguration, **_: Any
     ) -> dict[str, MetricConfiguration]:
-        graph = {"graph": metric.metric_value_kwargs["graph"]}
-        return {OutcomesMetric.metric_name: MetricConfiguration(OutcomesMetric.metric_name, metric.metric_domain_kwargs, graph)}
+        run = {"run": metric.metric_value_kwargs["run"]}
+        return {OutcomesMetric.metric_name: MetricConfiguration(OutcomesMetric.metric_name, metric.metric_domain_kwargs, run)}
 
 
 class RuleExpectation(BatchExpectation):
@@ -109,19 +110,19 @@ class RuleExpectation(BatchExpectation):
     Args:
         rule: Name of the rule.
         settings: Its arguments as JSON text.
-        graph: sha256 of the graph.
+        run: Key of the run in `_RUNNING`.
     """
 
     rule: str
     settings: str
-    graph: str
+    run: str
 
     metric_dependencies: ClassVar[tuple[str, ...]] = (RuleMetric.metric_name,)
-    success_keys: ClassVar[tuple[str, ...]] = ("rule", "settings", "graph")
+    success_keys: ClassVar[tuple[str, ...]] = ("rule", "settings", "run")
 
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
         found = metrics[RuleMetric.metric_name]
-        lent = _RUNNING[self.graph]
+        lent = _RUNNING[self.run]
         ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
         result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
@@ -141,12 +142,12 @@ for _rule in (COLUMNS_RULE, *RULES.values()):
     expectation_type(_rule)
 
 
-def suite_of(rules: Sequence[QualityRule], graph: KnowledgeGraph) -> gx.ExpectationSuite:
+def suite_of(rules: Sequence[QualityRule], run: str) -> gx.ExpectationSuite:
     """Builds the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
     expectations = [
         ExpectationConfiguration(
             type=expectation_type(rule.rule),
-            kwargs={"rule": rule.rule.name, "settings": _settings(rule), "graph": graph.sha256},
+            kwargs={"rule": rule.rule.name, "settings": _settings(rule), "run": run},
             meta={"rule_id": rule.id},
             severity=FailureSeverity(rule.severity),
         ).to_domain_obj()
@@ -181,11 +182,12 @@ def run(
 
 def validated(rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None) -> Any:
     """Returns Great Expectations' own result of running rules over a table; the arguments are those of `run`."""
-    _RUNNING[graph.sha256] = _Job(graph, rules, table, ids, workers)
+    run = uuid.uuid4().hex
+    _RUNNING[run] = _Job(graph, rules, table, ids, workers)
     try:
-        return _batch(ids).validate(suite_of(rules, graph), result_format={"result_format": "COMPLETE"})
+        return _batch(ids).validate(suite_of(rules, run), result_format={"result_format": "COMPLETE"})
     finally:
-        _RUNNING.pop(graph.sha256, None)
+        del _RUNNING[run]
 
 
 def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:

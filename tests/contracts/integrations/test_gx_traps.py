@@ -1,5 +1,6 @@
 """Where Great Expectations lets bad data through by itself; each trap is closed, and refuses."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import great_expectations as gx
@@ -21,7 +22,7 @@ def test_trap_1_unknown_expectation_types_are_not_dropped(write_contract, graph,
     contract = load_contract(write_contract(quality("no_contraindicated_drug"), quality("no_phi")))
     assert len(gx.ExpectationSuite("s", expectations=[{"type": "expect_nothing_known", "kwargs": {}}]).expectations) == 0  # the trap
     monkeypatch.setattr(
-        great_expectations, "suite_of", lambda rules, graph: gx.ExpectationSuite("s", expectations=[{"type": "expect_nope", "kwargs": {}}])
+        great_expectations, "suite_of", lambda rules, run: gx.ExpectationSuite("s", expectations=[{"type": "expect_nope", "kwargs": {}}])
     )
     verdict = validate(contract, [make_row()], graph)
     assert verdict.refused
@@ -154,7 +155,7 @@ def test_trap_8_the_reason_is_kept_beside_the_row(judge):
 
 def test_rules_are_expectations_of_their_own_name(write_contract, graph):
     contract = load_contract(write_contract(quality("no_phi", severity="warning"), quality("no_contraindicated_drug")))
-    suite = great_expectations.suite_of(contract.rules, graph)
+    suite = great_expectations.suite_of(contract.rules, "a run")
     assert [e.expectation_type for e in suite.expectations] == ["expect_no_phi", "expect_no_contraindicated_drug"]
     assert [e.severity for e in suite.expectations] == ["warning", "critical"]
 
@@ -164,3 +165,15 @@ def test_rows_without_a_usable_id_are_still_told_apart(judge):
     rows = [make_row(example_id=None, **unsafe), make_row(), make_row(**unsafe), make_row(example_id=3, patient=make_patient())]
     failures = judge(rows, quality("no_contraindicated_drug")).results[0].failures
     assert [(f.example_id, f.row) for f in failures] == [("row 1", 0), ("0123456789abcdef", 2)]
+
+
+def test_validations_of_one_graph_in_two_threads_keep_apart(write_contract, graph):
+    contract = load_contract(write_contract(quality("no_contraindicated_drug"), quality("no_phi")))
+    good = [make_row(example_id=f"good-{i}") for i in range(40)]
+    bad = [*good[:-1], {**UNSAFE, "example_id": "bad-row"}]
+    tables = [good, bad] * 8
+    with ThreadPoolExecutor(2) as threads:
+        verdicts = list(threads.map(lambda rows: validate(contract, rows, graph, workers=1), tables))
+    assert [[f.example_id for f in verdict.results[0].failures] for verdict in verdicts] == [[], ["bad-row"]] * 8
+    assert [verdict.results[1].error for verdict in verdicts] == [""] * 16
+    assert great_expectations._RUNNING == {}
