@@ -22,9 +22,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from bbflow.callbacks import default_callbacks
 from bbflow.cli.recipes.recipe import RecipeFile, import_registered, recipes_in, run_loggers, runs_folder
 from bbflow.cli.recipes.recipe_diagnostics import late_errors
-from bbflow.cli.recipes.recipe_fallback import cross_problems, parse_or_explain
+from bbflow.cli.recipes.recipe_fallback import cross_problems, note_old_names, parse_or_explain
 from bbflow.cli.recipes.relative_paths import MODE, folder_problems, register_relative_paths
-from bbflow.cli.recipes.source_tree import from_arguments, stray_words
+from bbflow.cli.recipes.source_tree import from_arguments, present_arguments, stray_words
 from bbflow.cli.runs.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
 from bbflow.cli.runs.checkpoint_file import AtomicCheckpointIO
 from bbflow.cli.runs.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
@@ -63,7 +63,7 @@ class RecipeCLI(LightningCLI):
         if found := stray_words(args):
             raise InputError(*found)
         try:
-            self.config = parser.parse_args(args)
+            self.config = parser.parse_args(present_arguments(args))
             self._refuse_overlooked(parser, args)
         except InputError:
             raise
@@ -77,7 +77,10 @@ class RecipeCLI(LightningCLI):
     def _refuse_overlooked(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
         """Refuses what the parser lets pass: it takes null for any value, and whoever reads it then would fail."""
         own = self._subcommand_parsers[args[0]] if hasattr(self, "_subcommand_parsers") else parser
-        if found := late_errors(own, from_arguments(args)):
+        recipe = from_arguments(args)
+        found = late_errors(own, recipe)
+        note_old_names(recipe)
+        if found:
             raise InputError(*found)
 
     def _parse_ckpt_path(self) -> None:

@@ -234,6 +234,8 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
     from bbflow.cli.commands.init import assets
     from bbflow.cli.errors import innermost
     from bbflow.cli.recipes.recipe_diagnostics import recipe_errors
+    from bbflow.cli.recipes.recipe_fallback import note_old_names
+    from bbflow.cli.recipes.renamed import with_present_names
     from bbflow.cli.recipes.source_tree import SourceNode, from_file
     from bbflow.io.yaml import read_yaml
 
@@ -246,10 +248,12 @@ def load_capabilities(path: str | None) -> dict[str, Capability]:
         sys.path.append(folder)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--capabilities", type=dict[str, Capability])
+    located = SourceNode({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
+    note_old_names(located)
+    present, _ = with_present_names(file.data)
     try:
-        defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": file.data})).capabilities
+        defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": present})).capabilities
     except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
-        located = SourceNode({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
         found = recipe_errors(parser, located)
         if not found and not isinstance(error, (ArgumentError, TypeError, ValueError)):
             raise

@@ -216,7 +216,7 @@ def _instance(node: SourceNode, base: type, key: str) -> Iterator[Problem]:
     if spec:
         for extra in [k for k in node.value if k not in _SPEC_KEYS]:
             child = node.value.pop(extra)
-            yield Problem("unknown key", _at(child, f"{key}.{extra}"), f"arguments of {name.value} go under init_args")
+            yield Problem("unknown key", _at(child, f"{key}.{extra}"), f"arguments of {_written(name)} go under init_args")
     arguments = node.value.setdefault("init_args", SourceNode({}, node.place, node.folder)) if spec else node
     if arguments.value is None:
         arguments.value = {}
@@ -267,4 +267,12 @@ def unresolved(recipe: SourceNode) -> list[Problem]:
 def _at(node: SourceNode, key: str) -> str:
     if node.place.startswith("--"):
         return node.place
+    for renaming in node.renamed:
+        if renaming.is_key:
+            key = key.removesuffix(renaming.new) + renaming.old
     return f"{node.place}: {key}" if key else node.place
+
+
+def _written(name: SourceNode) -> str:
+    """Return a class name as it was written."""
+    return next((renaming.old for renaming in name.renamed if not renaming.is_key), str(name.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from bbflow.cli.errors import innermost
 from bbflow.cli.recipes.recipe import recipes_in
 from bbflow.cli.recipes.recipe_diagnostics import recipe_errors, unresolved
-from bbflow.cli.recipes.source_tree import SourceNode, from_arguments
+from bbflow.cli.recipes.source_tree import SourceNode, from_arguments, renaming_notes
+from bbflow.cli.runs.run_folder import first_process
 from bbflow.errors import InputError, Problem
 
 
@@ -33,6 +35,7 @@ def parse_or_explain(error: Exception, parser: ArgumentParser, argv: Sequence[st
     """
     recipe = from_arguments(argv)
     problems = recipe_errors(parser, recipe)
+    note_old_names(recipe)
     if isinstance(error, OmegaConfBaseException):
         problems += unresolved(recipe)
     if problems:
@@ -47,6 +50,13 @@ def parse_or_explain(error: Exception, parser: ArgumentParser, argv: Sequence[st
     except Exception:
         what = innermost(str(getattr(error, "message", None) or error))
         raise InputError(Problem(what, ", ".join(map(str, recipes_in(argv))))) from error
+
+
+def note_old_names(recipe: SourceNode) -> None:
+    """Print a note for each old name in a recipe, once per run."""
+    if first_process():
+        for sentence in dict.fromkeys(renaming_notes(recipe)):
+            print(f"note: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 def cross_problems(model: object, data: object) -> list[Problem]:

@@ -17,6 +17,7 @@ import yaml
 from jsonargparse import ArgumentParser, get_loader, set_loader
 from jsonargparse.typing import register_type
 
+from bbflow.cli.recipes.renamed import with_present_names
 from bbflow.errors import Problem
 
 MODE = "omegaconf+"
@@ -73,7 +74,7 @@ def register_relative_paths() -> None:
 
 def _anchoring(load: Callable[[str], Any]) -> Callable[[str], Any]:
     def loader(text: str) -> Any:
-        return anchored(load(text))
+        return anchored(with_present_names(load(text))[0])
 
     loader.anchored = True  # type: ignore[attr-defined]
     return loader

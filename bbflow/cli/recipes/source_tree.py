@@ -5,16 +5,15 @@ Used to explain what is wrong, and to find what the parser lets pass; the values
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from bbflow.cli.recipes import renamed
 from bbflow.cli.recipes.relative_paths import anchored
 from bbflow.errors import Problem
-from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.io.yaml import read_yaml
 
 
 @dataclass
@@ -25,11 +24,13 @@ class SourceNode:
         value: A scalar, a dict of text to `SourceNode`, or a list of `SourceNode`.
         place: `file:line:column`, or the option of the command line.
         folder: What relative paths in it are relative to.
+        renamed: The old names that were written for it, of its class or its key.
     """
 
     value: Any
     place: str
     folder: Path
+    renamed: tuple[renamed.Renaming, ...] = ()
 
     def plain(self) -> Any:
         """Returns the value without places."""
@@ -40,23 +41,34 @@ class SourceNode:
         return self.value
 
 
-def from_file(path: Path) -> SourceNode:
-    """Reads a YAML file.
+def from_file(path: Path, below: Any = None) -> SourceNode:
+    """Reads a YAML file, old names replaced by the present ones.
+
+    Args:
+        path: The file.
+        below: Plain settings that it goes over; they name the class of arguments that come without one.
 
     Raises:
         InputError: It is missing or not valid YAML.
     """
     file = read_yaml(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-    return _locate(file, file.data, ())
+    data, renamings = renamed.with_present_names(file.data, below)
+
+    def place(at: renamed.KeyPath) -> str:
+        return file.where(*renamed.written_path(at, renamings))
+
+    return _grow(anchored(data, file.path.parent), (), renamings, place, file.path.parent.absolute())
 
 
-def _locate(file: YamlFile, data: Any, at: tuple[Hashable, ...]) -> SourceNode:
-    value = anchored(data, file.path.parent)
+def _grow(
+    data: Any, at: renamed.KeyPath, renamings: Sequence[renamed.Renaming], place: Callable[[renamed.KeyPath], str], folder: Path
+) -> SourceNode:
+    value = data
     if isinstance(data, dict):
-        value = {str(key): _locate(file, child, (*at, key)) for key, child in data.items()}
+        value = {str(key): _grow(child, (*at, key), renamings, place, folder) for key, child in data.items()}
     elif isinstance(data, list):
-        value = [_locate(file, child, (*at, i)) for i, child in enumerate(data)]
-    return SourceNode(value, file.where(*at), file.path.parent.absolute())
+        value = [_grow(child, (*at, i), renamings, place, folder) for i, child in enumerate(data)]
+    return SourceNode(value, place(at), folder, tuple(renaming for renaming in renamings if renaming.path == at))
 
 
 def from_arguments(argv: Sequence[str]) -> SourceNode:
@@ -66,18 +78,54 @@ def from_arguments(argv: Sequence[str]) -> SourceNode:
         InputError: A recipe is missing or not valid YAML.
     """
     tree = SourceNode({}, "command line", Path.cwd())
+    for name, text, _ in _options(argv):
+        tree = _laid_over(tree, name, text)
+    return tree
+
+
+def present_arguments(argv: Sequence[str]) -> list[str]:
+    """Returns a trainer command's arguments with the present names in place of old ones; files are named as they were."""
+    found: list[str] = []
+    tree = SourceNode({}, "command line", Path.cwd())
+    for name, text, words in _options(argv):
+        if name.startswith("--") and name != "--config":
+            keys, shown = renamed.option_with_present_names(_keys(name), text, tree.plain())
+            if (keys, shown) != (_keys(name), text):
+                words = [f"--{'.'.join(keys)}{'+' * name.endswith('+')}={shown}"]
+        tree = _laid_over(tree, name, text)
+        found += words
+    return found
+
+
+def renaming_notes(node: SourceNode) -> list[str]:
+    """Lists the old names in a tree, one sentence for each place."""
+    found = [f"{node.place}: `{r.old}` is called `{r.new}` now; the old name works in this release" for r in node.renamed]
+    children = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return [*found, *(sentence for child in children for sentence in renaming_notes(child))]
+
+
+def _options(argv: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields name, value and words of each option; a word that belongs to none has an empty name."""
     words = list(argv)
     while words:
-        name, equals, text = words.pop(0).partition("=")
+        taken = [words.pop(0)]
+        name, equals, text = taken[0].partition("=")
         if not name.startswith("-"):
+            yield "", "", taken
             continue
         if not equals and words and not words[0].startswith("--"):
-            text = words.pop(0)
-        if name in ("-c", "--config"):
-            tree = merged(tree, from_file(Path(text)))
-        elif name.startswith("--"):
-            tree = merged(tree, _option(name, text))
-    return tree
+            taken.append(text := words.pop(0))
+        yield name, text, taken
+
+
+def _laid_over(tree: SourceNode, name: str, text: str) -> SourceNode:
+    if name in ("-c", "--config"):
+        return merged(tree, from_file(Path(text), tree.plain()))
+    return merged(tree, _option(name, text, tree.plain())) if name.startswith("--") else tree
+
+
+def _keys(name: str) -> list[str]:
+    return name.strip("-+").split(".")
 
 
 def stray_words(argv: Sequence[str]) -> list[Problem]:
@@ -97,27 +145,15 @@ def stray_words(argv: Sequence[str]) -> list[Problem]:
     return found
 
 
-def _option(name: str, text: str) -> SourceNode:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    node = _plant(value, name)
+def _option(name: str, text: str, below: Any) -> SourceNode:
+    value, keys = renamed.option_value(text), _keys(name)
     if name.endswith("+") and not isinstance(value, list):
-        node = SourceNode([node], name, Path.cwd())
-    if "." not in name:  # `--trainer part.yaml` goes over the recipe key by key
-        node = opened(node)
-    for key in reversed(name.strip("-+").split(".")):
-        node = SourceNode({key: node}, name, Path.cwd())
-    return node
-
-
-def _plant(value: Any, place: str) -> SourceNode:
-    if isinstance(value, dict):
-        value = {str(key): _plant(child, place) for key, child in value.items()}
-    elif isinstance(value, list):
-        value = [_plant(child, place) for child in value]
-    return SourceNode(value, place, Path.cwd())
+        value = [value]
+    data, renamings = renamed.with_present_names(renamed.nested(keys, value), below)
+    tree = _grow(data, (), renamings, lambda _: name, Path.cwd())
+    if len(keys) == 1:  # `--trainer part.yaml` goes over the recipe key by key
+        tree.value = {key: opened(child, below.get(key)) for key, child in tree.value.items()}
+    return tree
 
 
 def merged(below: SourceNode, above: SourceNode) -> SourceNode:
@@ -141,12 +177,12 @@ def merged(below: SourceNode, above: SourceNode) -> SourceNode:
 
 
 def is_class_spec(node: SourceNode) -> bool:
-    """Tells whether a mapping names a class."""
+    """Return whether a mapping names a class."""
     return isinstance(node.value, dict) and "class_path" in node.value
 
 
-def opened(node: SourceNode) -> SourceNode:
-    """Returns the contents of the YAML file that a value names, or the value itself."""
+def opened(node: SourceNode, below: Any = None) -> SourceNode:
+    """Returns the contents of the YAML file that a value names, which goes over the settings `below`, or the value itself."""
     if isinstance(node.value, str) and node.value.endswith((".yaml", ".yml")) and (node.folder / node.value).is_file():
-        return from_file(node.folder / node.value)
+        return from_file(node.folder / node.value, below)
     return node

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
+from bbflow.cli.recipes.renamed import with_present_names
 from bbflow.cli.runs.checkpoint_file import read_checkpoint
 from bbflow.cli.runs.run_folder import first_process, lock, numbered, run_number
 from bbflow.cli.runs.run_log import RunLog
@@ -81,7 +82,7 @@ def newest_interrupted(runs: Path, settings: Mapping[str, Any]) -> Interrupted |
 def changed_settings(run: Path, settings: Mapping[str, Any]) -> list[str]:
     """Tells which settings of what is learned are not those that a run saved; one whose recipe was not saved has none to differ in."""
     try:
-        saved = read_yaml(run / "config.yaml").data
+        saved, _ = with_present_names(read_yaml(run / "config.yaml").data)
     except InputError:
         return []
     return [line for part in ("seed_everything", "model", "data") for line in _differences(saved.get(part), settings.get(part), part)]
