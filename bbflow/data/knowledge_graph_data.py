@@ -8,13 +8,14 @@ from typing import Any
 
 from bbflow.data.contract_datamodule import ContractedData
 from bbflow.data.fingerprint import fingerprint
-from bbflow.data.sharding import Plan
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.data.sharding import ShardPlan
+from bbflow.errors import Problem, did_you_mean
 from bbflow.graph import GraphSource
 from bbflow.io.progress import progress_bar
 from bbflow.records import SPLITS, Split
 from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.pipeline import Generated, generate
+from bbflow.synthesis.selection import Plan, require_every_split
 from bbflow.synthesis.splits import TrainingStage
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
 
@@ -117,19 +118,14 @@ class KnowledgeGraphData(ContractedData):
             made = generate(
                 self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation, self.held_out_mix
             )
-        empty = [split for split in SPLITS if not made.examples[split]]
-        if empty:
-            raise InputError(Problem(f"the graph offers no example for {', '.join(empty)}", "data.init_args.tasks"))
+        require_every_split({split: len(examples) for split, examples in made.examples.items()})
         self._write_accepted(folder, made.examples)
         return made
 
-    def plan(self, rows: int) -> Plan:
-        """Returns what determines the examples, for writing them as shards of so many rows."""
-        key = f"{self.fingerprint}-{rows}"
-        return Plan(
-            self.graph, self.tasks, self.sizes, self.mix, self.held_out_mix, self.seed, self.stage, self.curation,
-            self.contract_path, rows, key,
-        )  # fmt: skip
+    def plan(self, rows: int) -> ShardPlan:
+        """Return what determines the examples, for writing them as shards of so many rows."""
+        examples = Plan(self.graph, self.tasks, self.sizes, self.mix, self.seed, self.stage, self.curation, self.held_out_mix)
+        return ShardPlan(examples, self.contract_path, rows, f"{self.fingerprint}-{rows}")
 
 
 def _settings(task: Task) -> dict[str, Any]:

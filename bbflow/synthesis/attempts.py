@@ -1,7 +1,7 @@
-"""Draws: from a random generator of its own, each attempt of a task gives proven, rendered examples or a reason why not.
+"""Attempts: each yields proven, rendered examples, or a reason why not.
 
-What an attempt gives depends on the task, the graph, the split, the seed and its number alone, so attempts can be divided over
-processes and resumed anywhere.
+The outcome of an attempt depends only on the task, the graph, the split, the seed and the attempt's number, which seed its
+random generator. Attempts can therefore be divided over processes and resumed anywhere.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
@@ -22,27 +23,31 @@ from bbflow.synthesis.rendering.renderer import Renderer
 from bbflow.synthesis.splits import FRACTIONS, PRETRAINING, TrainingStage, in_stage, item_split
 from bbflow.synthesis.tasks.base import Task, WrongSplit
 
-_ELSEWHERE = "belongs to another split"
-_PATIENCE = 60
-"""How many draws an accepted example may cost on average before the task counts as exhausted."""
+_WRONG_SPLIT = "belongs to another split"
+_ATTEMPTS_PER_EXAMPLE = 60
+"""Attempts that an accepted example may cost on average before the task counts as exhausted."""
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """What is drawn: the examples of one task for one split.
+    """A stream: the examples of one task for one split.
 
     Attributes:
-        graph: Where facts come from.
-        task: An indexed task.
-        split: The split.
-        seed: Of the draws.
+        graph: Source of the facts.
+        name: Name of the task in the recipe.
+        task: The task, indexed.
+        split: Split of the examples.
+        count: Number of examples.
+        seed: Seed of the attempts.
         stage: Which training questions are asked.
-        curation: Settings; None: none.
+        curation: Curation settings, or None.
     """
 
     graph: KnowledgeGraph
+    name: str
     task: Task
     split: Split
+    count: int
     seed: int
     stage: TrainingStage = "all"
     curation: Curation | None = None
@@ -50,99 +55,101 @@ class StreamSpec:
 
 @dataclass
 class Attempt:
-    """What one attempt made: one example, or several that are used together or not at all.
+    """The examples of one successful attempt: one, or several that are kept or dropped together.
 
     Attributes:
-        attempt: Its number.
-        identities: Hash of what each asks.
-        examples: Rendered.
-        signatures: What near duplicates are found by; None where they are not looked for.
+        number: Number of the attempt.
+        identities: Hash of each question.
+        examples: Rendered examples.
+        signatures: MinHash signature of each example; None where near duplicates are kept.
     """
 
-    attempt: int
+    number: int
     identities: list[str]
     examples: list[Example]
     signatures: list[np.ndarray | None] = field(default_factory=list)
 
 
-def max_attempts(job: StreamSpec, count: int) -> int:
-    """Returns how many attempts `count` examples may cost."""
-    fraction = dict(FRACTIONS)[job.split] if job.task.held_out else 1.0
-    if job.task.held_out and job.split == "train":
-        fraction *= {"all": 1.0, "pretraining": PRETRAINING, "alignment": 1 - PRETRAINING}[job.stage]
-    return int(_PATIENCE * count / fraction)
+def max_attempts(stream: StreamSpec) -> int:
+    """Return the number of attempts after which a stream counts as exhausted."""
+    fraction = dict(FRACTIONS)[stream.split] if stream.task.held_out else 1.0
+    if stream.task.held_out and stream.split == "train":
+        fraction *= {"all": 1.0, "pretraining": PRETRAINING, "alignment": 1 - PRETRAINING}[stream.stage]
+    return int(_ATTEMPTS_PER_EXAMPLE * stream.count / fraction)
 
 
-def run_attempts(job: StreamSpec, attempts: Iterable[int], seen: Container[str], dropped: Counter[tuple[str, str]]) -> Iterator[Attempt]:
-    """Yields what attempts make.
+def run_attempts(stream: StreamSpec, numbers: Iterable[int], seen: Container[str], dropped: Counter[tuple[str, str]]) -> Iterator[Attempt]:
+    """Yield the successful attempts.
 
     Args:
-        job: What is drawn.
-        attempts: Their numbers.
-        seen: Identities that are taken; may grow while this runs.
-        dropped: Counts (task, reason) of the others; changed in place.
+        stream: Task, split and settings.
+        numbers: Numbers of the attempts to run.
+        seen: Identities that are taken; may grow during iteration.
+        dropped: Counts (task, reason) of the failed attempts; changed in place.
     """
-    render = Renderer(job.graph, job.seed, varied=job.stage != "pretraining", wordings=job.task.wordings)
-    accepted = 0
-    for attempt in attempts:
-        rng = random.Random(f"{job.graph.salt}/{job.seed}/{job.task.name}/{job.split}/{attempt}")  # noqa: S311 (not for secrets)
+    render = Renderer(stream.graph, stream.seed, varied=stream.stage != "pretraining", wordings=stream.task.wordings)
+    succeeded = 0
+    for number in numbers:
+        rng = random.Random(f"{stream.graph.salt}/{stream.seed}/{stream.task.name}/{stream.split}/{number}")  # noqa: S311 (not for secrets)
         try:
-            items = job.task.propose_in(rng, job.split)
+            items = stream.task.propose_in(rng, stream.split)
         except WrongSplit:
-            dropped[job.task.name, _ELSEWHERE] += 1
+            dropped[stream.task.name, _WRONG_SPLIT] += 1
             continue
-        reason = next(filter(None, (_objection(job, item, seen) for item in items)), None) if items else "the draw led nowhere"
+        reason = next(filter(None, (_reject_reason(stream, item, seen) for item in items)), None) if items else "the draw led nowhere"
         if reason is not None:
-            dropped[job.task.name, reason] += 1
+            dropped[stream.task.name, reason] += 1
             continue
-        if job.curation is not None:
-            items = [job.curation.place_answer(item, accepted) for item in items]
-            accepted += 1
-        yield Attempt(attempt, [item.identity for item in items], _rendered(render, items, job.split, rng))
+        if stream.curation is not None:
+            items = [stream.curation.place_answer(item, succeeded) for item in items]
+            succeeded += 1
+        yield Attempt(number, [item.identity for item in items], _render(render, items, stream.split, rng))
 
 
-def _objection(job: StreamSpec, item: Item, seen: Container[str]) -> str | None:
-    """Says why an item is not used."""
-    if job.task.held_out and item_split(item, job.graph.salt) != job.split:
-        return _ELSEWHERE
-    if job.task.held_out and job.split == "train" and not in_stage(item, job.graph.salt, job.stage):
+def _reject_reason(stream: StreamSpec, item: Item, seen: Container[str]) -> str | None:
+    """Return why an item is not used, or None."""
+    if stream.task.held_out and item_split(item, stream.graph.salt) != stream.split:
+        return _WRONG_SPLIT
+    if stream.task.held_out and stream.split == "train" and not in_stage(item, stream.graph.salt, stream.stage):
         return "belongs to another stage of training"
     if item.identity in seen:
         return "duplicate"
-    if (objection := next(rejection_reasons(job.graph, item), None)) is not None:
+    if (objection := next(rejection_reasons(stream.graph, item), None)) is not None:
         return f"rejected by the solver: {objection.split(':')[0]}"
     return None
 
 
-def _rendered(render: Renderer, items: list[Item], split: Split, rng: random.Random) -> list[Example]:
-    """Renders items; those of one draw in the same words, each naming the pair that it belongs to."""
+def _render(render: Renderer, items: list[Item], split: Split, rng: random.Random) -> list[Example]:
+    """Render items; those of one attempt in the same words, each marked with the pair that it belongs to."""
     if len(items) == 1:
         return [render(items[0], split, rng)]
-    words, found = rng.getstate(), []
+    words, rendered = rng.getstate(), []
     for item in items:
         rng.setstate(words)
         example = render(item, split, rng)
         assert example.provenance is not None
         pair = f"{example.provenance['generator']}#{item.question_key[:12]}"
-        found.append(replace(example, provenance=Provenance(**{**example.provenance, "generator": pair})))  # type: ignore[typeddict-item]
-    return found
+        rendered.append(replace(example, provenance=Provenance(**{**example.provenance, "generator": pair})))  # type: ignore[typeddict-item]
+    return rendered
 
 
-def apply_curation(job: StreamSpec, pending: list[Attempt], dropped: Counter[tuple[str, str]]) -> list[Attempt]:
-    """Passes what was made through decontamination and the stages; what is used together is dropped together."""
-    if job.curation is None:
-        for made in pending:
-            made.signatures = [None] * len(made.examples)
-        return pending
-    looked = iter(job.curation.filter([e for made in pending for e in made.examples], job.seed))
+def apply_curation(stream: StreamSpec, attempts: list[Attempt], dropped: Counter[tuple[str, str]]) -> list[Attempt]:
+    """Pass attempts through decontamination and the stages; the examples of one attempt are dropped together.
+
+    Returns:
+        The remaining attempts, with signatures.
+    """
+    curation = stream.curation
+    if curation is None:
+        return [replace(attempt, signatures=[None] * len(attempt.examples)) for attempt in attempts]
+    results = iter(curation.filter([e for attempt in attempts for e in attempt.examples], stream.seed))
     kept = []
-    for made in pending:
-        results = [next(looked) for _ in made.examples]
-        reason = next((result for result in results if isinstance(result, str)), None)
+    for attempt in attempts:
+        own = list(islice(results, len(attempt.examples)))
+        reason = next((result for result in own if isinstance(result, str)), None)
         if reason is not None:
-            dropped[job.task.name, reason] += 1
+            dropped[stream.task.name, reason] += 1
             continue
-        made.examples = [result for result in results if isinstance(result, Example)]
-        made.signatures = [job.curation.signature(example) for example in made.examples]
-        kept.append(made)
+        examples = [result for result in own if isinstance(result, Example)]
+        kept.append(replace(attempt, examples=examples, signatures=[curation.signature(example) for example in examples]))
     return kept

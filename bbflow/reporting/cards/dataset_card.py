@@ -46,8 +46,7 @@ def summary_of(made: Generated, folder: Path) -> Summary:
     """Returns what a card says of examples in memory, written as one file for each split."""
     sample = next((e for e in made.examples["train"] if e.options), made.examples["train"][0])
     counts = Counter((e.task, split) for split in SPLITS for e in made.examples[split])
-    short = {(task, str(split)): count for (task, split), count in made.short.items()}
-    return Summary(Counter(counts), made.dropped, short, sample, {split: [folder / f"{split}.parquet"] for split in SPLITS})
+    return Summary(Counter(counts), made.dropped, made.short, sample, {split: [folder / f"{split}.parquet"] for split in SPLITS})
 
 
 def write_card(folder: Path, made: Generated | Summary, graph: KnowledgeGraph, receipt: dict[str, Any] | None, recipe: str) -> None:

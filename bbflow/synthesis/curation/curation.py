@@ -1,9 +1,7 @@
-"""Curation as a recipe asks for it, and the selector that keeps count while examples come in."""
+"""`Curation`: the settings of a recipe for what happens between proof and selection."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,10 +10,10 @@ import numpy as np
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.records import Example, Split
+from bbflow.records import Example
 from bbflow.synthesis.curation.base import CurationStage
 from bbflow.synthesis.curation.decontamination import Benchmarks
-from bbflow.synthesis.curation.near_duplicates import NearDuplicates, signature
+from bbflow.synthesis.curation.near_duplicates import signature
 from bbflow.synthesis.items.item import Item
 
 
@@ -117,34 +115,3 @@ class Curation:
     def signature(self, example: Example) -> np.ndarray | None:
         """Returns what near duplicates are found by, where they are looked for."""
         return None if self.near_duplicates is None else signature(example)
-
-
-class Selector:
-    """Decides, example by example in a fixed order, which of a stream are kept.
-
-    Args:
-        curation: Settings; None drops exact duplicates alone.
-        count: How many the stream is to have, for the shares of levels.
-        split: Where they go.
-    """
-
-    def __init__(self, curation: Curation | None, count: int, split: Split) -> None:
-        self.near = None if curation is None or curation.near_duplicates is None else NearDuplicates(curation.near_duplicates)
-        levels = None if curation is None else curation.levels
-        total = sum(levels.values()) if levels else 1.0
-        self.quota = None if levels is None else {level: math.ceil(count * share / total) for level, share in levels.items()}
-        self.taken: Counter[int] = Counter()
-        self.per_cluster = None if curation is None or split == "train" else curation.held_out_per_cluster
-        self.about: Counter[str] = Counter()
-
-    def objection(self, answer: str, level: int, cluster: str, signed: np.ndarray | None) -> str | None:
-        """Says why an example is not kept; None keeps it."""
-        if self.per_cluster is not None and self.about[cluster] >= self.per_cluster:
-            return "there are enough about its entity"
-        if self.quota is not None and self.taken[level] >= self.quota.get(level, 0):
-            return "there are enough of its level"
-        if self.near is not None and signed is not None and not self.near.admit(answer, signed):
-            return "near duplicate"
-        self.taken[level] += 1
-        self.about[cluster] += 1
-        return None

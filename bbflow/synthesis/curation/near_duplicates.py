@@ -1,6 +1,7 @@
-"""Near duplicates by MinHash (Broder 1997): questions of one answer that share most of their words in order.
+"""Near duplicates by MinHash (Broder 1997): questions with the same answer that share most of their words in order.
 
-Two questions with different answers are no duplicates, however alike: such pairs are what teaches a difference.
+Two questions with different answers are never duplicates, however alike: such pairs teach a difference. Neither are the
+questions of one attempt, which are alike on purpose.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _FACTORS |= np.uint64(1)
 
 
 def shingles(text: str) -> set[str]:
-    """Returns the word triples of a text, case and punctuation aside; all its words where it has fewer than three.
+    """Return the word triples of a text, without case and punctuation; a text of fewer than three words is one shingle.
 
     >>> sorted(shingles("Which drug treats gout?"))
     ['drug treats gout', 'which drug treats']
@@ -33,9 +34,9 @@ def shingles(text: str) -> set[str]:
 
 
 def signature(example: Example) -> np.ndarray:
-    """Returns the MinHash signature of an example, `PERMUTATIONS` 32-bit values.
+    """Return the MinHash signature of an example, `PERMUTATIONS` 32-bit values.
 
-    Questions are compared by their prompt; text that asks nothing, such as statements, by what it tells as well.
+    Questions are compared by their prompt; examples that no capability judges, such as statements, by their response as well.
     """
     text = example.prompt if example.capabilities else f"{example.prompt} {example.response}"
     hashed = np.array([zlib.crc32(shingle.encode()) for shingle in shingles(text)], np.uint64)
@@ -43,7 +44,7 @@ def signature(example: Example) -> np.ndarray:
 
 
 class NearDuplicates:
-    """The questions kept so far, found again by bands of their signatures.
+    """An index of questions, looked up by bands of their signatures.
 
     Args:
         threshold: Estimated Jaccard similarity from which two questions with one answer are duplicates.
@@ -54,15 +55,20 @@ class NearDuplicates:
         self._buckets: dict[int, list[int]] = {}
         self._signatures: list[bytes] = []
 
-    def admit(self, answer: str, signed: np.ndarray) -> bool:
-        """Keeps a question and says so, or says that one like it is there already."""
-        raw = signed.tobytes()
-        keys = [hash((answer, band, raw[at : at + _BAND])) for band, at in enumerate(range(0, len(raw), _BAND))]
-        candidates = {i for key in keys for i in self._buckets.get(key, ())}
-        for i in candidates:
-            if np.count_nonzero(np.frombuffer(self._signatures[i], np.uint32) == signed) >= self.threshold * PERMUTATIONS:
-                return False
-        for key in keys:
+    def has(self, answer: str, signed: np.ndarray) -> bool:
+        """Return whether a question with the same answer and a similar signature has been added."""
+        alike = {i for key in _bands(answer, signed) for i in self._buckets.get(key, ())}
+        least = self.threshold * PERMUTATIONS
+        return any(np.count_nonzero(np.frombuffer(self._signatures[i], np.uint32) == signed) >= least for i in alike)
+
+    def add(self, answer: str, signed: np.ndarray) -> None:
+        """Add a question."""
+        for key in _bands(answer, signed):
             self._buckets.setdefault(key, []).append(len(self._signatures))
-        self._signatures.append(raw)
-        return True
+        self._signatures.append(signed.tobytes())
+
+
+def _bands(answer: str, signed: np.ndarray) -> list[int]:
+    """Return the hash of each band of a signature."""
+    raw = signed.tobytes()
+    return [hash((answer, band, raw[at : at + _BAND])) for band, at in enumerate(range(0, len(raw), _BAND))]

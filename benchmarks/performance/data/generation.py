@@ -20,7 +20,8 @@ from bbflow.graph import ClinicalPack, HumanPhenotypeOntology, KnowledgeGraph
 from bbflow.synthesis import tasks as families
 from bbflow.synthesis.attempts import StreamSpec
 from bbflow.synthesis.curation import Curation
-from bbflow.synthesis.pipeline import _stream, prepare
+from bbflow.synthesis.pipeline import generate_stream
+from bbflow.synthesis.selection import Plan
 from bbflow.synthesis.tasks.base import Task
 
 TARGET = 2000
@@ -41,14 +42,14 @@ ON_HPO = (
 
 def made(graph: KnowledgeGraph, task: Task, examples: int, seed: int, curation: Curation) -> int:
     """Makes training examples of one indexed task; returns how many there are."""
-    found, _ = _stream((StreamSpec(graph, task, "train", seed, curation=curation), examples))
+    found, _ = generate_stream(StreamSpec(graph, task.name, task, "train", examples, seed, curation=curation))
     return len(found)
 
 
 def rate(graph: KnowledgeGraph, names: tuple[str, ...], examples: int, curation: Curation) -> float:
     """Accepted examples per second of a mix in equal parts."""
     tasks = [getattr(families, name)() for name in names]
-    prepare(graph, {task.name: task for task in tasks})
+    Plan(graph, {task.name: task for task in tasks}, {}, {}, 0).prepare()
     assert graph.sha256
     seconds, count = [], 0
     for seed in range(3):
@@ -64,7 +65,7 @@ _READY: dict[str, tuple[KnowledgeGraph, list[Task]]] = {}
 def _ready(_: int) -> None:
     graph = ClinicalPack().load()
     tasks = [getattr(families, name)() for name in DEFAULT]
-    prepare(graph, {task.name: task for task in tasks})
+    Plan(graph, {task.name: task for task in tasks}, {}, {}, 0).prepare()
     _READY["clinical"] = (graph, tasks)
 
 

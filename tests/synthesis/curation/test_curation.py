@@ -42,10 +42,10 @@ def test_signatures_estimate_the_overlap_of_word_triples(seed: int, length: int,
 def test_near_duplicates_are_told_by_words_and_answer() -> None:
     seen = NearDuplicates(0.8)
     long = "A woman of sixty with long standing gout asks which drug lowers her uric acid and may be taken with her other tablets"
-    assert seen.admit("allopurinol", signature(example(long)))
-    assert not seen.admit("allopurinol", signature(example(long + " today")))
-    assert seen.admit("probenecid", signature(example(long)))
-    assert seen.admit("allopurinol", signature(example("Which drug, of those that treat gout, is a xanthine oxidase inhibitor?")))
+    seen.add("allopurinol", signature(example(long)))
+    assert seen.has("allopurinol", signature(example(long + " today")))
+    assert not seen.has("probenecid", signature(example(long)))
+    assert not seen.has("allopurinol", signature(example("Which drug, of those that treat gout, is a xanthine oxidase inhibitor?")))
 
 
 def test_statements_are_compared_by_what_they_tell() -> None:
