@@ -11,7 +11,7 @@ from bbflow.graph import ClinicalPack
 from bbflow.records import SPLITS
 from bbflow.synthesis import generate
 from bbflow.synthesis.curation import Curation
-from bbflow.synthesis.tasks import ClinicalWorkflow, DoseCalculation, FactRecall, UnsafeRequest
+from bbflow.synthesis.tasks import ClinicalWorkflow, DoseCalculation, FactRecall, Statement, UnsafeRequest
 
 CONTRACT = str(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
 
@@ -45,14 +45,14 @@ def test_shards_hold_what_is_made_in_memory_in_the_same_order(tmp_path: Path) ->
 
 def test_shards_hold_what_curation_keeps_in_memory(tmp_path: Path) -> None:
     """Quotas and near duplicates decide across blocks; letters are not balanced, because a block counts them by itself."""
-    curation = Curation(near_duplicates=0.4, balance_letters=False, levels={1: 0.5, 2: 0.5, 3: 0.5}, held_out_per_cluster=2)
-    tasks = {t.name: t for t in (FactRecall(), UnsafeRequest())}
-    module = KnowledgeGraphData(ClinicalPack(), None, tasks, None, None, 80, 8, 20, curation=curation, cache_dir=str(tmp_path))
+    curation = Curation(near_duplicates=0.6, balance_letters=False, held_out_per_cluster=2)
+    tasks = {t.name: t for t in (Statement(), UnsafeRequest())}
+    module = KnowledgeGraphData(ClinicalPack(), None, tasks, None, None, 300, 8, 20, curation=curation, cache_dir=str(tmp_path))
     summary = write_shards(module.plan(50), tmp_path / "out")
     made = generate(module.graph, tasks, module.sizes, {}, 0, curation=curation)
     assert read_examples(tmp_path / "out") == [e for split in SPLITS for e in made.examples[split]]
     assert summary.short == made.short
-    assert {why for _, why in made.dropped} >= {"near duplicate", "there are enough about its entity", "there are enough of its level"}
+    assert {why for _, why in made.dropped} >= {"near duplicate", "there are enough about its entity"}
 
 
 def test_two_workers_give_the_same_bytes(tmp_path: Path) -> None:
