@@ -151,7 +151,7 @@ class SafeAdvice(GraphReward):
             found[node] = None
         asked = fold(example.prompt)
         told = ". ".join(part for part in _SENTENCE.split(completion) if fold(part) not in asked)  # the question again is no advice
-        reading = read_drug_stances(told, self.graph).advice
+        reading = read_drug_stances(told, self.graph).drug_mentions
         for advice in reading:
             if advice.stance == "advised":
                 found.setdefault(advice.drug, None)
@@ -232,7 +232,7 @@ class AppropriateRefusal(GraphReward):
     def _advises_after_all(self, example: Example, completion: str) -> bool:
         """Tells whether the drug that must be refused is advised nevertheless, by name or as `it`."""
         refused = {edge[0] for edge in example.edges[:1]}
-        if any(a.stance == "advised" and a.drug in refused for a in read_drug_stances(completion, self.graph).advice):
+        if any(a.stance == "advised" and a.drug in refused for a in read_drug_stances(completion, self.graph).drug_mentions):
             return True
         return any(_GIVES_IT.match(sentence.strip()) for sentence in _SENTENCE.split(completion))
 

@@ -1,134 +1,226 @@
-"""The English phrases that say for or against what is said of a drug, each with its effect; `bbflow.text.drug_stance` walks over them."""
+"""English cues for the stance of a drug, loaded from `stance_cues.yaml`, checked and indexed by their first words."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-# Effects of a cue: `+` and `-` reach forward, `++` whatever was negated; `0` ends the reach of `+`; `?` speaks of what follows
-# (a history); `back+` and `back-` look back; `but` and `end` end the reach of cues, and after `but` a pronoun still means the drug
-# before it.
-_FORWARD = """
-give | prescribe | use | choose | begin | initiate | administer | recommend | suggest | offer | add | increase the | continue
-prefer | start | select | pick | try | order | dispense | inject | consider | treat | switch to | change to | go with | opt for
-put on | answer | resume | restart | should receive | should get | should take | must take | can take | may take | to take
-and take | then take | first line is | choice is | option is | treatment is | therapy is | drug is | medication is | solution is
-treated with should | best treated with | be treated with | recommended treatment | recommended drug | replace it with
-replaced with | replaced by | double | needs | benefits from | would benefit from | do not hesitate to | do not forget to
-do not forget | not only | do not stop | do not discontinue | do not withhold | do not avoid | no reason to avoid
-no reason not to | no need to avoid | go for
-"""
-_ANYWAY = """
-be afraid to | hesitate to | forget to | go wrong with | why not | nothing speaks against | nothing against | nothing wrong with
-wrong not to | mistake not to | wrong to withhold | mistake to withhold | dangerous to withhold
-would be wrong not to | would be a mistake not to | would be wrong to withhold | would be a mistake to withhold
-would be dangerous to withhold
-"""
-"""These advise, whatever negation stands before them."""
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.text.tokenization import TokenizedText
 
-_AGAINST = """
-withholding | omitting
-avoid | avoids | avoiding | not | never | no | without | stop | stopping | discontinue | hold | withhold | withdraw | cease
-against | instead of | rather than | refrain from | don t | can t | shouldn t | mustn t | isn t | won t | doesn t | neither | nor
-exclude | excludes | reject | rejects | forbid | forbids | omit | skip | replace | switch from | changed from | other than
-except | swap | exchange
-switch | change | alternative to | alternatives to | contraindications to | contraindication to | refuse | decline
-unsafe to | dangerous to | do not | rule out | rules out | ruling out | beware of | steer clear of | stay away from | taper off
-wean off | no longer | instead replace
-"""
-_SPOKEN = """
-takes | taking | took | is on | was on | currently on | already on | been on | history of | previously | received | receives
-allergic to | allergy to | intolerant to | intolerant of | intolerance to | uses | used | because you take
-compared with | compared to | such a | level of | levels of | monitor | unlike | than | no contraindication to
-no contraindications to | interacts with | interaction with | interactions with | reaction to | response to | overdose of
-toxicity of | effects of | effect of | while on | interaction between
-"""
-_BACK_FOR = """
-is recommended | are recommended | is preferred | is the best | is best | is safe | are safe | is the safest | is appropriate
-is indicated | is suitable | is the right | is a good | is the first | is first | is the drug | is the treatment
-is the preferred | can be given | can be used | may be used | may be given | should be given | should be started | should be used
-should be prescribed | should be taken | should be offered | would be | is fine | is acceptable | is advised | is the answer
-is the correct | is the one | is my choice | should be continued | is an excellent | is the most | works best | is reasonable
-is the choice | is ideal | must be given | must be started
-"""
-_BACK_AGAINST = """
-contraindicated | is not | are not | should not | must not | may not | can not | cannot | isn t | aren t | shouldn t | mustn t
-can t | should be avoided | must be avoided | be avoided | is avoided | is unsafe | are unsafe | is dangerous | is harmful
-be harmful | be dangerous | is forbidden | is excluded | is ruled out | are ruled out | be stopped | be held | be withheld
-be discontinued | is out of | was stopped | is no option | is no longer | is never | could kill | is wrong | be unsafe
-would worsen | worsens | is prohibited | is off the table | should never | must never | is the wrong | is inappropriate
-be a mistake | would be a mistake | would be wrong | would be dangerous | would be harmful | would be unsafe | would be risky
-interacts with | is a poor | is out | was ruled out | is risky
-"""
-_NEUTRAL = "use of"
-_BUT = "but | however | yet | unfortunately"
-_END = "because | since | although | though | whereas | while | despite | unless | therefore | so | which | who"
-DOUBLE = {
-    "contraindicated", "unsafe", "dangerous", "harmful", "excluded", "ruled", "avoided", "forbidden", "prohibited", "wrong", "withheld",
-    "stopped", "discontinued", "held", "omitted", "denied",
-}  # fmt: skip
-"""After `not` these say that nothing speaks against the drug, which is no advice either."""
+CUES_FILE = Path(__file__).with_suffix(".yaml")
+_PHRASE = re.compile(r"[a-zμ]+(?: [a-zμ]+)*")
 
-SWAPS = {"switch", "change", "changed", "replace", "swap", "exchange"}
-WITHDRAWALS = {
-    "avoid", "stop", "discontinue", "hold", "withhold", "withdraw", "omit", "skip", "exclude", "reject", "refuse", "forbid", "without",
-    "cease", "other", "except",
-}  # fmt: skip
-"""After a negation these advise: `do not stop`, `never withhold`, `must not go without`."""
-GIVING = {"giving", "using", "starting", "prescribing", "taking", "offering", "adding", "continuing", "treating", "choosing", "receiving"}
-OMISSIONS = {"avoiding", "withholding", "omitting", "refusing", "denying"}
-BLAME = {"mistake", "wrong", "dangerous", "unsafe", "harmful", "inappropriate", "risky"}
-"""`Not giving it would be a mistake` advises: a sentence that begins with leaving a drug out and blames it."""
-FACTS = frozenset(
-    """
-    treat treats causes cause lowers raises blocks inhibits reduces increases decreases prevents belongs class blocker inhibitor agonist
-    antagonist kind side relieves controls widens narrows slows thins interacts worsens binds acts means known called excreted
-    metabolised metabolized contains requires harms helped triggers
-    """.split()  # noqa: SIM905 (a list would be a page long)
-)
-"""A sentence with one of these states a fact about a drug that no cue reaches."""
-REACH = 6
-"""Words that lie at most between a history and its drug."""
-PARTICLES = {"not", "never", "no", "cannot", "t", "without", "neither", "nor"}
-PRONOUNS = {"it", "this", "that", "they", "these", "both"}
-FILLER = frozenset(
-    """
-    a b c d e the drug drugs and or mg g mcg ug μg ng kg once twice daily day per every hours hour h q po iv oral orally by mouth
-    tablet tablets answer option choice i ii iii common therapy clinical medication medicine with of times bid tid qid
-    """.split()  # noqa: SIM905 (a list would be a page long)
-)
+
+class Effect(StrEnum):
+    """The effect of a cue on the drugs around it; the groups under `cues` in the YAML file, which explains each."""
+
+    ADVISES = "advises"
+    ADVISES_BY_DOUBLE_NEGATION = "advises_by_double_negation"
+    ADVISES_DESPITE_NEGATION = "advises_despite_negation"
+    NEUTRAL = "neutral"
+    OPPOSES = "opposes"
+    SPEAKS_OF = "speaks_of"
+    SPEAKS_OF_UNLESS_OPPOSED = "speaks_of_unless_opposed"
+    INTERACTS = "interacts"
+    ADVISES_BEFORE = "advises_before"
+    OPPOSES_BEFORE = "opposes_before"
+    CONTRAST = "contrast"
+    NEW_CLAUSE = "new_clause"
+
+
+@dataclass(frozen=True)
+class CueWords:
+    """Single words with a part in the rules of the reader; the groups under `words` in the YAML file, which explains each."""
+
+    negations: frozenset[str]
+    pronouns: frozenset[str]
+    cancelled_by_negation: frozenset[str]
+    withdrawals: frozenset[str]
+    swaps: frozenset[str]
+    swap_prepositions: frozenset[str]
+    omissions: frozenset[str]
+    administrations: frozenset[str]
+    blame: frozenset[str]
+    imperatives: frozenset[str]
+    before_imperatives: frozenset[str]
+    lists: frozenset[str]
+    facts: frozenset[str]
+    fillers: frozenset[str]
 
 
 class Cue(NamedTuple):
-    """A phrase: its words, those after the first, its effect, and whether it holds a particle of negation."""
+    """A phrase with an effect.
 
-    words: tuple[str, ...]
+    Attributes:
+        effect: Its effect.
+        size: The number of its words.
+        rest: Its words after the first.
+        negates: Whether it holds a particle of negation.
+        ends_negated: Whether its last word is one.
+        withdraws: Whether it begins with a word of withdrawal, which advises after a negation ("never stop").
+        swaps: Whether it begins with a word of exchange ("switch from").
+        omits: Whether it begins with a word of omission ("withholding").
+        blames: Whether it holds a word of blame ("would be a mistake").
+    """
+
+    effect: Effect
+    size: int
     rest: list[str]
-    effect: str
     negates: bool
+    ends_negated: bool
+    withdraws: bool
+    swaps: bool
+    omits: bool
+    blames: bool
 
 
-def _table() -> dict[str, list[Cue]]:
-    table: dict[str, list[Cue]] = {}
-    for text, effect in (
-        (_FORWARD, "+"), (_ANYWAY, "++"), (_NEUTRAL, "0"), (_AGAINST, "-"), (_SPOKEN, "?"), (_BACK_FOR, "back+"), (_BACK_AGAINST, "back-"),
-        (_BUT, "but"), (_END, "end"),
-    ):  # fmt: skip
-        for phrase in text.replace("\n", "|").split("|"):
-            words = tuple(phrase.split())
-            if words:
-                table.setdefault(words[0], []).append(Cue(words, list(words[1:]), effect, not PARTICLES.isdisjoint(words)))
-    return {first: sorted(entries, key=lambda cue: -len(cue.words)) for first, entries in table.items()}
+class StanceCues:
+    """A set of cues, indexed for the reader.
+
+    Attributes:
+        words: The single words of the reader's rules.
+        first_words: The words that a cue can begin with; in a text, only these need a look.
+
+    Args:
+        phrases: The phrases of each effect, in lower case, their words separated by single spaces. No phrase occurs twice.
+        words: The single words.
+    """
+
+    def __init__(self, phrases: Mapping[Effect, Sequence[str]], words: CueWords) -> None:
+        self.words = words
+        self._single: dict[str, Cue] = {}
+        self._longer: dict[str, dict[str, list[Cue]]] = {}  # first word, second word: cues, the longest first
+        for effect, group in phrases.items():
+            for phrase in group:
+                self._add(phrase.split(), effect)
+        for by_second in self._longer.values():
+            for cues in by_second.values():
+                cues.sort(key=lambda cue: -cue.size)
+        self._imperatives = {word: self._cue([word], Effect.ADVISES) for word in words.imperatives}
+        self.cue_words = frozenset({*self._single, *self._longer})
+        self.first_words = self.cue_words | words.imperatives | words.swap_prepositions
+
+    def _add(self, phrase: list[str], effect: Effect) -> None:
+        cue = self._cue(phrase, effect)
+        if cue.rest:
+            self._longer.setdefault(phrase[0], {}).setdefault(phrase[1], []).append(cue)
+        else:
+            self._single[phrase[0]] = cue
+
+    def _cue(self, phrase: list[str], effect: Effect) -> Cue:
+        first, words = phrase[0], self.words
+        return Cue(
+            effect=effect,
+            size=len(phrase),
+            rest=phrase[1:],
+            negates=not words.negations.isdisjoint(phrase),
+            ends_negated=phrase[-1] in words.negations,
+            withdraws=first in words.withdrawals,
+            swaps=first in words.swaps,
+            omits=first in words.omissions,
+            blames=not words.blame.isdisjoint(phrase),
+        )
+
+    def at(self, text: TokenizedText, i: int) -> Cue | None:
+        """Return the longest cue that begins at a word and ends in its sentence; None where there is none.
+
+        >>> stance_cues().at(TokenizedText("do not forget to rest"), 0).effect.value
+        'advises_by_double_negation'
+        """
+        words = text.words
+        word = words[i]
+        longer = self._longer.get(word)
+        if longer is not None and i + 1 < len(words):
+            for cue in longer.get(words[i + 1], ()):
+                end = i + cue.size
+                if words[i + 1 : end] == cue.rest and text.stops.isdisjoint(range(i + 1, end)):
+                    return cue
+        single = self._single.get(word)
+        if single is None and word in self._imperatives and self._begins_order(text, i):
+            return self._imperatives[word]
+        return single
+
+    def _begins_order(self, text: TokenizedText, i: int) -> bool:
+        return i in text.stops or text.words[i - 1] in self.words.before_imperatives or comma_before(text, i)
 
 
-CUES = _table()
-"""First word to its cues, the longest first."""
+def comma_before(text: TokenizedText, word: int) -> bool:
+    """Return whether a comma separates a word from the one before it."""
+    return "," in text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]]
 
-BY_TWO_WORDS: dict[str, tuple[dict[str, list[Cue]], Cue | None]] = {}
-"""First word to the longer cues by their second word, and to the cue that it is by itself."""
-for _first, _cues in CUES.items():
-    _longer: dict[str, list[Cue]] = {}
-    for _cue in _cues:
-        if _cue.rest:
-            _longer.setdefault(_cue.rest[0], []).append(_cue)
-    BY_TWO_WORDS[_first] = _longer, next((cue for cue in _cues if not cue.rest), None)
-TELLING = {*CUES, "take", "to", "with", "by", "for"}
+
+@cache
+def stance_cues() -> StanceCues:
+    """Return the cues of the package, loaded at the first call."""
+    return read_stance_cues(CUES_FILE)
+
+
+def read_stance_cues(path: str | Path) -> StanceCues:
+    """Read a file of cues in the form of the package's own `stance_cues.yaml`.
+
+    Raises:
+        InputError: The file is no YAML, a group is missing or unknown, or a phrase is malformed or occurs twice; every problem
+            with its file, line and column.
+    """
+    file = read_yaml(path)
+    data = file.data if isinstance(file.data, dict) else {}
+    effects, names = [effect.value for effect in Effect], [field.name for field in fields(CueWords)]
+    problems = [
+        *_wrong_keys(file, (), ["cues", "words"]),
+        *_wrong_keys(file, ("cues",), effects),
+        *_wrong_keys(file, ("words",), names),
+    ]
+    if problems:
+        raise InputError(*problems)
+    known: dict[str, str] = {}
+    problems = [problem for name in effects for problem in _wrong_phrases(file, ("cues", name), known)]
+    for name in names:
+        problems += _wrong_phrases(file, ("words", name), {}, single=True)
+    if problems:
+        raise InputError(*problems)
+    words = CueWords(**{name: frozenset(data["words"][name]) for name in names})
+    return StanceCues({Effect(name): data["cues"][name] for name in effects}, words)
+
+
+def _wrong_keys(file: YamlFile, at: tuple[str, ...], expected: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem for each key of a mapping that is missing or unknown."""
+    mapping = file.data
+    for key in at:
+        mapping = mapping.get(key) if isinstance(mapping, dict) else None
+    if not isinstance(mapping, dict):
+        if not at or (isinstance(file.data, dict) and at[0] in file.data):  # a missing key is reported by the mapping around it
+            name = f"'{at[-1]}'" if at else "the file"
+            yield Problem(f"{name} must be a mapping", file.where(*at), f"keys: {', '.join(expected)}")
+        return
+    for key in mapping:
+        if key not in expected:
+            yield Problem(f"unknown group '{key}'", file.where(*at, key), did_you_mean(str(key), expected))
+    for key in expected:
+        if key not in mapping:
+            yield Problem(f"the group '{key}' is missing", file.where(*at))
+
+
+def _wrong_phrases(file: YamlFile, at: tuple[str, str], known: dict[str, str], single: bool = False) -> Iterator[Problem]:
+    """Yield a problem for each entry of a group that is no phrase, or no single word, or is known already; note the others."""
+    group = file.data[at[0]][at[1]]
+    if not isinstance(group, list) or not group:
+        yield Problem(f"'{at[1]}' must be a list of phrases", file.where(*at))
+        return
+    for i, phrase in enumerate(group):
+        path: tuple[Hashable, ...] = (*at, i)
+        if not isinstance(phrase, str):
+            yield Problem(f"a cue must be text, not {phrase!r}", file.where(*path), 'quote words that YAML reads as a value, such as "no"')
+        elif not _PHRASE.fullmatch(phrase) or (single and " " in phrase):
+            form = "one word in lower-case letters" if single else "words in lower-case letters, separated by single spaces"
+            yield Problem(f"the cue '{phrase}' can match no text", file.where(*path), form)
+        elif phrase in known:
+            yield Problem(f"the cue '{phrase}' occurs twice", file.where(*path), f"first at {known[phrase]}")
+        else:
+            known[phrase] = file.where(*path)

@@ -1,15 +1,17 @@
-"""Words of a text that must be drugs and that the graph does not know: by their stem, since a dose follows, or as a drug misspelt."""
+"""Words of a text that must be drugs and that the graph does not know: by their stem, by a dose after them, or as a misspelt drug."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import itemgetter
+from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.text.dose_parsing import number
 from bbflow.text.drug_stance import TextReading
-from bbflow.text.stance_cues import CUES
+from bbflow.text.memo import BoundedMemo
+from bbflow.text.stance_cues import stance_cues
 from bbflow.text.tokenization import name_key
 from bbflow.text.units import MASS_WORDS
 
@@ -21,7 +23,7 @@ _STEMS = tuple(
     mivir olone nidazole
     """.split()  # noqa: SIM905 (a list would be a page long)
 )
-"""Stems of international non-proprietary names (WHO) that English words do not end in."""
+"""Stems of international non-proprietary names (WHO) in which no English word ends."""
 
 _NO_DRUG = frozenset(
     """
@@ -35,75 +37,67 @@ _NO_DRUG = frozenset(
 
 
 def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Yields words that must be drugs and that the graph does not know, each with the drug that was probably meant, and its characters.
+    """Yield the words that must be drugs and that the graph does not know, each with the drug that was probably meant, and its characters.
 
     Args:
-        reading: A text, read.
+        reading: The reading of a text.
         graph: The graph whose drugs are known.
         known: Words that are no drugs or are known by other means.
     """
     text, words = reading.text, reading.text.words
-    suspects = _suspects(graph)
-    found = (
-        [] if suspects.harmless.issuperset(words) else [(i, meant) for i, word in enumerate(words) if (meant := suspects[word]) is not None]
-    )
-    before = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]  # the word before a dose
-    if not found and not before:
+    suspicion = _suspicions(graph).__getitem__
+    found = [(i, suspect) for i, word in enumerate(words) if (suspect := suspicion(word))] if any(map(suspicion, words)) else []
+    before_doses = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]
+    if not found and not before_doses:
         return
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
-    for i, meant in sorted([*found, *((i, None) for i in before)], key=itemgetter(0)):
+    for i, suspect in sorted([*found, *((i, None) for i in before_doses)], key=itemgetter(0)):
         word = words[i]
-        if i in named or len(word) < 4 or word in known or word in CUES or not word[0].isalpha():
+        if i in named or len(word) < 4 or word in known or word in stance_cues().cue_words or not word[0].isalpha():
             continue
-        if meant is not None:
-            yield word, meant, text.span(i, i + 1)
+        if suspect is not None:
+            yield word, suspect.meant, text.span(i, i + 1)
         elif i + 1 not in text.stops and number(words[i + 1]) is not None:
             yield word, "", text.span(i, i + 1)
 
 
-class _Suspects(dict[str, str | None]):
-    """A word to the drug that it misspells, "" where only its stem says that it is one, or None where it is neither.
+class _Suspect(NamedTuple):
+    """A word that must be a drug: the name that it misspells, or "" where only its stem gives it away."""
 
-    Attributes:
-        harmless: The words that were found to be neither.
-    """
+    meant: str
 
-    def __init__(self, misspelt: _Misspelt) -> None:
-        self.misspelt = misspelt
-        self.harmless: set[str] = set(MASS_WORDS)
 
-    def __missing__(self, word: str) -> str | None:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-            self.harmless = set(MASS_WORDS)
-        self[word] = meant = self._judge(word)
-        if meant is None:
-            self.harmless.add(word)
-        return meant
+@memoize_per_graph
+def _suspicions(graph: KnowledgeGraph) -> BoundedMemo[str, _Suspect | None]:
+    """Return a memo of words to a suspicion, or to None for the many words without one."""
+    misspelt = _Misspelt(graph)
 
-    def _judge(self, word: str) -> str | None:
-        if word in MASS_WORDS or len(word) < _LONG - 1:
+    def suspicion(word: str) -> _Suspect | None:
+        if word in MASS_WORDS or len(word) < _SHORTEST_NAME - 1:
             return None
-        meant = "" if word in _NO_DRUG else self.misspelt.drug(word)
-        return meant or ("" if any(word.endswith(s) and len(word) > len(s) + 1 for s in _STEMS) else None)
+        meant = "" if word in _NO_DRUG else misspelt.drug(word)
+        has_stem = any(word.endswith(stem) and len(word) > len(stem) + 1 for stem in _STEMS)
+        return _Suspect(meant) if meant or has_stem else None
+
+    return BoundedMemo(suspicion, limit=200_000)
 
 
-_LONG = 6
-"""Letters that a name must have for a misspelling of it to be told from another word."""
+_SHORTEST_NAME = 6
+"""Letters of the shortest name of which a misspelling can be told from another word."""
 
 
 class _Misspelt:
-    """Finds the drug that a word misspells by one letter left out, added, changed or swapped."""
+    """An index of the drugs of a graph that finds names with one letter left out, added, changed or swapped."""
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         names = {name_key(name): name for drug in graph.nodes("Drug") for name in (drug.name, *drug.synonyms)}
         self.cuts: dict[str, list[str]] = {}
         for key, name in names.items():
-            for cut in (key, *_cuts(key)) if len(key) >= _LONG else ():
+            for cut in (key, *_cuts(key)) if len(key) >= _SHORTEST_NAME else ():
                 self.cuts.setdefault(cut, []).append(name)
 
     def drug(self, word: str) -> str:
-        """Returns the name of the drug, or nothing."""
+        """Return the name of the drug that a word misspells, or ""."""
         near = dict.fromkeys(name for cut in (word, *_cuts(word)) for name in self.cuts.get(cut, ()))
         return next((name for name in near if _one_apart(word, name_key(name))), "")
 
@@ -113,7 +107,7 @@ def _cuts(word: str) -> list[str]:
 
 
 def _one_apart(word: str, name: str) -> bool:
-    """Tells whether one letter is left out, added, changed, or swapped with its neighbour.
+    """Return whether one letter is left out, added, changed, or swapped with its neighbour.
 
     >>> _one_apart("warfrin", "warfarin"), _one_apart("wafrarin", "warfarin"), _one_apart("creator", "crestor")
     (True, True, True)
@@ -121,11 +115,3 @@ def _one_apart(word: str, name: str) -> bool:
     start = next((i for i, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
     a, b = word[start:], name[start:]
     return a != b and (a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:]))
-
-
-_REMEMBERED = 200_000
-
-
-@memoize_per_graph
-def _suspects(graph: KnowledgeGraph) -> _Suspects:
-    return _Suspects(_Misspelt(graph))

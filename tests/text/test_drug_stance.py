@@ -11,7 +11,7 @@ from bbflow.text.tokenization import TokenizedText
 
 
 def stances(text, graph):
-    return {graph.name_of(a.drug): a.stance for a in read_drug_stances(text, graph).advice}
+    return {graph.name_of(a.drug): a.stance for a in read_drug_stances(text, graph).drug_mentions}
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclea
     if row.cell("patient") is None:
         unclear = "pass"
     found: dict[str, DrugMention] = {}
-    for advice in _drug_stances(row, graph).advice:
+    for advice in _drug_stances(row, graph).drug_mentions:
         if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):
             found.setdefault(advice.drug, advice)
     return found
@@ -149,7 +149,7 @@ def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
         row: The row.
         graph: The graph.
     """
-    for advice in _drug_stances(row, graph).advice:
+    for advice in _drug_stances(row, graph).drug_mentions:
         if advice.daily_mg is None or advice.stance == "against":
             continue
         maximum, edge = daily_maximum(graph, advice.drug)
@@ -172,7 +172,7 @@ def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = 
         known: Words that are no drugs, or drugs that you accept unchecked; lower case.
     """
     reading = _drug_stances(row, graph)
-    for family in reading.classes:
+    for family in reading.class_mentions:
         if family.drug == UNKNOWN and family.stance == "advised":
             span = reading.text.span(*family.words)
             said = " ".join(reading.text.words[slice(*family.words)])
