@@ -32,9 +32,13 @@ class StanceReader:
     A cue that looks forward sets `reach`, the stance of the drugs that follow; one that looks back sets the stance of the drugs
     before it. A sentence ends the reach of cues, and so do `but`, `because` and their like. There is one method per effect.
 
-    To teach the reader a phrase, add it to the group of its effect in `stance_cues.yaml`, and a sentence with it to
-    `tests/text/test_stance_cues.py`. For a new effect, add a member to `Effect`, a group of that name to the file, and a
-    method to `EFFECTS`.
+    To teach the reader a phrase, add it to the group of its effect in `stance_cues.yaml`, and a sentence with it to the list of
+    `test_every_effect` in `tests/text/test_stance_cues.py`. So that "kick off with X" advises X:
+
+        advises: [kick off with, give, prescribe, ...]      # stance_cues.yaml
+        ("Kick off with warfarin.", "advised"),             # test_stance_cues.py
+
+    For a new effect, add a member to `Effect`, a group of that name to the file, and a method to `EFFECTS`.
 
     Args:
         text: The text.
