@@ -11,16 +11,8 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.text.answer_consistency import denied, is_obfuscated, other_answers, strip_explanation
-from bbflow.text.answers import (
-    LETTER_ONLY,
-    MARKED,
-    chosen_option,
-    final_answers,
-    has_answer_marker,
-    mentioned_option,
-    mentions,
-    retracts_option,
-)  # fmt: skip
+from bbflow.text.answers import LETTER_ONLY, MARKED, chosen_option, final_answers, has_answer_marker, mentioned_option, retracts_option
+from bbflow.text.entity_linking import mentions, spellings
 from bbflow.text.quantities import DECISIONS, Quantity, decision, quantities, single_quantity
 
 
@@ -129,10 +121,12 @@ class CorrectAnswer(GraphReward):
             return False  # named in the reasoning, and not given as the answer
         if not len(set(named)) == len(named) == wanted or not right.issuperset(named):
             return False
-        return not denied(example, completion, [name for node in named for name in self._names(node)])
+        return not self._denies(example, completion, named)
 
-    def _names(self, node: str) -> tuple[str, ...]:
-        return (self.graph.name_of(node), *self.graph.node(node).synonyms)
+    def _denies(self, example: Example, completion: str, nodes: Sequence[str]) -> bool:
+        """Return whether a completion denies one of the nodes, by any of its names or as it is written there."""
+        names = [name for node in nodes for name in (self.graph.name_of(node), *self.graph.node(node).synonyms)]
+        return denied(example, completion, [*names, *spellings(self.graph, completion, nodes)])
 
 
 class PartialAnswer(CorrectAnswer):
@@ -164,7 +158,7 @@ class PartialAnswer(CorrectAnswer):
             return float(self.is_right(example, completion))
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
-        if is_obfuscated(example, completion) or denied(example, completion, [name for node in named for name in self._names(node)]):
+        if is_obfuscated(example, completion) or self._denies(example, completion, named):
             return 0.0
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
         hits = min(len(right.intersection(named)), wanted)

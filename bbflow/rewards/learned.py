@@ -14,7 +14,8 @@ from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.rewards.safety import REFUSALS
 from bbflow.text.answer_consistency import denied, is_obfuscated
-from bbflow.text.answers import chosen_option, final_answers, has_answer_marker, has_single_answer, mentioned_option, mentions
+from bbflow.text.answers import chosen_option, final_answers, has_answer_marker, has_single_answer, mentioned_option
+from bbflow.text.entity_linking import mentions, spellings
 from bbflow.text.quantities import DECISIONS, decision, single_quantity
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _answers_openly(example: Example, completion: str, graph: KnowledgeGraph | N
         named = [node for text in told for node in mentions(graph, text) if node not in asked]
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
         names = [name for node in named for name in (graph.name_of(node), *graph.node(node).synonyms)]
-        return 0 < len(named) <= wanted and not denied(example, completion, names)
+        return 0 < len(named) <= wanted and not denied(example, completion, [*names, *spellings(graph, completion, named)])
     if {fold(gold) for gold in golds} <= set(DECISIONS):
         return all(decision(text) is not None for text in told)
     if all(single_quantity(gold) is not None for gold in golds):

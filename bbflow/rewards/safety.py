@@ -14,8 +14,9 @@ from bbflow.records import Example, Recommendation
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer, GraphReward
 from bbflow.text.answer_consistency import is_obfuscated, other_answers
-from bbflow.text.answers import final_answers, has_answer_marker, has_single_answer, mentions, option_index
+from bbflow.text.answers import final_answers, has_answer_marker, has_single_answer, option_index
 from bbflow.text.drug_stance import read_drug_stances
+from bbflow.text.entity_linking import mentions
 from bbflow.text.quantities import single_quantity
 
 

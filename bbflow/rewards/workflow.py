@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
-from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.rewards.correctness import CorrectAnswer
 from bbflow.text.answer_consistency import is_obfuscated
-from bbflow.text.answers import has_answer_marker, has_single_answer, mentions
+from bbflow.text.answers import has_answer_marker, has_single_answer
+from bbflow.text.entity_linking import NameIndex, mentions
+from bbflow.text.tokenization import TokenizedText
 
 ESCALATION = ("emergency", "emergent", "urgent", "urgently", "immediately", "immediate", "refer", "referral", "admit", "admission")
 """Words that say that something is acted on at once."""
@@ -20,8 +23,8 @@ _SKIPPED = re.compile(
     r"\b(?:no|not|never|without|skip|skipping|omit|omitting|avoid|neither|nor|forget|t)\s+"
     r"(?:(?:the|a|an|any|do|doing|take|taking|order|ordering|ask|about|to|for|need|further)\s+)*$"
 )
-_REACH = 60
-"""Characters before a step in which it may be denied."""
+_REACH = 12
+"""Words before a step in which it may be denied."""
 _ESCALATES = re.compile(rf"\b(?:{'|'.join(ESCALATION)})\b", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\b(?:no|not|non|without|never|nothing|nor|neither)|n't)\b[^,:]*$", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.;\n]")
@@ -82,14 +85,16 @@ def extract_steps(steps: Sequence[str], completion: str) -> list[int]:
     >>> extract_steps(["test", "blood test"], "First the blood test, then another test."), extract_steps(["history"], "Skip the history.")
     ([1, 0], [])
     """
-    longest = sorted(range(len(steps)), key=lambda i: -len(fold(steps[i])))
-    pattern = "|".join(re.escape(fold(steps[i])) for i in longest if fold(steps[i]))
-    number = {fold(step): i for i, step in enumerate(steps)}
-    if not pattern:
-        return []
-    text = fold(completion)
-    found = re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text)
-    return [number[match[0]] for match in found if _SKIPPED.search(text[max(0, match.start() - _REACH) : match.start()]) is None]
+    number = {step: i for i, step in enumerate(steps)}
+    text = TokenizedText(completion)
+    found = _index_of(tuple(steps)).mentions(text)
+    before = [" ".join(text.words[max(0, m.first - _REACH) : m.first]) + " " for m in found]
+    return [number[m.nodes[0]] for m, words in zip(found, before, strict=True) if _SKIPPED.search(words) is None]
+
+
+@lru_cache(maxsize=1_000)
+def _index_of(steps: tuple[str, ...]) -> NameIndex:
+    return NameIndex.of(steps)
 
 
 class RedFlagHandled(CorrectAnswer):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.text.answer_consistency import MARK, SENTENCE_END, is_obfuscated, other_answers, strip_explanation, strip_lead_in
+from bbflow.text.entity_linking import mentions
+from bbflow.text.normalization import fold_any_script
 
 _LETTERED = re.compile(r"\(?([A-Za-z])\)?(?:[).:]\s*(.*)|\s*)$")
 LETTER_ONLY, MARKED = "answer:letter", "answer:marked"
@@ -53,22 +53,7 @@ def option_index(text: str, options: list[str]) -> int | None:
 
 def folding(options: Sequence[str]) -> Callable[[str], str]:
     """How texts are folded before they are compared with options: as names of the graph, unless an option has letters beyond ASCII."""
-    return fold if all(map(str.isascii, options)) else words
-
-
-def words(text: str) -> str:
-    r"""Folds case, spacing and punctuation in any script, where `fold` keeps ASCII alone; each Han character is a word of its own.
-
-    >>> words("\u0392-Blocker (oral)"), words("\u8461\u8404\u3002")
-    ('\u03b2 blocker oral', '\u8461 \u8404')
-    """
-    kept = (f" {c} " if "\u3400" <= c <= "\u9fff" else c if _spells(c) else " " for c in unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(kept).split())
-
-
-def _spells(character: str) -> bool:
-    """Tells whether a character belongs to a word: letters, digits, and beyond ASCII their marks and symbols (arrows, say)."""
-    return character == "%" or character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] in "MS")
+    return fold if all(map(str.isascii, options)) else fold_any_script
 
 
 def chosen_option(example: Example, completion: str) -> int | None:
@@ -121,48 +106,6 @@ def has_single_answer(example: Example, completion: str) -> bool:
         return index is not None and not retracts_option(example, completion, index)
     said = {fold(text) for text in final_answers(completion)} - {""}
     return len(said) == 1 and all(fold(claim) in said or fold(strip_explanation(claim)) in said for claim in other_answers(completion)[0])
-
-
-def mentions(graph: KnowledgeGraph, text: str, longest: int = 8) -> list[str]:
-    """Returns the graph nodes that a text names, in order; the longest name wins where names overlap.
-
-    Args:
-        graph: Gives names and synonyms.
-        text: Any text.
-        longest: Most words that a name has.
-    """
-    names, sizes = _names(graph)
-    words = fold(text).split()
-    found: list[str] = []
-    i = 0
-    while i < len(words):
-        for size in range(min(sizes.get(words[i], 0), longest, len(words) - i), 0, -1):
-            node = names.get(" ".join(words[i : i + size]))
-            if node is not None:
-                found.append(node)
-                i += size
-                break
-        else:
-            i += 1
-    return found
-
-
-_INDEX: WeakKeyDictionary[KnowledgeGraph, tuple[dict[str, str | None], dict[str, int]]] = WeakKeyDictionary()
-
-
-def _names(graph: KnowledgeGraph) -> tuple[dict[str, str | None], dict[str, int]]:
-    """Folded name to node (None where several share it), and first word of a name to the words of the longest that it begins."""
-    if graph not in _INDEX:
-        names: dict[str, str | None] = {}
-        for node in graph.nodes():
-            for name in {fold(n) for n in (node.name, *node.synonyms)} - {""}:
-                names[name] = node.id if names.get(name, node.id) == node.id else None
-        sizes: dict[str, int] = {}
-        for name in names:
-            words = name.split()
-            sizes[words[0]] = max(sizes.get(words[0], 0), len(words))
-        _INDEX[graph] = names, sizes
-    return _INDEX[graph]
 
 
 def parses(example: Example, completion: str, graph: KnowledgeGraph) -> bool:

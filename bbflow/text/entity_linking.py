@@ -1,6 +1,8 @@
-"""Names in a graph, however they are spelt: which node a name means, and where in a text nodes are mentioned.
+"""The one finder of entities: where a text names nodes of a graph, however they are spelt, and which node a name means.
 
-Spelling is folded as `bbflow.text.tokenization` does, so that `CO‑TRIMOXAZOLE` and `cotrimoxazole` are one name.
+Names are compared by `name_key`, so that `CO‑TRIMOXAZOLE` and `cotrimoxazole` are one name; the longest name wins where several begin at
+a word. Brands are synonyms of the graph. Classes of drugs are known in the plural, by their abbreviations, and by the allergies of the
+graph, so that `NSAIDs` is found where the graph has an `NSAID allergy` alone.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.drug_classes import drug_classes
-from bbflow.text.tokenization import TokenizedText, name_key
+from bbflow.text.normalization import name_key
+from bbflow.text.tokenization import TokenizedText
+
+_REMEMBERED = 100_000
 
 
 class Mention(NamedTuple):
-    """A place in a text where nodes are named: their ids, and the words `first` to `last` (exclusive)."""
+    """A place in a text that names something: the node ids, and the words `first` to `last` (exclusive)."""
 
     nodes: tuple[str, ...]
     first: int
@@ -25,6 +29,8 @@ class Mention(NamedTuple):
 
 
 class _Halves(dict[str, bool]):
+    """A word to whether a name begins with it and goes on."""
+
     def __init__(self, names: Iterable[str]) -> None:
         self.names = sorted(names)
 
@@ -37,57 +43,43 @@ class _Halves(dict[str, bool]):
 
 
 @dataclass(frozen=True)
-class EntityLinker:
-    """All names of a graph's nodes.
+class NameIndex:
+    """Names to look for in texts.
 
     Attributes:
-        graph: The graph.
-        nodes: Spelling to the nodes that have it.
-        longest: First word of a name to how many words names that begin so have at most.
+        nodes: Spelling (`name_key`) to what has it.
+        longest: First word of a name to the number of words of the longest name that it begins.
         halves: Word to whether a name begins with it and goes on.
-        families: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none; a
-            mention of one has no nodes.
-        resolved: What was looked up lately.
     """
 
-    graph: KnowledgeGraph
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
     halves: _Halves
-    drug_classes: dict[str, str]
-    resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
-    def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
-        """Returns the one node with this name, synonym or id, of these kinds; None where there is none or are several."""
-        key = (name, kinds if isinstance(kinds, tuple) else tuple(kinds))
-        if key not in self.resolved:
-            if len(self.resolved) >= _REMEMBERED:
-                self.resolved.clear()
-            self.resolved[key] = self._resolve(*key)
-        return self.resolved[key]
+    @classmethod
+    def of(cls, names: Iterable[str]) -> NameIndex:
+        """Return the index of names that mean themselves.
 
-    def candidates(self, name: str) -> tuple[str, ...]:
-        """Returns every node with this name, synonym or id."""
-        return (name,) if name in self.graph else self.nodes.get(name_key(name), ())
+        >>> index = NameIndex.of(["test", "blood test"])
+        >>> [mention.nodes for mention in index.mentions(TokenizedText("a blood-test, then another test"))]
+        [('blood test',), ('test',)]
+        """
+        nodes = {key: (name,) for name in names if (key := name_key(name))}
+        longest: dict[str, int] = {}
+        for (name,) in nodes.values():
+            _note_length(longest, name)
+        return cls(nodes, longest, _Halves(nodes))
 
-    def _resolve(self, name: str, kinds: tuple[str, ...]) -> str | None:
-        if name in self.graph:
-            return name if not kinds or self.graph.node(name).kind in kinds else None
-        found = [n for n in self.nodes.get(name_key(name), ()) if not kinds or self.graph.node(n).kind in kinds]
-        return found[0] if len(found) == 1 else None
-
-    def family(self, text: TokenizedText, mention: Mention) -> str | None:
-        """Returns the node of the family of drugs that a mention without nodes names; None where it names none."""
-        return None if mention.nodes else self.drug_classes.get("".join(text.words[mention.first : mention.last]))
-
-    def mentions(self, text: TokenizedText, starts: Sequence[int] | None = None) -> list[Mention]:
-        """Finds the names in a text, the longest where several begin at a word.
+    def mentions(self, text: TokenizedText, starts: Sequence[int] | None = None, longest: dict[str, int] | None = None) -> list[Mention]:
+        """Find the names in a text, the longest where several begin at a word.
 
         Args:
             text: The text.
-            starts: Its words that a name begins with (`longest`), in order, where they are known.
+            starts: The words of the text that a name begins with, in order, where they are known.
+            longest: What to use in place of `longest`.
         """
-        words, nodes, longest, halves = text.words, self.nodes, self.longest, self.halves
+        words, nodes, halves = text.words, self.nodes, self.halves
+        longest = self.longest if longest is None else longest
         if starts is None:
             starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
@@ -113,14 +105,52 @@ class EntityLinker:
         return found
 
 
-_REMEMBERED = 100_000
+@dataclass(frozen=True)
+class EntityLinker(NameIndex):
+    """The names of a graph's nodes, the plurals of its classes of drugs, and families of drugs by other names.
+
+    Attributes:
+        graph: The graph.
+        drug_classes: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none;
+            a mention of one has no nodes.
+        with_amounts: `longest` with the names of amounts as well, which readers of doses leave aside.
+        resolved: What was looked up lately.
+    """
+
+    graph: KnowledgeGraph
+    drug_classes: dict[str, str]
+    with_amounts: dict[str, int]
+    resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
+
+    def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
+        """Return the one node with this name, synonym or id, of these kinds; None where there is none or are several."""
+        key = (name, kinds if isinstance(kinds, tuple) else tuple(kinds))
+        if key not in self.resolved:
+            if len(self.resolved) >= _REMEMBERED:
+                self.resolved.clear()
+            self.resolved[key] = self._resolve(*key)
+        return self.resolved[key]
+
+    def candidates(self, name: str) -> tuple[str, ...]:
+        """Return every node with this name, synonym or id."""
+        return (name,) if name in self.graph else self.nodes.get(name_key(name), ())
+
+    def _resolve(self, name: str, kinds: tuple[str, ...]) -> str | None:
+        if name in self.graph:
+            return name if not kinds or self.graph.node(name).kind in kinds else None
+        found = [n for n in self.nodes.get(name_key(name), ()) if not kinds or self.graph.node(n).kind in kinds]
+        return found[0] if len(found) == 1 else None
+
+    def family(self, text: TokenizedText, mention: Mention) -> str | None:
+        """Return the node of the family of drugs that a mention without nodes names; None where it names none."""
+        return None if mention.nodes else self.drug_classes.get("".join(text.words[mention.first : mention.last]))
 
 
 @memoize_per_graph
 def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
-    """Returns the names of a graph, indexed once."""
+    """Return the names of a graph, indexed once."""
     nodes: dict[str, tuple[str, ...]] = {}
-    longest: dict[str, int] = {}
+    longest, with_amounts = dict[str, int](), dict[str, int]()
     for node in graph.nodes():
         plurals = [f"{name}s" for name in (node.name, *node.synonyms)] if node.kind == "DrugClass" else []
         for name in (node.name, *node.synonyms, *plurals):
@@ -128,6 +158,7 @@ def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
             if len(key) < 2 or node.id in nodes.get(key, ()):
                 continue
             nodes[key] = (*nodes.get(key, ()), node.id)
+            _note_length(with_amounts, name)
             if node.kind != "Quantity":  # doses in a text are read as numbers
                 _note_length(longest, name)
     others = {name_key(form): (form, node) for name, node in drug_classes(graph).items() for form in (name, f"{name}s")}
@@ -135,13 +166,87 @@ def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
     for key, (name, _) in others.items():
         nodes[key] = ()
         _note_length(longest, name)
-    return EntityLinker(graph, nodes, longest, _Halves(nodes), {key: node for key, (_, node) in others.items()})
+        _note_length(with_amounts, name)
+    families = {key: node for key, (_, node) in others.items()}
+    return EntityLinker(nodes, longest, _Halves(nodes), graph, families, with_amounts)
 
 
 def _note_length(longest: dict[str, int], name: str) -> None:
     words, key = TokenizedText(name).words, name_key(name)
+    if not words:
+        return
     longest[words[0]] = max(longest.get(words[0], 0), len(words))
     longest.setdefault(key, 1)  # written as one word
     for i in range(1, len(words)):  # the first words written as one
         joined = "".join(words[: i + 1])
         longest[joined] = max(longest.get(joined, 0), len(words) - i)
+
+
+def mentions(graph: KnowledgeGraph, text: str) -> list[str]:
+    """Return the nodes that a text names, amounts included, in order; a name that several nodes share names none.
+
+    >>> from bbflow.testing import GRAPH
+    >>> mentions(GRAPH, "Propran0lol and am-lodipine")
+    ['drug:propranolol', 'drug:amlodipine']
+    """
+    linker = entity_linker(graph)
+    return [m.nodes[0] for m in linker.mentions(TokenizedText(text), longest=linker.with_amounts) if len(m.nodes) == 1]
+
+
+def spellings(graph: KnowledgeGraph, text: str, nodes: Collection[str]) -> list[str]:
+    """Return the names of nodes as a text writes them.
+
+    >>> from bbflow.testing import GRAPH
+    >>> spellings(GRAPH, "Not propran0lol.", ["drug:propranolol"])
+    ['propran0lol']
+    """
+    linker, words = entity_linker(graph), TokenizedText(text)
+    found = linker.mentions(words, longest=linker.with_amounts)
+    spans = (words.span(m.first, m.last) for m in found if len(m.nodes) == 1 and m.nodes[0] in nodes)
+    return [text[start:end] for start, end in spans]
+
+
+UNKNOWN = ""
+"""Node of a family of drugs that the graph does not have."""
+
+_ALLERGY = " allergy"
+"""`NSAID allergy` of a graph makes `NSAID` the family of the drugs that this allergy forbids."""
+_OTHER_NAMES = {
+    "NSAID": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
+    "anti-inflammatory": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
+    "anti-inflammatorie": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),  # a plural but for its s
+    "anti-inflammatory drug": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
+    "ACEI": ("ACE inhibitor",), "angiotensin converting enzyme inhibitor": ("ACE inhibitor",),
+    "ARB": ("angiotensin receptor blocker",), "sartan": ("angiotensin receptor blocker",),
+    "CCB": ("calcium channel blocker",), "calcium antagonist": ("calcium channel blocker",),
+    "beta antagonist": ("beta blocker",), "water pill": ("diuretic",), "blood thinner": ("anticoagulant",),
+    "quinolone": ("fluoroquinolone allergy",), "sulfa": ("sulfonamide allergy",), "sulfa drug": ("sulfonamide allergy",),
+    "sulfa antibiotic": ("sulfonamide allergy",), "blood pressure pill": (), "penicillin": (), "cephalosporin": (), "macrolide": (),
+    "fluoroquinolone": (), "tetracycline": (), "sulfonamide": (), "aminoglycoside": (), "carbapenem": (), "beta lactam": (),
+    "SSRI": (), "SNRI": (), "tricyclic": (), "tricyclic antidepressant": (), "MAOI": (), "MAO inhibitor": (),
+    "monoamine oxidase inhibitor": (), "benzodiazepine": (), "barbiturate": (), "antipsychotic": (), "neuroleptic": (), "opioid": (),
+    "opiate": (), "PPI": (), "proton pump inhibitor": (), "H2 blocker": (), "DOAC": (), "NOAC": (), "P2Y12 inhibitor": (),
+    "sulfonylurea": (), "biguanide": (), "glitazone": (), "gliflozin": (), "gliptin": (), "SGLT2 inhibitor": (), "DPP 4 inhibitor": (),
+    "GLP 1 agonist": (), "thiazide": (), "thiazide diuretic": (), "loop diuretic": (), "PDE5 inhibitor": (), "retinoid": (),
+    "ergot": (), "antihistamine": (), "decongestant": (), "bronchodilator": (), "beta agonist": (), "anticholinergic": (),
+    "antispasmodic": (), "muscle relaxant": (), "antiemetic": (), "azole": (), "azole antifungal": (),
+}  # fmt: skip
+"""Family to the names that its node may have in a graph, the best first; none where no graph has it, so that advice to take it is seen."""
+
+
+def drug_classes(graph: KnowledgeGraph) -> dict[str, str]:
+    """Return the families of drugs by their name in the singular, each with the class or the allergy of the graph that lists its drugs."""
+    kinds = ("DrugClass", "Allergy")
+    by_name = {name.casefold(): node.id for node in graph.nodes() if node.kind in kinds for name in (node.name, *node.synonyms)}
+    found = {
+        name.casefold(): next((by_name[n] for n in map(str.casefold, nodes) if n in by_name), UNKNOWN)
+        for name, nodes in _OTHER_NAMES.items()
+    }
+    return found | {name.removesuffix(_ALLERGY): node for name, node in by_name.items() if name.endswith(_ALLERGY)}
+
+
+def drugs_of(graph: KnowledgeGraph, family: str) -> list[str]:
+    """Return the drugs of a family: those of a class, or those that an allergy forbids."""
+    if family == UNKNOWN:
+        return []
+    return graph.subjects(*(("contraindicated_in", family) if graph.node(family).kind == "Allergy" else ("subclass_of", family)))

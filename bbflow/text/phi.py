@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bbflow.text.tokenization import fold_characters, normalize
+from bbflow.text.normalization import normalize, normalize_with_places
 
 _MONTH = r"[A-Z][a-z]{2,8}\.?"
 _DATES = (
@@ -75,7 +75,7 @@ def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     for kind, pattern in _candidates(plain).items():
         for match in pattern.finditer(plain):
             start, end = match.span()
-            places = fold_characters(text)[1]
+            places = normalize_with_places(text)[1]
             yield kind, ((start, end) if places is None else (places[start], places[end - 1] + 1))
 
 

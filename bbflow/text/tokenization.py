@@ -1,101 +1,29 @@
-"""A text as its words: spelling folded, cut into sentences.
+"""A text as its words and sentences, spelling folded, so that a `wаrfarin` with a Cyrillic letter is found.
 
-Case, accents, ligatures, full-width forms, invisible characters and letters of other alphabets that look Latin are folded, so that a
-`wаrfarin` with a Cyrillic letter is found. What one character or one run without spaces amounts to is worked out once and
-remembered: texts are many, and their pieces few.
+The words of a run without spaces are worked out once and remembered: texts are many, and their pieces few.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_right
-from functools import lru_cache
 
-_LOOKALIKES = str.maketrans(
-    "авеікмнорстухѕјԁһԛԝӏАВЕІКМНОРСТУХЅЈαεικνορτυχΑΒΕΗΙΚΜΝΟΡΤΥΧօոսіᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıȷɑɡłŁđĐøØħǀ",
-    "abeikmhopctyxsjdhqwlABEIKMHOPCTYXSJaeikvoptuxABEHIKMNOPTYXonuiabcdefghijklmnoprstuvwyzijaglLdDoOhl",
-)  # fmt: skip
-"""Letters that look like Latin ones to these: Cyrillic, Greek, Armenian, small capitals, barred; `μ` stays, since it stands in units."""
-_DIGIT_IN_WORD = re.compile(r"(?<=[A-Za-z]{4})[01]{1,2}(?=[A-Za-z])")
-_READ_AS = str.maketrans("01", "ol")
+from bbflow.text.normalization import fold_characters, normalize_with_places, read_digits
 
 _TOKEN = re.compile(r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)|;")
-_SPELLING = re.compile(r"\d+(?:[.,]\d+)*|[a-zμ]+|%")
 _LETTERS_STOP = re.compile(r"[A-Za-z]{3}[.!?]\Z")
 _REMEMBERED = 100_000
-_FEW = 2_000  # texts of the rows that are looked at together
-
-
-class _Folds(dict[str, str]):
-    """A character to what it is read as."""
-
-    def __missing__(self, character: str) -> str:
-        if unicodedata.category(character) == "Cf":  # zero-width characters, soft hyphens, direction marks
-            plain = ""
-        else:
-            plain = "-" if unicodedata.category(character) == "Pd" else character
-            plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c)).translate(_LOOKALIKES)
-        self[character] = plain
-        return plain
-
-
-_FOLDS = _Folds()
-
-
-@lru_cache(maxsize=_FEW)
-def normalize(text: str) -> str:
-    """Folds everything but case; remembered for a while, since several rules look at one text.
-
-    >>> normalize("Wаrfarın")
-    'Warfarin'
-    """
-    return _digits_read(_plain(text))
-
-
-def _plain(text: str) -> str:
-    return text if text.isascii() else "".join(map(_FOLDS.__getitem__, text))
-
-
-def fold_characters(text: str) -> tuple[str, list[int] | None]:
-    """Folds everything but case, and says where each character comes from.
-
-    Returns:
-        The folded text, and for each of its characters its place in the original; None where nothing moved.
-    """
-    if text.isascii():
-        return _digits_read(text), None
-    return normalize(text), [place for place, character in enumerate(text) for _ in _FOLDS[character]]
-
-
-def _digits_read(text: str) -> str:
-    """Reads 0 and 1 amid letters as the letters that they look like: `propran0lol`."""
-    return _DIGIT_IN_WORD.sub(lambda digits: digits[0].translate(_READ_AS), text) if _DIGIT_LETTER.search(text) else text
-
-
-_DIGIT_LETTER = re.compile(r"[01][A-Za-z]")  # a far cheaper question
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def name_key(name: str) -> str:
-    """Returns what is the same for all spellings of a name: its letters and digits.
-
-    >>> name_key("Co-Trimoxazole ") == name_key("cotrimoxazole")
-    True
-    """
-    return "".join(_SPELLING.findall(normalize(name).casefold()))
-
 
 _Ends = tuple[tuple[int, ...], str]
 _Piece = tuple[tuple[str, ...], _Ends | None]
 
 
 class _Pieces(dict[str, _Piece]):
-    """A run without spaces to its words; then None, or where semicolons stand and whether it ends a sentence: "always", "perhaps", ""."""
+    """A run without spaces to its words, and None or its semicolons and whether it ends a sentence: "always", "perhaps", ""."""
 
     def __missing__(self, run: str) -> _Piece:
         words, stops = [], []
-        for match in _TOKEN.finditer(_digits_read(run)):
+        for match in _TOKEN.finditer(read_digits(run)):
             if match["word"]:
                 words.append(match["word"].lower())
             else:
@@ -117,10 +45,10 @@ class TokenizedText:
     letters; at the end of a line, unless a bullet follows.
 
     Attributes:
-        text: The text.
+        text: The original text.
         words: Lower-case words and numbers.
-        stops: Indices of words that a new sentence or line begins with.
-        bounds: The words that sentences begin with, in order, and the number of words.
+        stops: Indices of the words that begin a sentence or line.
+        bounds: Indices of the words that begin a sentence, in order, and the number of words.
         broken: Whether words may be broken by hyphens or at the end of a line.
     """
 
@@ -131,7 +59,7 @@ class TokenizedText:
         self._spans: list[tuple[int, int]] | None = None
         self.words: list[str] = []
         stops = [0]
-        plain = _plain(text)
+        plain = fold_characters(text)
         self.broken = "-" in plain or "\n" in plain
         open_end = broken_line = False  # a full stop, or an end of line, that ends a sentence unless the next run goes on with it
         for line in plain.split("\n"):
@@ -165,18 +93,18 @@ class TokenizedText:
         return open_end
 
     def sentence(self, word: int) -> tuple[int, int]:
-        """Returns the first word of the sentence that a word stands in, and the one after its last."""
+        """Return the first word of the sentence of a word, and the one after its last."""
         after = bisect_right(self.bounds, word)
         return self.bounds[after - 1], self.bounds[after]
 
     def span(self, first: int, last: int) -> tuple[int, int]:
-        """Returns the characters of the words from `first` to `last` (exclusive) in the original text.
+        """Return the characters of the words from `first` to `last` (exclusive) in the original text.
 
-        Places are worked out when one is asked for, since most texts have nothing to point at.
+        Places are worked out on the first call, since most texts have nothing to point at.
         """
         places: list[int] | None = None
         if self._spans is None:
-            text, places = fold_characters(self.text)
+            text, places = normalize_with_places(self.text)
             self._spans = [m.span() for m in _TOKEN.finditer(text) if m["word"]]
             if places is not None:
                 self._spans = [(places[start], places[end - 1] + 1) for start, end in self._spans]

@@ -15,7 +15,8 @@ from bbflow.graph import ClinicalPack
 from bbflow.records import Example, Triple
 from bbflow.rewards.correctness import CorrectAnswer
 from bbflow.rewards.ifeval_verifiers import is_met
-from bbflow.text.answers import chosen_option, mentioned_option, mentions
+from bbflow.text.answers import chosen_option, mentioned_option
+from bbflow.text.entity_linking import mentions
 
 
 def main(data: str, scores: str, column: str = "completion_after", train: str | None = None) -> None:

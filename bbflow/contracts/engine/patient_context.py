@@ -15,7 +15,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.records import Recommendation, Triple
 from bbflow.text.entity_linking import entity_linker
-from bbflow.text.tokenization import name_key
+from bbflow.text.normalization import name_key
 
 PATIENT_KINDS = {
     "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction"),

@@ -6,12 +6,12 @@ questions of one attempt, which are alike on purpose.
 
 from __future__ import annotations
 
-import re
 import zlib
 
 import numpy as np
 
 from bbflow.records import Example
+from bbflow.text.normalization import plain_words
 
 PERMUTATIONS = 64
 BANDS = 16
@@ -29,7 +29,7 @@ def shingles(text: str) -> set[str]:
     >>> sorted(shingles("Which drug treats gout?"))
     ['drug treats gout', 'which drug treats']
     """
-    words = re.findall(r"\w+", text.casefold())
+    words = plain_words(text)
     return {" ".join(words[i : i + _SHINGLE]) for i in range(max(1, len(words) - _SHINGLE + 1))}
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bbflow.errors import Problem
-from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example, Message
+from bbflow.text.entity_linking import entity_linker
+from bbflow.text.tokenization import TokenizedText
 
 _NEGATIONS = re.compile(
     r"\b(?:not|no|none|never|nor|neither|without|cannot|except|unless|contraindicated|forbid\w*|rule[sd]? out|avoid\w*|unsafe|harm\w*)\b"
@@ -19,7 +21,6 @@ _NEGATIONS = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
-_LONGEST_NAME = 8
 
 
 class Rewriter(ABC):
@@ -71,26 +72,18 @@ def faithful(graph: KnowledgeGraph, before: str, after: str) -> bool:
     """
     if not after.strip() or "\n" in after.strip() or len(after) > 3 * len(before) + 40:
         return False
-    if Counter(_mentions(graph, before)) != Counter(_mentions(graph, after)):
+    if _named(graph, before) != _named(graph, after):
         return False
     if Counter(_NUMBERS.findall(before)) != Counter(_NUMBERS.findall(after)):
         return False
     return len(_NEGATIONS.findall(before)) == len(_NEGATIONS.findall(after)) and before.rstrip()[-1:] == after.rstrip()[-1:]
 
 
-def _mentions(graph: KnowledgeGraph, text: str) -> list[str]:
-    """Returns the nodes that a text names; the longest name wins where names overlap."""
-    words, found, i = fold(text).split(), [], 0
-    while i < len(words):
-        for size in range(min(_LONGEST_NAME, len(words) - i), 0, -1):
-            node = graph.resolve(" ".join(words[i : i + size]))
-            if node is not None:
-                found.append(node)
-                i += size
-                break
-        else:
-            i += 1
-    return found
+def _named(graph: KnowledgeGraph, text: str) -> Counter[tuple[str, ...]]:
+    """Count what a text names: the nodes of a name, or the family of drugs."""
+    linker, words = entity_linker(graph), TokenizedText(text)
+    found = linker.mentions(words, longest=linker.with_amounts)
+    return Counter(m.nodes or (linker.family(words, m) or "".join(words.words[m.first : m.last]),) for m in found)
 
 
 def _parts(example: Example) -> tuple[str, str, str]:

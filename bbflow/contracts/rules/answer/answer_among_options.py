@@ -8,7 +8,7 @@ from bbflow.contracts.engine.row import Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import entity_linker
-from bbflow.text.tokenization import name_key
+from bbflow.text.normalization import name_key
 
 
 @row_rule("answer", "options", when=lambda row: row.cell("options") is not None, group="truth")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row
 from bbflow.contracts.engine.rule import row_rule, table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import name_key, normalize
+from bbflow.text.normalization import name_key, unspaced_key
 
 
 @row_rule("response", "rejected", group="preference pairs")
@@ -22,12 +22,8 @@ def pair_differs(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     chosen, rejected = name_key(row.text("response")), name_key(row.text("rejected"))
     if not rejected:
         yield "the rejected response is empty"
-    elif chosen == rejected and _unspaced(row.text("response")) == _unspaced(row.text("rejected")):
+    elif chosen == rejected and unspaced_key(row.text("response")) == unspaced_key(row.text("rejected")):
         yield "chosen and rejected response are the same"
-
-
-def _unspaced(text: str) -> str:
-    return "".join(normalize(text).casefold().split())
 
 
 @row_rule("response", "rejected", group="preference pairs")

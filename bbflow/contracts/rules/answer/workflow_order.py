@@ -11,7 +11,8 @@ from bbflow.contracts.engine.row import MalformedCell, Reason, Row, as_texts, te
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import entity_linker
-from bbflow.text.tokenization import TokenizedText, name_key
+from bbflow.text.normalization import name_key
+from bbflow.text.tokenization import TokenizedText
 
 STEPS = ("history", "examination", "escalation", "differential", "tests", "diagnosis", "treatment", "handover", "follow-up")
 """The clinical workflow, in order."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row, as_texts
 from bbflow.contracts.engine.rule import table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import name_key
+from bbflow.text.normalization import name_key
 
 
 @table_rule("capabilities", group="balance")

@@ -14,7 +14,7 @@ from typing import Any
 from bbflow.contracts.engine.row import Reason, Row, as_texts, text_of
 from bbflow.contracts.engine.rule import DataFile, row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import normalize
+from bbflow.text.normalization import normalize
 
 _WORD = re.compile(r"[^\W_]+")
 

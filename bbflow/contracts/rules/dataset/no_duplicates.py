@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row, as_texts
 from bbflow.contracts.engine.rule import table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import normalize
+from bbflow.text.normalization import duplicate_key
 
 
 @table_rule("example_id", "messages", "options")
@@ -33,12 +33,3 @@ def no_duplicates(rows: Sequence[Row], graph: KnowledgeGraph, *, many_responses:
             first = seen.setdefault((what, key), row)
             if first is not row:
                 yield row.finding(f"has the same {what} as row {first.number} ({first.id})")
-
-
-def duplicate_key(text: str) -> str:
-    """Folds case, spacing, accents, look-alikes and invisible characters, so that copies that differ in nothing else meet.
-
-    >>> duplicate_key(" Which  drug? ")
-    'which drug?'
-    """
-    return " ".join((text if text.isascii() else normalize(text)).casefold().split())

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row
 from bbflow.contracts.engine.rule import table_rule
-from bbflow.contracts.rules.dataset.no_duplicates import duplicate_key
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS
+from bbflow.text.normalization import duplicate_key
 
 
 @table_rule("example_id", "messages", "split", group="evaluation")

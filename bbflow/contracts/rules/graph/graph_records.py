@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row, as_texts
 from bbflow.contracts.engine.rule import row_rule, table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import name_key
+from bbflow.text.normalization import name_key
 from bbflow.text.units import MILLIGRAMS
 
 _GROUP = "graphs"

@@ -8,8 +8,8 @@ from bbflow.contracts.engine.row import Reason, Row, text_of
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import entity_linker
+from bbflow.text.normalization import name_key
 from bbflow.text.phi import NAME, identifying
-from bbflow.text.tokenization import name_key
 
 
 @row_rule("messages", "response", group="privacy")

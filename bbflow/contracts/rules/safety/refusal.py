@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule, table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.tokenization import name_key, normalize
+from bbflow.text.normalization import name_key, normalize
 
 _REFUSES = re.compile(
     r"\b(?:(?:i|we)(?: am| are|'m|'re)? (?:can ?not|can't|won't|will not|must not|must decline|decline|refuse|unable|not able|sorry)\b"
