@@ -64,10 +64,12 @@ class NameIndex:
         >>> [mention.nodes for mention in index.mentions(TokenizedText("a blood-test, then another test"))]
         [('blood test',), ('test',)]
         """
-        nodes = {key: (name,) for name in names if (key := name_key(name))}
+        nodes: dict[str, tuple[str, ...]] = {}
         longest: dict[str, int] = {}
-        for (name,) in nodes.values():
-            _note_length(longest, name)
+        for name in names:
+            if key := name_key(name):
+                nodes[key] = (name,)
+                _note_length(longest, name)
         return cls(nodes, longest, _Halves(nodes))
 
     def mentions(self, text: TokenizedText, starts: Sequence[int] | None = None, longest: dict[str, int] | None = None) -> list[Mention]:

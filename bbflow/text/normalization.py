@@ -7,7 +7,7 @@
 | `normalize` | kept | kept | folded to ASCII where they look so | nothing by itself: what all tolerant readers read |
 | `name_key` | folded | dropped with spaces | folded | names however they are spelt: `Co-Trimoxazole`, `cotrimoxazole` |
 | `duplicate_key` | folded | kept | folded | whole prompts |
-| `masked_words` | folded | dropped | folded | prompts with benchmarks; numbers are slots |
+| `normalized_words` | folded | dropped | folded | prompts with benchmarks, where numbers may be masked |
 | `plain_words` | folded | dropped | kept | near duplicates; signatures are stored, so this must not change |
 
 Answers are compared with `fold`, which knows no look-alikes, on purpose: a completion that disguises its letters is not paid
@@ -30,7 +30,7 @@ _DIGIT_LETTER = re.compile(r"[01][A-Za-z]")
 """Found in every text that `_DIGIT_IN_WORD` changes, and far cheaper to look for."""
 _READ_AS = str.maketrans("01", "ol")
 _SPELLING = re.compile(r"\d+(?:[.,]\d+)*|[a-zμ]+|%")
-_MASKED = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_WORD_OR_NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _PLAIN = re.compile(r"\w+")
 _REMEMBERED = 100_000
 _FEW = 2_000
@@ -120,13 +120,14 @@ def unspaced_key(text: str) -> str:
     return "".join(normalize(text).casefold().split())
 
 
-def masked_words(text: str) -> list[str]:
-    """Split a text into normalized words in lower case, every number masked.
+def normalized_words(text: str, mask_numbers: bool = False) -> list[str]:
+    """Split a text into normalized words and numbers in lower case.
 
-    >>> masked_words("A 45-year-old takes 2.5 mg.")
+    >>> normalized_words("A 45-year-old takes 2.5 mg.", mask_numbers=True)
     ['a', '#', 'year', 'old', 'takes', '#', 'mg']
     """
-    return ["#" if word[0].isdigit() else word for word in _MASKED.findall(normalize(text).casefold())]
+    words = _WORD_OR_NUMBER.findall(normalize(text).casefold())
+    return ["#" if word[0].isdigit() else word for word in words] if mask_numbers else words
 
 
 def plain_words(text: str) -> list[str]:

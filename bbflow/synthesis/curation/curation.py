@@ -12,9 +12,9 @@ from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.synthesis.curation.base import CurationStage
-from bbflow.synthesis.curation.decontamination import Benchmarks
 from bbflow.synthesis.curation.near_duplicates import signature
 from bbflow.synthesis.items.item import Item
+from bbflow.text.decontamination import Benchmarks
 
 
 class Curation:

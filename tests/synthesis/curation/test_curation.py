@@ -16,9 +16,9 @@ from bbflow.graph import ClinicalPack
 from bbflow.records import Example
 from bbflow.synthesis import generate
 from bbflow.synthesis.curation import Curation
-from bbflow.synthesis.curation.decontamination import Benchmarks
 from bbflow.synthesis.curation.near_duplicates import PERMUTATIONS, NearDuplicates, shingles, signature
 from bbflow.synthesis.tasks import FactRecall, Statement, TreatmentChoice, UnsafeRequest
+from bbflow.text.decontamination import Benchmarks
 
 GRAPH = ClinicalPack().load()
 
