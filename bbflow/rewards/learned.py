@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -12,11 +11,11 @@ from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.rewards.safety import REFUSALS
 from bbflow.text.answer_consistency import denied, is_obfuscated
 from bbflow.text.answers import chosen_option, final_answers, has_answer_marker, has_single_answer, mentioned_option
 from bbflow.text.entity_linking import mentions, spellings
 from bbflow.text.quantities import DECISIONS, decision, single_quantity
+from bbflow.text.refusals import REFUSING_ANSWERS, declines_to_answer
 
 if TYPE_CHECKING:
     from bbflow.policies.reward_heads import RewardScorer
@@ -151,7 +150,7 @@ def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None 
     """
     if not fold(completion) or is_obfuscated(example, completion):
         return False
-    if _DECLINES.search(completion) and fold(example.answer) not in REFUSALS:
+    if declines_to_answer(completion) and fold(example.answer) not in REFUSING_ANSWERS:
         return False
     if (has_answer_marker(example.response) or has_answer_marker(completion)) and not has_single_answer(example, completion):
         return False
@@ -163,10 +162,6 @@ def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None 
     return _answers_openly(example, completion, graph)
 
 
-_DECLINES = re.compile(
-    r"\bI(?:'m| am)? (?:can ?not|can't|won't|will not|unable to|refuse to|do not|don't) (?:help|assist|answer|comply)\b", re.IGNORECASE
-)
-"""A refusal in so many words; an answer that happens to be `none of these` is an answer."""
 _ECHO = 6
 """So many words of the prompt in a row are an echo of it."""
 

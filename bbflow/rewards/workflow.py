@@ -15,18 +15,14 @@ from bbflow.rewards.correctness import CorrectAnswer
 from bbflow.text.answer_consistency import is_obfuscated
 from bbflow.text.answers import has_answer_marker, has_single_answer
 from bbflow.text.entity_linking import NameIndex, mentions
+from bbflow.text.negation import DENIED_URGENCY, SKIPPED_STEP
 from bbflow.text.tokenization import TokenizedText
 
 ESCALATION = ("emergency", "emergent", "urgent", "urgently", "immediately", "immediate", "refer", "referral", "admit", "admission")
 """Words that say that something is acted on at once."""
-_SKIPPED = re.compile(
-    r"\b(?:no|not|never|without|skip|skipping|omit|omitting|avoid|neither|nor|forget|t)\s+"
-    r"(?:(?:the|a|an|any|do|doing|take|taking|order|ordering|ask|about|to|for|need|further)\s+)*$"
-)
 _REACH = 12
 """Words before a step in which it may be denied."""
 _ESCALATES = re.compile(rf"\b(?:{'|'.join(ESCALATION)})\b", re.IGNORECASE)
-_DENIED = re.compile(r"(?:\b(?:no|not|non|without|never|nothing|nor|neither)|n't)\b[^,:]*$", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.;\n]")
 
 
@@ -89,7 +85,7 @@ def extract_steps(steps: Sequence[str], completion: str) -> list[int]:
     text = TokenizedText(completion)
     found = _index_of(tuple(steps)).mentions(text)
     before = [" ".join(text.words[max(0, m.first - _REACH) : m.first]) + " " for m in found]
-    return [number[m.nodes[0]] for m, words in zip(found, before, strict=True) if _SKIPPED.search(words) is None]
+    return [number[m.nodes[0]] for m, words in zip(found, before, strict=True) if not SKIPPED_STEP.reaches(words, len(words))]
 
 
 @lru_cache(maxsize=1_000)
@@ -155,7 +151,9 @@ def _escalates(completion: str) -> bool:
     >>> _escalates("urgent referral, no delay"), _escalates("not urgent"), _escalates("no need for an urgent referral")
     (True, False, False)
     """
-    return any(_DENIED.search(text[: match.start()]) is None for text in _SENTENCE.split(completion) for match in _ESCALATES.finditer(text))
+    return any(
+        not DENIED_URGENCY.reaches(text, match.start()) for text in _SENTENCE.split(completion) for match in _ESCALATES.finditer(text)
+    )
 
 
 def _marks(graph: KnowledgeGraph, disease: str, finding: str) -> bool:

@@ -13,6 +13,7 @@ from functools import cache
 
 from bbflow.graph.knowledge_graph import fold
 from bbflow.records import Example
+from bbflow.text.negation import NEGATOR
 
 MARK = re.compile(r"answer\s*:", re.IGNORECASE)
 """What announces the answer."""
@@ -28,10 +29,9 @@ _TAKES_BACK = re.compile(
     rf"i meant|make that|alternatively|on second thoughts?|scratch that)\b)[\s,:;-]*)+{_LEADS_IN}", re.IGNORECASE,
 )  # fmt: skip
 _LOOSELY = re.compile(rf"^(?:(?:no|not that|also|and|but|both|then)\b[\s,:;-]*)*{_LEADS_IN}", re.IGNORECASE)
-_NEGATOR = r"(?:not|no|never|neither|nor|except|excluding|without|cannot|(?:other|rather) than|instead of|(?:anything|everything|all) but)"
 _BETWEEN = r"(?:(?:a|an|the|to|be|by|with|give|given|use|take|say|it is|for)\s+)*"
 _AUXILIARY = r"(?:is|are|was|does|do|can|must|should|will|would|may|has|isn|aren|doesn|don|can|won|shouldn|wouldn|mustn)"
-_DENIES = re.compile(rf"\b{_NEGATOR}\b|\bn?t\b|\b(?:wrong|false|incorrect)\b")
+_DENIES = re.compile(rf"\b{NEGATOR}\b|\bn?t\b|\b(?:wrong|false|incorrect)\b")
 _PROHIBITING = frozenset({"contraindicated_in", "interacts_with", "caution_in"})
 """Relations whose honest statement may well deny: `propranolol must not be given in asthma`."""
 
@@ -94,7 +94,7 @@ def denied(example: Example, completion: str, names: Iterable[str]) -> bool:
 
 @cache
 def _denial(name: str, prohibits: bool) -> re.Pattern[str]:
-    before = rf"\b(?:{_NEGATOR}|(?:isn|aren|doesn|don|can|won) t)\s+{_BETWEEN}{re.escape(name)}\b"
+    before = rf"\b(?:{NEGATOR}|(?:isn|aren|doesn|don|can|won) t)\s+{_BETWEEN}{re.escape(name)}\b"
     after = rf"\b{re.escape(name)}\s+{_AUXILIARY}\s+(?:not|never|t|no)\b|\b{re.escape(name)}\s+cannot\b"
     wrong = rf"\b{re.escape(name)}\s+(?:is|are|would be)\s+(?:wrong|false|incorrect)\b"
     return re.compile("|".join((before, wrong) if prohibits else (before, after, wrong)))

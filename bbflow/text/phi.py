@@ -1,4 +1,4 @@
-"""Patterns of what may identify a person, and the mask that reports lay over them."""
+"""Patterns of text that may identify a person, and the mask that reports lay over it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ _TITLE = r"(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|MRS|MISS|(?:MR|MS|D
 _NAME = re.compile(rf"\b{_TITLE}\b\.?\s+[A-Z][\w'-]+(?:\s+[A-Z][\w-]+)*")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 NAME = "a name with a title"
-PATTERNS = {"an e-mail address": _MAIL, **_NUMBERED, NAME: _NAME}
-"""What it seems to be to its pattern. Placeholders such as `[NAME]` match none."""
 
 _DIGITS = re.compile(r"[0-9][0-9\s()./-]{2,}[0-9]")  # far faster than \d, and as good in ASCII
 _ANY_DIGITS = re.compile(r"\d[\d\s()./-]{2,}\d")
@@ -48,7 +46,7 @@ _TITLED = re.compile("Mr|Ms|Mis|Dr|Doctor|Prof|MR|MS|MISS|DR|PROF")
 
 
 def _candidates(text: str) -> dict[str, re.Pattern[str]]:
-    """Returns the patterns that may match: cheap questions first, since hardly any text holds what is looked for."""
+    """Return the patterns that may match: cheap tests first, since hardly any text holds one."""
     found = {}
     if (_DIGITS if text.isascii() else _ANY_DIGITS).search(text):
         if _SEVEN_DIGITS.search(text):
@@ -66,7 +64,7 @@ def _candidates(text: str) -> dict[str, re.Pattern[str]]:
 
 
 def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yields what may identify a person, with its characters.
+    """Yield the kind and the characters of everything that may identify a person. Placeholders such as `[NAME]` do not.
 
     >>> list(identifying("Call 555-123-4567."))
     [('a phone number', (5, 17))]
@@ -80,7 +78,7 @@ def identifying(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def mask(text: str) -> str:
-    """Puts blocks over whatever may identify a person, of the same length so that places in the text stay.
+    """Replace everything that may identify a person by blocks of the same length, so that places in the text stay.
 
     >>> mask("Mrs. Smith, 60, has asthma.")
     '██████████, 60, has asthma.'

@@ -13,13 +13,9 @@ from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example, Message
 from bbflow.text.entity_linking import entity_linker
+from bbflow.text.negation import count_negations
 from bbflow.text.tokenization import TokenizedText
 
-_NEGATIONS = re.compile(
-    r"\b(?:not|no|none|never|nor|neither|without|cannot|except|unless|contraindicated|forbid\w*|rule[sd]? out|avoid\w*|unsafe|harm\w*)\b"
-    r"|n't\b",
-    re.IGNORECASE,
-)
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -76,7 +72,7 @@ def faithful(graph: KnowledgeGraph, before: str, after: str) -> bool:
         return False
     if Counter(_NUMBERS.findall(before)) != Counter(_NUMBERS.findall(after)):
         return False
-    return len(_NEGATIONS.findall(before)) == len(_NEGATIONS.findall(after)) and before.rstrip()[-1:] == after.rstrip()[-1:]
+    return count_negations(before) == count_negations(after) and before.rstrip()[-1:] == after.rstrip()[-1:]
 
 
 def _named(graph: KnowledgeGraph, text: str) -> Counter[tuple[str, ...]]:

@@ -6,12 +6,13 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.engine.prompt_context import PERSON, is_negated
 from bbflow.contracts.engine.row import MalformedCell, Reason, Row, as_texts, text_of
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import entity_linker
+from bbflow.text.negation import CALM, is_negated
 from bbflow.text.normalization import name_key
+from bbflow.text.prompt_context import speaks_of_person
 from bbflow.text.tokenization import TokenizedText
 
 STEPS = ("history", "examination", "escalation", "differential", "tests", "diagnosis", "treatment", "handover", "follow-up")
@@ -69,16 +70,11 @@ _URGENT = re.compile(
     r"hospital(?:i[sz]e|i[sz]ed|i[sz]ation)?|admit|admission|refer(?:ral|red)?|escalate|red flag|life[- ]threatening)\b",
     re.IGNORECASE,
 )
-_CALM = re.compile(
-    r"\b(?:no|not|never|without|isn't|don't|doesn't|needn't|non)\b[^.;!?]{0,25}$|\bnon-$|"
-    r"\b(?:rule[sd]? out|unlikely to be|instead of|rather than)\b[^.;!?]{0,15}$",
-    re.IGNORECASE,
-)
 
 
 def _about_a_person(row: Row) -> bool:
     """Tells whether a row gives a patient or its prompt speaks of a person; a question in general is neither an emergency nor advice."""
-    return row.cell("patient") is not None or PERSON.search(row.prompt()) is not None
+    return row.cell("patient") is not None or speaks_of_person(row.prompt())
 
 
 @row_rule("messages", "response", "patient", when=_about_a_person, group="workflow")
@@ -97,7 +93,7 @@ def red_flag_not_ignored(row: Row, graph: KnowledgeGraph, *, red_flags: Sequence
     response = row.text("response")
     if not flags:
         return
-    acts = [m for m in _URGENT.finditer(response) if not _CALM.search(response[max(0, m.start() - 60) : m.start()])]
+    acts = [m for m in _URGENT.finditer(response) if not CALM.reaches(response, m.start())]
     if not acts:
         yield from (Reason(f"the red flag '{flag}' is not acted on", place, span) for flag, place, span in flags)
 
