@@ -4,6 +4,9 @@ Written from the paper; argument names are those of its data files. A verifier t
 whether it is met; registering one under its type is all that a new demand needs here. `keywords:existence`,
 `detectable_content:postscript` and `detectable_format:number_bullet_lists` are stricter than IFEval's: a keyword is a
 word and not a part of one, a postscript begins a line, a bullet has something after it; `docs/rewards.md` lists every difference.
+
+On purpose the verifiers share no code with the constraints that write references (`bbflow.synthesis.constraints`), nor the readers of
+`bbflow.text` with one exception, the detector of languages: a mistake there would be seen by the cases of IFEval.
 """
 
 from __future__ import annotations

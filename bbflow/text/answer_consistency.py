@@ -1,7 +1,6 @@
-"""What a completion says against its own answer: a second answer in other words, a name that it denies, letters that only look right.
+"""Contradictions of a completion to its answer: a second answer in other words, a name that it denies, letters that only look right.
 
-`bbflow.text.answers` reads the answer that a completion gives; here is looked for what takes it back. All of it is text alone, and is
-asked only where a completion would be paid.
+The answer itself is read by `bbflow.text.answers`. All of this is text alone, and is checked only where a completion would be paid.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from bbflow.records import Example
 from bbflow.text.negation import NEGATOR
 
 MARK = re.compile(r"answer\s*:", re.IGNORECASE)
-"""What announces the answer."""
+"""The mark before an answer."""
 
 SENTENCE_END = re.compile(r"\.(?:\s|$)|\n")
 
@@ -37,7 +36,7 @@ _PROHIBITING = frozenset({"contraindicated_in", "interacts_with", "caution_in"})
 
 
 def other_answers(completion: str) -> tuple[list[str], list[str]]:
-    r"""Returns what a completion offers as an answer besides what follows its `Answer:` marks.
+    r"""Return the answers of a completion other than those after its `Answer:` marks.
 
     Returns:
         Claims (`the answer is A`, `\boxed{A}`, or a sentence after the answer that takes it back: `No, A`), and the sentences after it.
@@ -58,7 +57,7 @@ def other_answers(completion: str) -> tuple[list[str], list[str]]:
 
 
 def strip_explanation(claim: str) -> str:
-    """A claim without its explanation.
+    """Return a claim without its explanation.
 
     >>> strip_explanation("amlodipine, because it is safe")
     'amlodipine'
@@ -67,7 +66,7 @@ def strip_explanation(claim: str) -> str:
 
 
 def strip_lead_in(sentence: str) -> str:
-    """A sentence without the words that lead in to an answer.
+    """Return a sentence without the words that lead in to an answer.
 
     >>> strip_lead_in("And it is B"), strip_lead_in("No B")
     ('B', 'B')
@@ -76,7 +75,7 @@ def strip_lead_in(sentence: str) -> str:
 
 
 def denied(example: Example, completion: str, names: Iterable[str]) -> bool:
-    """Tells whether a completion denies one of the names that it would be paid for: `not aspirin`, `aspirin does not help`.
+    """Return whether a completion denies one of the names that it would be paid for: `not aspirin`, `aspirin does not help`.
 
     A denial that follows the name is no fault where the question is about a prohibition.
 
@@ -105,7 +104,7 @@ _HIDES = re.compile(r"~~|<!--|<(?:del|s|strike|template|script)>", re.IGNORECASE
 
 
 def is_obfuscated(example: Example, completion: str) -> bool:
-    r"""Tells whether a completion holds letters that only look like others, that cannot be seen, or of a script that nobody asked for.
+    r"""Return whether a completion holds letters that only look like others, that cannot be seen, or of a script that nobody asked for.
 
     What is struck out or commented out cannot be seen either, or is not meant.
 
@@ -143,7 +142,7 @@ def _is_disguise(word: str, known: set[str]) -> bool:
 
 
 def _is_greek_sign(word: str, at: int) -> bool:
-    """A Greek letter alone between what is no letter (`\u03b2-blocker`), or the sign of a microunit (`\u03bcg`)."""
+    """Return whether a Greek letter is alone between other characters (`\u03b2-blocker`), or the sign of a microunit (`\u03bcg`)."""
     name = unicodedata.name(word[at], "")
     if not name.startswith(("GREEK", "MICRO")):
         return False

@@ -1,4 +1,4 @@
-"""Reads the answer out of a completion, strictly: two different answers are no answer."""
+"""The answer of a completion, read strictly: two different answers are no answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LETTER_ONLY, MARKED = "answer:letter", "answer:marked"
 
 
 def has_answer_marker(completion: str) -> bool:
-    """Tells whether an `Answer:` stands in a completion."""
+    """Return whether a completion holds an `Answer:`."""
     return MARK.search(completion) is not None
 
 
 def final_answers(completion: str) -> list[str]:
-    """Returns what stands after each `Answer:`, up to the end of the sentence or line; the whole text where none stands.
+    """Return the text after each `Answer:`, up to the end of the sentence or line; the whole text where there is no mark.
 
     >>> final_answers("propranolol is contraindicated in asthma. Answer: amlodipine.")
     ['amlodipine']
@@ -33,7 +33,7 @@ def final_answers(completion: str) -> list[str]:
 
 
 def option_index(text: str, options: list[str]) -> int | None:
-    """Returns which option an answer names, by letter, by text, or by both where they agree.
+    """Return which option an answer names, by letter, by text, or by both where they agree.
 
     >>> option_index("B) aspirin", ["warfarin", "aspirin"]), option_index("A) aspirin", ["warfarin", "aspirin"])
     (1, None)
@@ -52,18 +52,18 @@ def option_index(text: str, options: list[str]) -> int | None:
 
 
 def folding(options: Sequence[str]) -> Callable[[str], str]:
-    """How texts are folded before they are compared with options: as names of the graph, unless an option has letters beyond ASCII."""
+    """Return the folding for a comparison with options: that of names in a graph, unless an option has letters beyond ASCII."""
     return fold if all(map(str.isascii, options)) else fold_any_script
 
 
 def chosen_option(example: Example, completion: str) -> int | None:
-    """Returns the one option that a completion chooses; None where it chooses none, an unknown one or several."""
+    """Return the one option that a completion chooses; None where it chooses none, an unknown one or several."""
     chosen = {option_index(text, example.options or []) for text in final_answers(completion)}
     return chosen.pop() if len(chosen) == 1 else None
 
 
 def mentioned_option(example: Example, completion: str) -> int | None:
-    """Returns the one option whose text occurs in a completion of free form; None where none or several occur."""
+    """Return the one option whose text occurs in a completion of free form; None where none or several occur."""
     options = example.options or []
     folded = folding(options)
     text, names, found = f" {folded(completion)} ", [folded(option) for option in options], set()
@@ -76,7 +76,7 @@ def mentioned_option(example: Example, completion: str) -> int | None:
 
 
 def retracts_option(example: Example, completion: str, index: int) -> bool:
-    """Tells whether a completion that chooses an option offers another one too, in other words than `Answer:`.
+    """Return whether a completion that chooses an option offers another one too, in other words than `Answer:`.
 
     >>> from bbflow.testing import CHOICE
     >>> texts = ("The answer is A. Answer: B", "Answer: B. No, A.", "Answer: B. Or propranolol.", "Answer: B. propranolol is unsafe.")
@@ -90,7 +90,7 @@ def retracts_option(example: Example, completion: str, index: int) -> bool:
 
 
 def has_single_answer(example: Example, completion: str) -> bool:
-    """Tells whether a completion ends in one answer after a mark, right or wrong: with options one of them, else any one text.
+    """Return whether a completion ends in one answer after a mark, right or wrong: with options one of them, else any one text.
 
     Letters that only look like others are no answer, and neither is one that is taken back.
 
@@ -109,7 +109,7 @@ def has_single_answer(example: Example, completion: str) -> bool:
 
 
 def parses(example: Example, completion: str, graph: KnowledgeGraph) -> bool:
-    """Tells whether an answer can be read at all, right or wrong: an option or its letter, or a name of the graph, offered or not."""
+    """Return whether an answer can be read at all, right or wrong: an option or its letter, or a name of the graph, offered or not."""
     if example.options is not None and (
         chosen_option(example, completion) is not None or mentioned_option(example, completion) is not None
     ):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bbflow.text.units import unit_of
 
 _MINUS = "\u2212\u2012\u2013\u2014\ufe63\uff0d"
-"""What looks like a minus before a number."""
+"""Characters that look like a minus before a number."""
 _UNIT = r"[a-zA-Zµμ%][a-zA-Zµμ]*(?:²|2(?!\d))?"
 _QUANTITY = re.compile(
     rf"(?<![\w.,])(?P<sign>[-+{_MINUS}]?)(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)(?![.,]?\d)"
@@ -25,7 +25,7 @@ class Quantity:
     dimension: str = ""
 
     def equals(self, other: Quantity, tolerance: float = 1e-3) -> bool:
-        """Tells whether two amounts agree: same dimension, values within a relative tolerance.
+        """Return whether two amounts agree: same dimension, values within a relative tolerance.
 
         >>> a, b = quantities("500 mg"), quantities("0.5 g")
         >>> a[0].equals(b[0])
@@ -35,7 +35,7 @@ class Quantity:
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Reads every amount of a text; a word after a number that is no unit leaves a bare number. `0,5` and digits of other scripts are none.
+    """Read every amount of a text; a word after a number that is no unit leaves a bare number. `0,5` and digits of other scripts are none.
 
     >>> quantities("Give 1,500 mg per day, that is 62.5 mg/h.")
     [Quantity(value=1.0416666666666667, dimension='mass/time'), Quantity(value=1.0416666666666667, dimension='mass/time')]
@@ -75,7 +75,7 @@ _MULTIPLIED = re.compile(r"\b(?:twice|thrice|doubled|tripled|(?:two|three|four|f
 
 
 def single_quantity(text: str, tolerance: float = 1e-3) -> Quantity | None:
-    """Returns the one amount that a text states; None where it states none, two that differ, or a bound (`more than`, `not`, `<`).
+    """Return the one amount that a text states; None where it states none, two that differ, or a bound (`more than`, `not`, `<`).
 
     A bound that includes its amount (`at most 500 mg`, `no more than 500 mg`) states it.
 
@@ -99,7 +99,7 @@ _UNDECIDED = re.compile(
 
 
 def decision(text: str) -> str | None:
-    """Returns the one decision that a text gives; None where it gives none, or two that differ. `not yes` and `no doubt` are none.
+    """Return the one decision that a text gives; None where it gives none, or two that differ. `not yes` and `no doubt` are none.
 
     >>> decision("Yes."), decision("yes and no"), decision("perhaps"), decision("maybe"), decision("There is no doubt")
     ('yes', None, None, 'maybe', None)

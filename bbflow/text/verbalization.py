@@ -1,4 +1,4 @@
-"""Plain statements: the one way in which bbflow writes an edge as a sentence, and reads it back."""
+"""Edges as plain statements: written as a sentence, and read back."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bbflow.records import Triple
 
 
 def verbalize(graph: KnowledgeGraph, edge: Triple, about: str | None = None) -> str:
-    """Writes an edge as a sentence without its full stop.
+    """Write an edge as a sentence without its full stop.
 
     Args:
         graph: Gives the names.
         edge: The triple.
-        about: Node that comes first; the subject where None.
+        about: Node to begin with; the subject where None.
     """
     subject, predicate, obj = edge
     words = PREDICATES[predicate]
@@ -27,7 +27,7 @@ def verbalize(graph: KnowledgeGraph, edge: Triple, about: str | None = None) -> 
 
 @cache
 def _phrases() -> tuple[re.Pattern[str], dict[str, tuple[str, bool]]]:
-    """The phrases of all predicates, longest first, and what each means: predicate and whether the subject comes first."""
+    """Return a pattern of all phrases, longest first, and the meaning of each: its predicate, and whether the subject comes first."""
     meaning: dict[str, tuple[str, bool]] = {}
     for name, predicate in PREDICATES.items():
         meaning[fold(predicate.inverse)] = (name, False)
@@ -37,7 +37,7 @@ def _phrases() -> tuple[re.Pattern[str], dict[str, tuple[str, bool]]]:
 
 
 def parse(graph: KnowledgeGraph, text: str) -> list[Triple | None]:
-    """Reads the statements of a text, one a sentence.
+    """Read the statements of a text, one a sentence.
 
     Returns:
         For each sentence its triple, whether or not it is an edge of the graph; None for a sentence that is no statement or

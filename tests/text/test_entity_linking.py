@@ -38,7 +38,7 @@ def test_mentions_in_any_spelling(text, nodes):
 
 @pytest.mark.parametrize("spelling", ["war-farin", "Warfarin", "w\u0430rfarin", "Coumadin", "war\u200bfarin", "war-\nfarin"])
 def test_contract_rewards_and_rewriting_read_the_same_drug(spelling):
-    (advice,) = read_drug_stances(f"Give {spelling}.", PACK).advice
+    (advice,) = read_drug_stances(f"Give {spelling}.", PACK).drug_mentions
     assert mentions(PACK, f"Give {spelling}.") == [advice.drug] == [PACK.resolve("warfarin")]
     assert faithful(PACK, "Give warfarin?", "Shall we give war-farin?") is True
     assert faithful(PACK, "Is it safe?", f"Is {spelling} safe?".replace("\n", "")) is False
@@ -46,7 +46,7 @@ def test_contract_rewards_and_rewriting_read_the_same_drug(spelling):
 
 @pytest.mark.parametrize("family", ["Beta-blockers", "ACE inhibitors", "NSAIDs"])
 def test_contract_and_rewriting_read_the_same_class(family):
-    (advice,) = read_drug_stances(f"Give {family}.", PACK).classes
+    (advice,) = read_drug_stances(f"Give {family}.", PACK).class_mentions
     assert advice.stance == "advised"
     assert drugs_of(PACK, advice.drug)
     assert faithful(PACK, f"May she take {family}?", "May she take them?") is False

@@ -1,7 +1,8 @@
 """The solver: answers an item's question from the graph alone and rejects every item whose answer or proof does not hold.
 
-It shares no code with the tasks that build items: it sees the query, the options and the claimed proof, and works the
-answer out again by set semantics. What it accepts is provable; `rejection_reasons` says why it rejects the rest.
+It shares no code with the tasks that build items, on purpose: it sees the query, the options and the claimed proof, and works the
+answer out again by set semantics. It reads no text either, so that no mistake of `bbflow.text` can pass here. What it accepts is
+provable; `rejection_reasons` says why it rejects the rest.
 """
 
 from __future__ import annotations
