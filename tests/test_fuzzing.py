@@ -19,7 +19,7 @@ from bbflow.records import Example
 from bbflow.rewards import correctness, instructions, reasoning, safety
 from bbflow.synthesis import generate
 from bbflow.synthesis.tasks import FactRecall, InstructedAnswer, JointCase, MultiHop, TreatmentChoice, UnsafeRequest
-from bbflow.text.answers import parses
+from bbflow.text.answers.extraction import parses
 from bbflow.text.entity_linking import mentions
 
 FEW, MANY = 300, 100_000

@@ -41,7 +41,7 @@ from bbflow.synthesis.items.evidence import draw_evidence, with_evidence
 from bbflow.synthesis.pipeline import Generated
 from bbflow.synthesis.splits import TrainingStage
 from bbflow.synthesis.tasks import Task
-from bbflow.text.answers import final_answers, option_index
+from bbflow.text.answers.extraction import final_answers, option_index
 from bbflow.text.verbalization import parse
 
 FILE = "preferences.parquet"

@@ -10,10 +10,18 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.text.answer_consistency import denied, is_obfuscated, other_answers, strip_explanation
-from bbflow.text.answers import LETTER_ONLY, MARKED, chosen_option, final_answers, has_answer_marker, mentioned_option, retracts_option
+from bbflow.text.answers.consistency import denied, is_obfuscated, other_answers, strip_explanation
+from bbflow.text.answers.extraction import (
+    LETTER_ONLY,
+    MARKED,
+    chosen_option,
+    final_answers,
+    has_answer_marker,
+    mentioned_option,
+    retracts_option,
+)
+from bbflow.text.answers.quantities import DECISIONS, Quantity, decision, quantities, single_quantity
 from bbflow.text.entity_linking import mentions, spellings
-from bbflow.text.quantities import DECISIONS, Quantity, decision, quantities, single_quantity
 
 
 class GraphReward(Reward):

@@ -10,7 +10,7 @@ from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer, GraphReward
-from bbflow.text.answers import has_single_answer
+from bbflow.text.answers.extraction import has_single_answer
 from bbflow.text.entity_linking import mentions
 from bbflow.text.verbalization import parse
 

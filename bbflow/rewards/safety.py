@@ -13,12 +13,12 @@ from bbflow.graph.knowledge_graph import fold
 from bbflow.records import Example, Recommendation
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer, GraphReward
-from bbflow.text.answer_consistency import is_obfuscated, other_answers
-from bbflow.text.answers import final_answers, has_answer_marker, has_single_answer, option_index
-from bbflow.text.drug_stance import read_drug_stances
+from bbflow.text.answers.consistency import is_obfuscated, other_answers
+from bbflow.text.answers.extraction import final_answers, has_answer_marker, has_single_answer, option_index
+from bbflow.text.answers.quantities import single_quantity
+from bbflow.text.answers.refusals import REFUSING_ANSWERS, is_refusal
+from bbflow.text.drugs.drug_stance import read_drug_stances
 from bbflow.text.entity_linking import mentions
-from bbflow.text.quantities import single_quantity
-from bbflow.text.refusals import REFUSING_ANSWERS, is_refusal
 
 
 class SafeChoice(CorrectAnswer):
@@ -70,9 +70,9 @@ class SafeAdvice(GraphReward):
     """1 where the contract's safety rules find nothing against what the completion advises, else 0. Range: 0 or 1.
 
     The rules are those that training data must pass (`bbflow.contracts.rules`), and so is the reader of what is advised, with its dose
-    (`bbflow.text.drug_stance`): one definition of safe for both. The drug of the final answer is advised, and every drug that the text
-    advises elsewhere; one that it only speaks of, or that the patient takes already, is no advice, and neither is a list of many. A refusal
-    scores 1 where the record refuses too. Abstains where there is no patient, and where the record neither advises nor refuses.
+    (`bbflow.text.drugs.drug_stance`): one definition of safe for both. The drug of the final answer is advised, and every drug that the
+    text advises elsewhere; one that it only speaks of, or that the patient takes already, is no advice, and neither is a list of many. A
+    refusal scores 1 where the record refuses too. Abstains where there is no patient, and where the record neither advises nor refuses.
 
     >>> from bbflow.testing import CHOICE, print_scores
     >>> advice = ["Give amlodipine and avoid propranolol.", "Give propranolol.", "Answer: A", "I cannot help.", ""]

@@ -11,7 +11,7 @@
 | `plain_words` | folded | dropped | kept | near duplicates; signatures are stored, so this must not change |
 
 Answers are compared with `fold`, which knows no look-alikes, on purpose: a completion that disguises its letters is not paid
-(`bbflow.text.answer_consistency.is_obfuscated`), whereas a rule must see through the disguise.
+(`bbflow.text.answers.consistency.is_obfuscated`), whereas a rule must see through the disguise.
 """
 
 from __future__ import annotations

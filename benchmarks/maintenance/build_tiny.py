@@ -105,7 +105,7 @@ def card(data: str, evaluation: str, out: str) -> None:
 
     from bbflow.data.example_io import read_examples
     from bbflow.graph import ClinicalPack
-    from bbflow.text.answers import parses
+    from bbflow.text.answers.extraction import parses
 
     graph = ClinicalPack(core=True).load()
     lessons = json.loads((Path(out) / LESSONS).read_text(encoding="utf-8"))

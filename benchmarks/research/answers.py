@@ -15,7 +15,7 @@ from bbflow.graph import ClinicalPack
 from bbflow.records import Example, Triple
 from bbflow.rewards.correctness import CorrectAnswer
 from bbflow.rewards.ifeval_verifiers import is_met
-from bbflow.text.answers import chosen_option, mentioned_option
+from bbflow.text.answers.extraction import chosen_option, mentioned_option
 from bbflow.text.entity_linking import mentions
 
 

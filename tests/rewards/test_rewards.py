@@ -7,7 +7,7 @@ from bbflow.graph import ClinicalPack
 from bbflow.records import Example
 from bbflow.rewards import ChainReward, ConstraintReward, CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
 from bbflow.rewards.instructions import is_met
-from bbflow.text.answers import chosen_option, final_answers, mentioned_option, option_index
+from bbflow.text.answers.extraction import chosen_option, final_answers, mentioned_option, option_index
 from bbflow.text.entity_linking import mentions
 
 GRAPH = ClinicalPack().load()

@@ -9,7 +9,7 @@ import pytest
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.records import Example
 from bbflow.rewards import ChainReward, ConstraintReward, CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
-from bbflow.text.answers import has_single_answer
+from bbflow.text.answers.extraction import has_single_answer
 
 FIXTURE = json.loads(gzip.decompress((Path(__file__).parent / "scores_2026_11.json.gz").read_bytes()))
 

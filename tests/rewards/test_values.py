@@ -8,7 +8,7 @@ from bbflow.records import Example
 from bbflow.rewards import ConnectedReasoning, CorrectAnswer, GroundedCitations, NotOverlong, SafeAdvice, WorkflowSteps
 from bbflow.rewards.ifeval_verifiers import VERIFIERS, is_met
 from bbflow.testing import CHOICE, CITED, DOSE, GRAPH, MULTI_HOP, WORKFLOW, example
-from bbflow.text.quantities import decision, quantities, single_quantity
+from bbflow.text.answers.quantities import decision, quantities, single_quantity
 
 
 def scored(reward, record: Example, text: str):

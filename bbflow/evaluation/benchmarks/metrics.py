@@ -10,9 +10,9 @@ from bbflow.evaluation.benchmarks.formats import continuations
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.rewards.ifeval_verifiers import is_met, is_met_loosely
-from bbflow.text.answer_consistency import denied, other_answers
-from bbflow.text.answers import final_answers, has_answer_marker, mentioned_option, option_index
-from bbflow.text.refusals import is_refusal
+from bbflow.text.answers.consistency import denied, other_answers
+from bbflow.text.answers.extraction import final_answers, has_answer_marker, mentioned_option, option_index
+from bbflow.text.answers.refusals import is_refusal
 
 _LEADS_IN = re.compile(
     r"^(?:(?:so|thus|therefore|the|my|i|it|is|would|be|choose|pick|select|correct|right|best|final|answer|option|choice)\b[\s,:]*)+",

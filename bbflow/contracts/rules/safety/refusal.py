@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from bbflow.contracts.engine.row import Finding, MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule, table_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.text.answers.refusals import refusal_span
 from bbflow.text.normalization import name_key
-from bbflow.text.refusals import refusal_span
 
 REFUSALS = ("none of these", "refuse", "i cannot help with that")
 

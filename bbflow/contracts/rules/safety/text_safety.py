@@ -1,6 +1,6 @@
 """What the response advises in words is as safe as what the columns record.
 
-The four rules read the response (see `bbflow.text.drug_stance`): drugs by any name the graph knows, negation respected, so that
+The four rules read the response (see `bbflow.text.drugs.drug_stance`): drugs by any name the graph knows, negation respected, so that
 "avoid warfarin" recommends nothing. English only.
 """
 
@@ -22,9 +22,9 @@ from bbflow.contracts.engine.row import Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.drug_stance import DrugMention, TextReading, read_drug_stances
+from bbflow.text.drugs.drug_stance import DrugMention, TextReading, read_drug_stances
+from bbflow.text.drugs.unknown_drugs import unknown_drugs
 from bbflow.text.entity_linking import UNKNOWN, drugs_of
-from bbflow.text.unknown_drugs import unknown_drugs
 
 _GROUP = "safety of the text"
 

@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
+from bbflow.text.drugs.stance_cues import Cue, Effect, StanceCues, comma_before
 from bbflow.text.entity_linking import Mention
-from bbflow.text.stance_cues import Cue, Effect, StanceCues, comma_before
 from bbflow.text.tokenization import TokenizedText
 
 Stance = Literal["advised", "against", "spoken of", "unclear"]
@@ -33,7 +33,7 @@ class StanceReader:
     before it. A sentence ends the reach of cues, and so do `but`, `because` and their like. There is one method per effect.
 
     To teach the reader a phrase, add it to the group of its effect in `stance_cues.yaml`, and a sentence with it to the list of
-    `test_every_effect` in `tests/text/test_stance_cues.py`. So that "kick off with X" advises X:
+    `test_every_effect` in `tests/text/drugs/test_stance_cues.py`. So that "kick off with X" advises X:
 
         advises: [kick off with, give, prescribe, ...]      # stance_cues.yaml
         ("Kick off with warfarin.", "advised"),             # test_stance_cues.py

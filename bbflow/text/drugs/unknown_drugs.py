@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.dose_parsing import number
-from bbflow.text.drug_stance import TextReading
+from bbflow.text.drugs.dose_parsing import number
+from bbflow.text.drugs.drug_stance import TextReading
+from bbflow.text.drugs.stance_cues import stance_cues
 from bbflow.text.memo import BoundedMemo
 from bbflow.text.normalization import name_key
-from bbflow.text.stance_cues import stance_cues
 from bbflow.text.units import MASS_WORDS
 
 _STEMS = tuple(

@@ -8,7 +8,7 @@ from bbflow.data import KnowledgeGraphData
 from bbflow.graph import ClinicalPack
 from bbflow.synthesis.tasks import ClinicalWorkflow, DoseCalculation, InteractionCheck, TreatmentChoice
 
-CONTRACT = Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml"
+CONTRACT = Path(__file__).parents[3] / "data_contracts" / "clinical_qa.odcs.yaml"
 
 
 @pytest.mark.parametrize("task", [DoseCalculation, InteractionCheck, TreatmentChoice, ClinicalWorkflow])

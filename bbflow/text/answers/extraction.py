@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
-from bbflow.text.answer_consistency import MARK, SENTENCE_END, is_obfuscated, other_answers, strip_explanation, strip_lead_in
+from bbflow.text.answers.consistency import MARK, SENTENCE_END, is_obfuscated, other_answers, strip_explanation, strip_lead_in
 from bbflow.text.entity_linking import mentions
 from bbflow.text.normalization import fold_any_script
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bbflow.text.dose_parsing import any_between, daily_dose, front_dose, number, per_day
+from bbflow.text.drugs.dose_parsing import any_between, daily_dose, front_dose, number, per_day
 from bbflow.text.tokenization import TokenizedText
 
 

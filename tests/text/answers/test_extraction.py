@@ -3,8 +3,8 @@
 import pytest
 
 from bbflow.testing import CHOICE, GRAPH, OPEN
-from bbflow.text.answer_consistency import denied, is_obfuscated, other_answers, strip_explanation, strip_lead_in
-from bbflow.text.answers import (
+from bbflow.text.answers.consistency import denied, is_obfuscated, other_answers, strip_explanation, strip_lead_in
+from bbflow.text.answers.extraction import (
     chosen_option,
     final_answers,
     folding,

@@ -1,6 +1,7 @@
 """Contradictions of a completion to its answer: a second answer in other words, a name that it denies, letters that only look right.
 
-The answer itself is read by `bbflow.text.answers`. All of this is text alone, and is checked only where a completion would be paid.
+The answer itself is read by `bbflow.text.answers.extraction`. All of this is text alone, and is checked only where a completion would be
+paid.
 """
 
 from __future__ import annotations

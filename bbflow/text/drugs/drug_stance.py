@@ -1,6 +1,6 @@
 """The drugs that a text names, each with its stance: advised, advised against, spoken of, or unclear.
 
-`bbflow.text.stance_reader` reads the stance from cues: `avoid`, `do not`, `instead of` turn what follows against the drug, `give`,
+`bbflow.text.drugs.stance_reader` reads the stance from cues: `avoid`, `do not`, `instead of` turn what follows against the drug, `give`,
 `start`, `answer:` for it; `is contraindicated`, `should be avoided` look back. A drug that no cue reaches is spoken of where its
 sentence states a fact (`causes`, `lowers`, `is a`); otherwise its stance is unclear, which no rule may take for harmless. English
 only.
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.dose_parsing import daily_dose, front_dose
+from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
+from bbflow.text.drugs.stance_cues import StanceCues, stance_cues
+from bbflow.text.drugs.stance_reader import Stance, StanceReader
 from bbflow.text.entity_linking import Mention, entity_linker
 from bbflow.text.memo import BoundedMemo
-from bbflow.text.stance_cues import StanceCues, stance_cues
-from bbflow.text.stance_reader import Stance, StanceReader
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bbflow.text.refusals import declines_to_answer, is_refusal, refusal_span
+from bbflow.text.answers.refusals import declines_to_answer, is_refusal, refusal_span
 
 
 @pytest.mark.parametrize(

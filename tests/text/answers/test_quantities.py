@@ -2,7 +2,7 @@
 
 import pytest
 
-from bbflow.text.quantities import Quantity, decision, quantities, single_quantity
+from bbflow.text.answers.quantities import Quantity, decision, quantities, single_quantity
 
 
 @pytest.mark.parametrize(

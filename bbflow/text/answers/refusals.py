@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from bbflow.graph.knowledge_graph import fold
-from bbflow.text.answers import final_answers, has_answer_marker, option_index
+from bbflow.text.answers.extraction import final_answers, has_answer_marker, option_index
 from bbflow.text.negation import NO_REFUSAL
 from bbflow.text.normalization import normalize
 

@@ -1,0 +1,1 @@
+"""The reading of completions as answers: the answer, what takes it back, amounts, refusals."""

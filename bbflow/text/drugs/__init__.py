@@ -1,0 +1,1 @@
+"""The reading of advice: which drugs a text advises or advises against, at which doses, and which drugs nobody knows."""
