@@ -281,7 +281,7 @@ class RewardModel(LightningModule):
         folder, data = self.trainer.log_dir, cast("Any", getattr(self.trainer, "datamodule", None))
         if not folder or not self.trainer.loggers or not self.trainer.is_global_zero or getattr(self.trainer, "fast_dev_run", False):
             return
-        from bbflow.reporting.reward_page import write_reward_report
+        from bbflow.reporting.pages.reward_page import write_reward_report
 
         self.to(self.trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
         if not hasattr(data, "pairs"):  # loaders of one's own: nothing is held out that could be reported

@@ -144,13 +144,13 @@ def write_report(
     Returns:
         Path of the HTML page.
     """
-    from bbflow.reporting.run_page import render_page
+    from bbflow.reporting.pages.run_page import render_run_page
 
     folder = Path(folder)
     page = folder / "index.html"
     texts = {
         folder / "report.json": json.dumps(report, indent=1, allow_nan=False) + "\n",
-        page: render_page(report, history, rollouts, recipe),
+        page: render_run_page(report, history, rollouts, recipe),
     }
     for path, text in texts.items():
         with atomic_write(path) as draft:

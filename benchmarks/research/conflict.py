@@ -106,18 +106,19 @@ def study(group: int | None) -> dict[str, Tensor]:
 
 def draw(changes: dict[str, Tensor]) -> str:
     """One panel per capability as SVG: seeds thin, their mean thick."""
-    from bbflow.reporting.charts import plots
+    from bbflow.reporting.charts.line_chart import Line, line_chart
+    from bbflow.reporting.charts.svg import BLUE, GREEN, VERMILLION
 
     panels = []
     for k, title in enumerate(("short gradient: change of the objective", "long gradient: change of the objective")):
         lines = []
-        for (name, change_STK), color in zip(changes.items(), (plots.VERMILLION, plots.BLUE, plots.GREEN), strict=True):
+        for (name, change_STK), color in zip(changes.items(), (VERMILLION, BLUE, GREEN), strict=True):
             steps = list(range(change_STK.shape[1]))
-            lines += [plots.Line(name, steps, one.tolist(), color, faint=True) for one in change_STK[:, :, k]]
-            lines.append(plots.Line(name, steps, change_STK[:, :, k].mean(0).tolist(), color))
+            lines += [Line(name, steps, one.tolist(), color, faint=True) for one in change_STK[:, :, k]]
+            lines.append(Line(name, steps, change_STK[:, :, k].mean(0).tolist(), color))
         place = f'<svg x="{k * 360 + 10}" y="26" width="340" height="190" '
         panels.append(f'<text x="{k * 360 + 50}" y="18" font-weight="600">{title}</text>')
-        panels.append(str(plots.line_chart(title, lines)).replace("<svg ", place, 1))
+        panels.append(str(line_chart(title, lines)).replace("<svg ", place, 1))
     head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 222" font-family="sans-serif" font-size="12">'
     return head + '<rect width="720" height="222" fill="#fff"/>' + "".join(panels) + "</svg>\n"
 

@@ -18,7 +18,7 @@ from bbflow.optimization.update_geometry import UpdateGeometry
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
-from bbflow.reporting.interference_section import interference_section
+from bbflow.reporting.pages.interference_section import interference_section
 
 NAMES, WIDTH = ("domain", "reasoning", "safety"), 60
 

@@ -10,7 +10,7 @@ from contract_samples import make_row, quality, recommend
 from bbflow.contracts import load_contract, validate, verdict_schema
 from bbflow.errors import InputError, Refused
 from bbflow.records import Example
-from bbflow.reporting.contract_page import write_contract_report
+from bbflow.reporting.pages.contract_page import write_contract_report
 
 LONG = "word " * 20 + "Answer: amlodipine"
 

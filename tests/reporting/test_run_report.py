@@ -9,7 +9,7 @@ import pytest
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError
 from bbflow.evaluation.statistics.clustered import paired_difference, score_interval
-from bbflow.reporting.run_page import render_page, summary
+from bbflow.reporting.pages.run_page import render_run_page, summary
 from bbflow.reporting.run_report import build_report, scores_table, write_report
 from bbflow.rewards.base import Reward
 
@@ -190,7 +190,7 @@ ROLLOUTS = pd.DataFrame(
 
 class TestPage:
     def test_shows_everything_and_loads_nothing(self, report):
-        text = checked(render_page(report, HISTORY, ROLLOUTS, "seed_everything: 7"))
+        text = checked(render_run_page(report, HISTORY, ROLLOUTS, "seed_everything: 7"))
         for said in (
             "domain improved (+0.", "The run is refused", "not clinical scores", "no medical advice", "best null model: options only 0.30",
             "training reward", "held-out score", "early good", "late good", "domain 0.75", "truncated", "seed_everything: 7",
@@ -216,27 +216,27 @@ class TestPage:
             "flops_estimated": 60,
             "full_flops_estimated": 80,
         }
-        page = render_page({**report, "cost": cost}, history, rollouts)
+        page = render_run_page({**report, "cost": cost}, history, rollouts)
         assert "Pareto plot across checkpoints: step 1 0.350, 0.200; step 2 0.500, 0.400, on the front" in page
         assert "a treats b\nb causes c" in page
         for said in ("10 of 1,000 (1.0%)", "2 MiB (50% less than full fine-tuning)", "6.00e+01 FLOP (25% less than full fine-tuning)"):
             assert said in page
 
     def test_one_policy(self, after, capabilities):
-        text = checked(render_page(build_report(None, after, capabilities, NULLS)))
+        text = checked(render_run_page(build_report(None, after, capabilities, NULLS)))
         assert "Certificate" not in text
         assert "Scores: domain" in text
         assert "Curves" not in text
         assert "Rollouts" not in text
 
     def test_no_contract_is_said_loudly(self, before, after, capabilities):
-        text = checked(render_page(build_report(before, after, capabilities, NULLS, data={"splits": {"test": 1}})))
+        text = checked(render_run_page(build_report(before, after, capabilities, NULLS, data={"splits": {"test": 1}})))
         assert "uncontracted" in text
 
     def test_nothing_judged(self, before, capabilities):
         empty = build_report(None, before.iloc[:0], capabilities, {})
         assert summary(empty) == "No capability was judged."
-        checked(render_page(empty))
+        checked(render_run_page(empty))
 
 
 class TestWriteReport:

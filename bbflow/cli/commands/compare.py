@@ -25,7 +25,7 @@ def compare(runs: list[str], out: str) -> None:
     """
     from bbflow.cli.recipes.relative_paths import folder_problems
     from bbflow.evaluation.comparison import compare_runs, read_run
-    from bbflow.reporting.comparison_page import render_comparison
+    from bbflow.reporting.pages.comparison_page import render_comparison_page
     from bbflow.reporting.run_report import round_floats
 
     if len(runs) < 2:
@@ -44,7 +44,7 @@ def compare(runs: list[str], out: str) -> None:
         if seen[run.name] > 1:  # the same recipe in two places
             read[i] = replace(run, name=f"{run.name} ({seen[run.name]})")
     comparison = round_floats(compare_runs(read))
-    folder, page = Path(out), render_comparison(comparison)
+    folder, page = Path(out), render_comparison_page(comparison)
     with atomic_write(folder / "compare.json") as draft:
         draft.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
     with atomic_write(folder / "index.html") as draft:

@@ -18,7 +18,7 @@ from bbflow.contracts.language.scaffold import scaffold
 from bbflow.data.example_io import read_rows
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import KnowledgeGraph
-from bbflow.reporting.contract_page import write_contract_report
+from bbflow.reporting.pages.contract_page import write_contract_report
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -319,12 +319,12 @@ def _summary(
 
 
 def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
-    from bbflow.reporting.reward_page import render_score_report
+    from bbflow.reporting.pages.score_page import render_score_page
     from bbflow.reporting.run_report import round_floats
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps({"score": round_floats(summary)}, indent=1) + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(render_score_report(summary), encoding="utf-8")
+    (folder / "index.html").write_text(render_score_page(summary), encoding="utf-8")
 
 
 def _show(summary: Mapping[str, Any], out: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ from bbflow.contracts.language.contract_tests import run_cases
 from bbflow.errors import InputError, Refused
 from bbflow.graph import ClinicalPack
 from bbflow.graph.readers import node_link
-from bbflow.reporting.contract_page import write_contract_report
+from bbflow.reporting.pages.contract_page import write_contract_report
 
 SHIPPED = sorted((Path(__file__).parents[3] / "data_contracts").glob("*.yaml"))
 

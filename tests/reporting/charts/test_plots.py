@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbflow.reporting.charts.plots import Bar, Line, heat_map, line_chart, matrix, nice_ticks, score_bars, smoothed
-from bbflow.reporting.markup import el, join
+from bbflow.reporting.charts.axes import nice_ticks
+from bbflow.reporting.charts.heat_map import heat_map, matrix
+from bbflow.reporting.charts.line_chart import Line, line_chart, smoothed
+from bbflow.reporting.charts.score_bars import Bar, score_bars
+from bbflow.reporting.charts.svg import el, join
 
 numbers = st.floats(-1e4, 1e4)
 
