@@ -1,1 +1,1 @@
-"""Cards in Markdown: of a policy and of a data set."""
+"""Cards in Markdown: `model_card` of an exported policy, `dataset_card` and `croissant` of generated examples."""
