@@ -10,7 +10,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.text.answers.consistency import denied, is_obfuscated, other_answers, strip_explanation
+from bbflow.text.answers.consistency import denied, holds_denial, is_obfuscated, other_answers, strip_explanation
 from bbflow.text.answers.extraction import (
     LETTER_ONLY,
     MARKED,
@@ -133,6 +133,8 @@ class CorrectAnswer(GraphReward):
 
     def _denies(self, example: Example, completion: str, nodes: Sequence[str]) -> bool:
         """Return whether a completion denies one of the nodes, by any of its names or as it is written there."""
+        if not holds_denial(completion):
+            return False
         names = [name for node in nodes for name in (self.graph.name_of(node), *self.graph.node(node).synonyms)]
         return denied(example, completion, [*names, *spellings(self.graph, completion, nodes)])
 
