@@ -45,9 +45,9 @@ def test_shards_hold_what_is_made_in_memory_in_the_same_order(tmp_path: Path) ->
 
 def test_shards_hold_what_curation_keeps_in_memory(tmp_path: Path) -> None:
     """Quotas and near duplicates decide across blocks; letters are not balanced, because a block counts them by itself."""
-    curation = Curation(near_duplicates=0.6, balance_letters=False, held_out_per_cluster=2)
+    curation = Curation(near_duplicates=0.5, balance_letters=False, held_out_per_cluster=2)
     tasks = {t.name: t for t in (Statement(), UnsafeRequest())}
-    module = KnowledgeGraphData(ClinicalPack(), None, tasks, None, None, 300, 8, 20, curation=curation, cache_dir=str(tmp_path))
+    module = KnowledgeGraphData(ClinicalPack(), None, tasks, None, None, 600, 8, 20, curation=curation, cache_dir=str(tmp_path))
     summary = write_shards(module.plan(50), tmp_path / "out")
     made = generate(module.graph, tasks, module.sizes, {}, 0, curation=curation)
     assert read_examples(tmp_path / "out") == [e for split in SPLITS for e in made.examples[split]]
