@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bbflow.data.preference_data import PreferencePair
+from bbflow.data.preference_pairs import PreferencePair
 from bbflow.evaluation.statistics.clustered import score_interval
 from bbflow.policies.reward_heads import GATED, Scored
 

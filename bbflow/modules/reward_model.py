@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from bbflow.data.preference_data import PreferencePair
+from bbflow.data.preference_pairs import PreferencePair
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.evaluation.pair_scores import PairScores, evaluate_pairs, fit_temperature
 from bbflow.modules.base import WHERE

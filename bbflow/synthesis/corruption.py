@@ -2,7 +2,7 @@
 
 A corruption keeps the template of the response and, as nearly as the graph offers, its length, so that what is wrong can only be
 told by reading. It proposes; whether the result is really wrong is for the contract's rules and the rule rewards to say
-(`bbflow.data.preference_data`). A corruption of one's own is one subclass, named in a recipe.
+(`bbflow.data.preference_pairs`). To add a corruption, subclass `Corruption` and name it in a recipe.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from bbflow.capabilities import Capability
 from bbflow.cli.commands.evaluate import load_capabilities
-from bbflow.data.preference_data import Judge
+from bbflow.data.preference_pairs import Judge
 from bbflow.evaluation.scoring import score_policy
 from bbflow.graph import ClinicalPack, KnowledgeGraph
 from bbflow.modules import SFT

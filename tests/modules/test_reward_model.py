@@ -15,7 +15,7 @@ import torch
 from bbflow.callbacks import OveroptimizationMonitor
 from bbflow.capabilities import Capability
 from bbflow.cli.main import main
-from bbflow.data.preference_data import PreferencePair, make_pairs
+from bbflow.data.preference_pairs import PreferencePair, make_pairs
 from bbflow.errors import InputError, Refused
 from bbflow.evaluation.pair_scores import PairScores, ShallowBaseline, evaluate_pairs, expected_calibration_error, fit_temperature
 from bbflow.modules import RewardModel

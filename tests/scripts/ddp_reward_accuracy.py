@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 
-from bbflow.data.preference_data import PreferencePair
+from bbflow.data.preference_pairs import PreferencePair
 from bbflow.evaluation.pair_scores import PairScores
 from bbflow.modules import RewardModel
 from bbflow.policies import PolicySettings

@@ -54,7 +54,7 @@ def test_examples_of_a_task_do_not_depend_on_the_other_tasks(made) -> None:
 
 
 def _question(example: Example) -> tuple:
-    """Start and metapath of a walk, whatever its wording, options, demands or answer; for a patient the whole case."""
+    """Start and metapath of a walk, whatever its wording, options, constraints or answer; for a patient the whole case."""
     kind = re.sub(r"#[a-z]+\d+", "", example.provenance["template"]).removeprefix("list.many/")
     if example.patient is None:
         return (kind, example.cluster)
@@ -153,10 +153,10 @@ def test_a_case_belongs_to_what_its_question_names(made) -> None:
     assert kinds == {"Drug", "Disease"}
 
 
-def test_alignment_words_every_demand_in_more_ways_than_pretraining() -> None:
+def test_alignment_words_every_constraint_in_more_ways_than_pretraining() -> None:
     wordings = templates()
     for kind in CONSTRAINT_WRITERS:
-        families = wordings[f"demand/{kind.type}"]
+        families = wordings[f"constraint/{kind.type}"]
         assert len(families["varied"]) >= 3
         frames = [text for place in families for text in families[place]]
         assert len(frames) == len(set(frames))

@@ -1,4 +1,8 @@
-"""Further demands on the form of an answer, for the tasks that ask for many; types and arguments are those of IFEval."""
+"""Further constraints, for the tasks that combine several: `InstructedAnswer` and `JointCase`.
+
+Types and arguments are those of IFEval. The references of `JointCase` reason before they answer, so its constraints (`AFTERWORDS`)
+only add something below the answer.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bbflow.records import Constraint
+from bbflow.synthesis.constraints.base import ConstraintWriter
 from bbflow.synthesis.constraints.single_answer import (
     CONSTRAINT_WRITERS,
     Bullets,
-    ConstraintWriter,
     EndPhrase,
     Keyword,
     NoComma,
@@ -22,7 +26,7 @@ from bbflow.synthesis.constraints.single_answer import (
 )
 
 MARKED = Constraint(type="answer:marked", kwargs={})
-"""The answer stands after `Answer:`, once, so that reasoning may come before it and demands be met after it."""
+"""The answer follows `Answer:`, once, so that reasoning can precede it and other constraints be satisfied below it."""
 
 _WORDS = ("patient", "known", "common", "clinical", "therapy")
 _FORBIDDEN = ("maybe", "perhaps", "probably", "possibly", "unsure")
@@ -41,7 +45,7 @@ class Highlights(ConstraintWriter):
         return {"num_highlights": count}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Marks every name."""
+        """Mark every name."""
         return ", ".join(f"*{name}*" for name in names)
 
 
@@ -83,7 +87,7 @@ class Frequency(ConstraintWriter):
         return {"keyword": rng.choice(_WORDS), "frequency": rng.randint(2, 3), "relation": "at least"}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Repeats the word in brackets."""
+        """Repeat the word in brackets."""
         return f"{text} ({' '.join([kwargs['keyword']] * kwargs['frequency'])})"
 
 
@@ -97,7 +101,7 @@ class Placeholders(ConstraintWriter):
         return {"num_placeholders": rng.randint(1, len(_PLACEHOLDERS))}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Adds them."""
+        """Add them."""
         return " ".join([text, *_PLACEHOLDERS[: kwargs["num_placeholders"]]])
 
 
@@ -111,7 +115,7 @@ class AtLeastWords(ConstraintWriter):
         return {"relation": "at least", "num_words": rng.randint(8, 16)}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Adds sentences until it is long enough."""
+        """Add sentences until it is long enough."""
         for filler in _FILLERS:
             if len(re.findall(r"\w+", text)) >= kwargs["num_words"]:
                 break
@@ -125,11 +129,11 @@ class FewerWords(ConstraintWriter):
     type, slot = "length_constraints:number_words", "limit"
 
     def kwargs(self, count: int, rng: random.Random) -> dict[str, Any] | None:
-        """Room for ten words a name and what other demands add."""
+        """Ten words a name, and room for other constraints."""
         return {"relation": "less than", "num_words": 10 * count + rng.choice((20, 30, 40))}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Changes nothing."""
+        """Change nothing."""
         return text
 
 
@@ -143,7 +147,7 @@ class Forbidden(ConstraintWriter):
         return {"forbidden_words": [rng.choice(_FORBIDDEN)]}
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Changes nothing."""
+        """Change nothing."""
         return text
 
 
@@ -153,7 +157,7 @@ class Json(ConstraintWriter):
     type, slot = "detectable_format:json_format", "whole"
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Puts the names in a list."""
+        """Put the names in a list."""
         return json.dumps({"answer": list(names)}, ensure_ascii=False)
 
 
@@ -163,7 +167,7 @@ class Lowercase(ConstraintWriter):
     type, slot = "change_case:english_lowercase", "case"
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Lowers everything, after a few words by which the text is told to be English."""
+        """Lower everything, after a sentence that identifies the text as English."""
         return f"{_ENGLISH}\n{text}".lower()
 
 
@@ -173,33 +177,33 @@ class Capitals(ConstraintWriter):
     type, slot = "change_case:english_capital", "case"
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Raises everything, after a few words by which the text is told to be English."""
+        """Raise everything, after a sentence that identifies the text as English."""
         return f"{_ENGLISH}\n{text}".upper()
 
 
 class AnswerMarker(ConstraintWriter):
-    """The answer stands after `Answer:`, as every reasoned reference has it."""
+    """The answer follows `Answer:`, as in every reasoned reference."""
 
     type, slot = MARKED["type"], "marked"
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Changes nothing."""
+        """Change nothing."""
         return text
 
 
 class TrailingKeyword(Keyword):
-    """A given word appears, on a line of its own."""
+    """A given word appears, on a separate line."""
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Adds the word in brackets below."""
+        """Add the word in brackets below."""
         return f"{text}\n({kwargs['keywords'][0]})"
 
 
 class TrailingPlaceholders(Placeholders):
-    """At least so many placeholders, on a line of their own."""
+    """At least so many placeholders, on a separate line."""
 
     def write(self, text: str, names: Sequence[str], kwargs: Mapping[str, Any]) -> str:
-        """Adds them below."""
+        """Add them below."""
         return "\n".join([text, " ".join(_PLACEHOLDERS[: kwargs["num_placeholders"]])])
 
 
@@ -207,37 +211,37 @@ MANY_CONSTRAINTS: tuple[ConstraintWriter, ...] = (
     Bullets(), NoComma(), Highlights(), Paragraphs(), Sections(), Keyword(), Frequency(), Placeholders(), AtLeastWords(), Title(),
     Postscript(), EndPhrase(), Quotation(), Json(), Forbidden(), FewerWords(), Lowercase(), Capitals(),
 )  # fmt: skip
-"""Every demand on an answer that consists of names, in the order in which an answer is written to meet several of them."""
+"""The writers for an answer that consists of names, in the order in which it is written to satisfy several constraints."""
 
 AFTERWORDS: tuple[ConstraintWriter, ...] = (AnswerMarker(), TrailingKeyword(), TrailingPlaceholders(), Postscript(), EndPhrase())
-"""Demands that leave a reasoned answer as it is and add something below it, in the order of writing."""
+"""The writers that leave a reasoned answer as it is and add something below it, in the order of writing."""
 
-assert {demand.type for demand in CONSTRAINT_WRITERS} <= {demand.type for demand in MANY_CONSTRAINTS}
+assert {writer.type for writer in CONSTRAINT_WRITERS} <= {writer.type for writer in MANY_CONSTRAINTS}
 
 
-def append(text: str, constraints: Sequence[Constraint]) -> str:
-    r"""Meets demands that leave a reasoned answer as it is: what they add comes after it.
+def append_constraints(text: str, constraints: Sequence[Constraint]) -> str:
+    r"""Append to a reasoned answer what its constraints require; the answer itself stays as it is.
 
-    >>> append("Answer: aspirin", [Constraint(type="startend:end_checker", kwargs={"end_phrase": "Take care."})])
+    >>> append_constraints("Answer: aspirin", [Constraint(type="startend:end_checker", kwargs={"end_phrase": "Take care."})])
     'Answer: aspirin\nTake care.'
     """
-    by_type = {demand.type: demand for demand in AFTERWORDS}
+    by_type = {writer.type: writer for writer in AFTERWORDS}
     for constraint in constraints:
         text = by_type[constraint["type"]].write(text, (), constraint["kwargs"])
     return text
 
 
-def write_many(names: Sequence[str], constraints: Sequence[Constraint]) -> str:
-    r"""Writes names so that every demand is met; a limit of words is told from a least number by its relation.
+def write_answer(names: Sequence[str], constraints: Sequence[Constraint]) -> str:
+    r"""Write names so that every constraint is satisfied; `relation` distinguishes a maximum from a minimum of words.
 
-    >>> write_many(["aspirin"], [Constraint(type="change_case:english_capital", kwargs={})])
+    >>> write_answer(["aspirin"], [Constraint(type="change_case:english_capital", kwargs={})])
     'THIS IS THE ANSWER TO THE QUESTION.\nASPIRIN'
     """
-    by_type = {demand.type: demand for demand in MANY_CONSTRAINTS}
+    by_type = {writer.type: writer for writer in MANY_CONSTRAINTS}
     text = ", ".join(names)
     for constraint in constraints:
-        demand = by_type[constraint["type"]]
-        if constraint["kwargs"].get("relation") == "at least" and isinstance(demand, FewerWords):
-            demand = AtLeastWords()
-        text = demand.write(text, names, constraint["kwargs"])
+        writer = by_type[constraint["type"]]
+        if constraint["kwargs"].get("relation") == "at least" and isinstance(writer, FewerWords):
+            writer = AtLeastWords()
+        text = writer.write(text, names, constraint["kwargs"])
     return text

@@ -1,4 +1,4 @@
-"""How much of a drug, in which unit? Worked out from a maximum daily dose in exact arithmetic."""
+"""Dose calculation: an amount of a drug in a given unit, from its maximum daily dose, in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bbflow.text.units import UNITS
 
 Asks = Literal["tablets", "single", "total", "remaining", "within"]
 GRAMS = {unit: UNITS[unit].factor / UNITS["g"].factor for unit in ("g", "mg", "ug")}
-"""UCUM units of mass, in grams; a microgram is written `mcg` in text, as hospitals ask for."""
+"""UCUM units of mass, in grams; a microgram is written `mcg` in text, as hospital guidance requires."""
 SHOWN = {"g": "g", "mg": "mg", "ug": "mcg"}
 
 
 def format_mass(grams: Fraction, unit: str) -> str:
-    """Writes an amount exactly in a unit.
+    """Format an amount exactly in a unit.
 
     >>> format_mass(Fraction(3, 2), "mg"), format_mass(Fraction(1, 8), "g")
     ('1500 mg', '0.125 g')
@@ -29,7 +29,7 @@ def format_mass(grams: Fraction, unit: str) -> str:
 
 
 def parse_mass(text: str) -> Fraction | None:
-    """Reads an amount back in grams, or a number of tablets as it is; None where it is neither.
+    """Parse a mass as grams, or a number of tablets as it is; None for anything else.
 
     >>> parse_mass("0.5 g") == parse_mass("500 mg"), parse_mass("3 tablets")
     (True, Fraction(3, 1))
@@ -44,16 +44,16 @@ def parse_mass(text: str) -> Fraction | None:
 
 @dataclass(frozen=True)
 class Dose(Question):
-    """Asks for an amount.
+    """Ask for an amount.
 
     Attributes:
-        drug: Which drug.
-        asks: `tablets`: how many of one strength a day at most; `single`: the largest equal dose, so many times a day; `total`: what
-            doses add up to; `remaining`: what may still be taken today; `within`: whether a prescription stays within the maximum.
+        drug: The drug.
+        asks: `tablets`: the largest daily number of one strength; `single`: the largest equal dose, so many times a day; `total`: the
+            sum of doses; `remaining`: the amount left for today; `within`: whether a prescription stays within the maximum.
         amount: Mass of one tablet or dose, a decimal number; empty for `single`.
         unit: Its unit (UCUM).
         times: How many doses a day.
-        wanted: Unit of the answer.
+        wanted: Unit of the answer (UCUM).
     """
 
     drug: str
@@ -70,7 +70,7 @@ class Dose(Question):
 
     @property
     def key(self) -> object:
-        """All that is asked."""
+        """Every field."""
         return [self.drug, self.asks, self.amount, self.unit, self.times, self.wanted]
 
     @property
@@ -86,7 +86,7 @@ class Dose(Question):
         return Fraction(str(attributes["value"])) * GRAMS[mass] if mass in GRAMS and per == "d" else None
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """Works the answer out again; exactly one option may have its value."""
+        """Calculate the answer again; exactly one option may have its value."""
         limit = self._maximum(graph)
         if limit is None:
             yield f"the graph gives no one maximum daily dose of {self.drug} in a unit of mass"
@@ -100,31 +100,37 @@ class Dose(Question):
             if item.gold != right or set(item.options or ()) != {YES, NO}:
                 yield f"the answer is {right}, not {item.gold}"
         else:
-            value = {
-                "tablets": lambda: Fraction(limit // dose),
-                "single": lambda: limit / self.times,
-                "total": lambda: dose * self.times,
-                "remaining": lambda: limit - dose * self.times,
-            }[self.asks]()
-            options = item.options or ()
-            values = [parse_mass(option) for option in options]
-            if [option for option, v in zip(options, values, strict=True) if v == value] != [item.gold] or value <= 0:
-                yield f"not exactly one option is the amount of {value}"
-            if None in values or any((" tablet" in option) != (self.asks == "tablets") for option in options):
-                yield "an option is no amount"
-            if self.asks == "total" and value > limit:
-                yield "the doses exceed the maximum"
+            yield from self._amount_objections(item, self._result(limit, dose), limit)
         if item.edges != ((self.drug, "has_maximum_daily_dose", graph.objects(self.drug, "has_maximum_daily_dose")[0]),):
             yield "the proof is not the maximum daily dose"
 
+    def _result(self, limit: Fraction, dose: Fraction) -> Fraction:
+        """Return the amount asked for: grams, or a number of tablets."""
+        if self.asks == "tablets":
+            return Fraction(limit // dose)
+        if self.asks == "single":
+            return limit / self.times
+        return dose * self.times if self.asks == "total" else limit - dose * self.times
+
+    def _amount_objections(self, item: Item, result: Fraction, limit: Fraction) -> Iterator[str]:
+        """Check that every option is an amount and that the gold alone is the result."""
+        options = item.options or ()
+        values = [parse_mass(option) for option in options]
+        if [option for option, value in zip(options, values, strict=True) if value == result] != [item.gold] or result <= 0:
+            yield f"not exactly one option is the amount of {result}"
+        if None in values or any((" tablet" in option) != (self.asks == "tablets") for option in options):
+            yield "an option is no amount"
+        if self.asks == "total" and result > limit:
+            yield "the doses exceed the maximum"
+
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`drug`, `dose` with its unit, `times`, the `unit` that is wanted."""
+        """Return `drug`, `dose` with its unit, `times`, and the `unit` of the answer."""
         dose = format_mass(Fraction(self.amount) * GRAMS[self.unit], self.unit) if self.amount else ""
         times = {1: "once", 2: "twice"}.get(self.times, f"{self.times} times")
         return {"drug": graph.name_of(self.drug), "dose": dose, "times": times, "unit": SHOWN[self.wanted]}
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
-        """The maximum, and the sum that leads from it to the answer."""
+        """Return the maximum and the calculation that leads from it to the answer."""
         limit = self._maximum(graph) or Fraction(0)
         most, dose = format_mass(limit, self.wanted), Fraction(self.amount or 0) * GRAMS[self.unit]
         each, daily = format_mass(dose, self.wanted), format_mass(dose * self.times, self.wanted)

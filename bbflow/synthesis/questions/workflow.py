@@ -1,4 +1,4 @@
-"""What comes next in the care of a patient, and in which order are these steps taken?"""
+"""Clinical workflow: the next step of a case, or the order of some of its steps."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from typing import Literal
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
 from bbflow.synthesis.items.item import Item, Question
-from bbflow.synthesis.workflows.workflow_machine import SHIPPED, WorkflowMachine, WorkflowStep, load_workflow_machine, red_flag
+from bbflow.synthesis.workflows.workflow_machine import (
+    SHIPPED,
+    WorkflowMachine,
+    WorkflowSlot,
+    WorkflowStep,
+    load_workflow_machine,
+    red_flag,
+)
 
 
 @dataclass(frozen=True)
 class Workflow(Question):
-    """Asks for the next step of a case, or for the order of several of its steps.
+    """Ask for the next step of a case, or for the order of several of its steps.
 
     Attributes:
-        disease: What the patient turns out to have.
+        disease: The disease that the case ends up treating.
         context: The patient's other conditions, allergies, state and medications.
         steps: The whole case.
         asks: `next` or `order`.
@@ -44,7 +51,7 @@ class Workflow(Question):
 
     @property
     def key(self) -> object:
-        """The case; which of its steps are asked for, and in which order they are shown, does not matter."""
+        """The case; the steps asked for and the order in which they are shown do not enter."""
         return [self.disease, sorted(self.context), [[step.name, list(step.nodes)] for step in self.steps], self.asks]
 
     @property
@@ -56,11 +63,11 @@ class Workflow(Question):
         return load_workflow_machine(Path(self.machine) if self.machine else SHIPPED)
 
     def describe(self, graph: KnowledgeGraph, step: WorkflowStep) -> str:
-        """Says a step in words."""
+        """Return a step in words."""
         return self._machine().describe(graph, self.disease, step)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """The case must obey the machine, its slots the graph, its treatment the patient; one option alone must be right."""
+        """Yield violations: the case must follow the machine, the graph and the patient, and exactly one option must be right."""
         yield from self._case_objections(graph)
         if self.asks == "next":
             yield from self._next_objections(graph, item)
@@ -79,11 +86,11 @@ class Workflow(Question):
             yield "the steps of the response are not in the order of the case"
 
     def _case_objections(self, graph: KnowledgeGraph) -> Iterator[str]:
+        """Run the case through the machine again: every state, slot and branch."""
         from bbflow.synthesis.items.solver import safety
 
         machine = self._machine()
-        treating = graph.subjects("treats", self.disease)
-        treatable = any(safety(graph, drug, self.disease, self.context) == "safe" for drug in treating)
+        treatable = any(safety(graph, drug, self.disease, self.context) == "safe" for drug in graph.subjects("treats", self.disease))
         known: dict[str, tuple[str, ...]] = {"disease": (self.disease,)}
         expected: str | None = machine.start
         for step in self.steps:
@@ -95,17 +102,7 @@ class Workflow(Question):
                 yield f"the slots of {step.name} are not those of the machine"
                 return
             for slot, (_, nodes) in zip(state.slots, step.filled, strict=True):
-                if len(nodes) != slot.count and not (not nodes and state.otherwise is not None):
-                    yield f"slot {slot.name} holds {len(nodes)} nodes"
-                for node in nodes:
-                    if slot.way == "safe" and safety(graph, node, self.disease, self.context) != "safe":
-                        yield f"{node} is not safe for this patient"
-                    elif slot.way == "red_flags" and not red_flag(graph, self.disease, node):
-                        yield f"{node} is no red flag"
-                    elif slot.way == "rival" and (node == self.disease or not self._rivals(graph, node, known)):
-                        yield f"{node} shares no finding that was seen"
-                    elif slot.way == "predicate" and not any(graph.has(of, p, node) for of in known[slot.of] for p in slot.predicates):
-                        yield f"{node} does not belong into slot {slot.name}"
+                yield from self._slot_objections(graph, slot, nodes, known, optional=state.otherwise is not None)
                 known[slot.name] = nodes
             flagged = any(red_flag(graph, self.disease, node) for nodes in known.values() for node in nodes)
             holds = {"": True, "red_flag": flagged, "treatable": treatable}
@@ -113,10 +110,28 @@ class Workflow(Question):
         if expected is not None:
             yield f"the case ends before {expected}"
 
-    def _rivals(self, graph: KnowledgeGraph, rival: str, known: dict[str, tuple[str, ...]]) -> bool:
-        return any(
-            graph.has(rival, "has_phenotype", n) and graph.has(self.disease, "has_phenotype", n) for ns in known.values() for n in ns
-        )
+    def _slot_objections(
+        self, graph: KnowledgeGraph, slot: WorkflowSlot, nodes: tuple[str, ...], known: dict[str, tuple[str, ...]], optional: bool
+    ) -> Iterator[str]:
+        """Check the number of nodes in a slot and, by the way it is filled, each node; `known` are the slots filled before."""
+        from bbflow.synthesis.items.solver import safety
+
+        if len(nodes) != slot.count and not (not nodes and optional):
+            yield f"slot {slot.name} holds {len(nodes)} nodes"
+        for node in nodes:
+            if slot.way == "safe" and safety(graph, node, self.disease, self.context) != "safe":
+                yield f"{node} is not safe for this patient"
+            elif slot.way == "red_flags" and not red_flag(graph, self.disease, node):
+                yield f"{node} is no red flag"
+            elif slot.way == "rival" and (node == self.disease or not self._shares_finding(graph, node, known)):
+                yield f"{node} shares no finding that was seen"
+            elif slot.way == "predicate" and not any(graph.has(of, p, node) for of in known[slot.of] for p in slot.predicates):
+                yield f"{node} does not belong into slot {slot.name}"
+
+    def _shares_finding(self, graph: KnowledgeGraph, rival: str, known: dict[str, tuple[str, ...]]) -> bool:
+        """Return whether a rival disease has a finding that was seen and that the disease has too."""
+        seen = (node for nodes in known.values() for node in nodes)
+        return any(all(graph.has(disease, "has_phenotype", node) for disease in (rival, self.disease)) for node in seen)
 
     def _next_objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         following = self.steps[self.shown]
@@ -136,7 +151,7 @@ class Workflow(Question):
             yield f"not exactly one option comes next: {right}"
 
     def proof(self, graph: KnowledgeGraph) -> list[Triple]:
-        """Returns the edges that fill the slots, in the order of the steps."""
+        """Return the edges that fill the slots, in the order of the steps."""
         machine, found = self._machine(), []
         known: dict[str, tuple[str, ...]] = {"disease": (self.disease,)}
         for step in self.steps:

@@ -1,7 +1,7 @@
-"""Turns symbolic items into text: a template family for the question, plain statements for the reasoning.
+"""Rendering of symbolic items as text: a template family for the question, plain statements for the reasoning.
 
-Which families may be used depends on the split: no family of validation or test occurs in train. Within a family,
-`[one|another]` offers wordings that mean the same.
+The split decides which families are used: no family of validation or test occurs in train. Within a family, `[one|another]`
+offers wordings of the same meaning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Constraint, Example, Message, Patient, Provenance, Recommendation, Split
-from bbflow.synthesis.constraints.multi_answer import append, write_many
+from bbflow.synthesis.constraints.multi_answer import append_constraints, write_answer
 from bbflow.synthesis.constraints.single_answer import LETTER
 from bbflow.synthesis.items.item import NO, YES, Item, Question, Walk
 from bbflow.synthesis.rendering.paraphrase_grammar import expand
@@ -32,7 +32,7 @@ _EIGHT = re.compile(r"\b([Aa])( (?:8\d|18)-)")
 
 @cache
 def templates() -> dict[str, dict[str, list[str]]]:
-    """Returns the template families by kind of question and split, those of every task family that ships."""
+    """Return the template families that ship, by kind of question and split."""
     found = {}
     for file in sorted(TEMPLATES.glob("*.yaml")):
         found.update(yaml.safe_load(file.read_text(encoding="utf-8")))
@@ -40,13 +40,13 @@ def templates() -> dict[str, dict[str, list[str]]]:
 
 
 class Renderer:
-    """Writes items of one graph.
+    """Render the items of one graph.
 
     Args:
-        graph: Gives the names.
-        seed: Goes into the provenance.
-        varied: Whether the train split uses the varied families besides the base ones.
-        wordings: Template families that a task brings, besides those that ship.
+        graph: Source of the names.
+        seed: Recorded in the provenance.
+        varied: Whether the train split uses the varied families in addition to the base ones.
+        wordings: Template families of a task, in addition to those that ship.
     """
 
     def __init__(self, graph: KnowledgeGraph, seed: int, varied: bool = True, wordings: Wordings | None = None) -> None:
@@ -54,8 +54,8 @@ class Renderer:
         self.wordings: Wordings = {**templates(), **(wordings or {})}
 
     def __call__(self, item: Item, split: Split, rng: random.Random) -> Example:
-        """Renders an item for a split."""
-        question, family = self._question(item, split, rng)
+        """Render an item for a split."""
+        prompt, family = self._prompt(item, split, rng)
         accepted = [self._name(node) for node in item.accepted] if item.options is None else []
         edges = list(item.edges)
         constraints = [_recorded(c) for c in item.constraints]
@@ -63,7 +63,7 @@ class Renderer:
             example_id=item.identity[:16],
             task=item.task,
             capabilities=list(item.capabilities),
-            messages=[Message(role="user", content=question)],
+            messages=[Message(role="user", content=prompt)],
             response=self._response(item),
             answer=self._name(item.gold),
             options=None if item.options is None else [self._name(option) for option in item.options],
@@ -93,7 +93,7 @@ class Renderer:
         return self.graph.name_of(node) if node in self.graph else node
 
     def _choose(self, kind: str, split: Split, rng: random.Random) -> tuple[str, str]:
-        """Draws a family of a kind; returns its text and its name."""
+        """Draw a family of a kind; return its expanded text and its name."""
         families = self.wordings[kind]
         place = split if split in families else "all"
         texts = families[place]
@@ -102,38 +102,41 @@ class Renderer:
         i = rng.randrange(len(texts))
         return expand(texts[i], rng), f"{kind}#{place}{i}"
 
-    def _question(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
-        query = item.query
-        if isinstance(query, Walk):
-            x = self._name(query.start)
-            kind = query.kind or "statement"
-            if item.count > 1:
-                text, family = self._choose("list.many", split, rng)
-                text = text.format(n=item.count, what=self._choose(f"what/{kind}", split, rng)[0].format(x=x))
-                family = f"{family}/{kind}"
-            else:
-                text, family = self._choose(kind, split, rng)
-                text = text.format(x=x)
-        elif isinstance(query, Question):
-            text, family = self._choose(query.kind, split, rng)
-            patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
-            text = text.format(patient=patient, **query.slots(self.graph, item)).replace(",.", ".")
-        else:
-            x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
-            text, family = self._choose(query.kind, split, rng)
-            text = text.format(x=x, patient=self._patient(item.patient or Patient()))
+    def _prompt(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
+        """Return the question with its options and constraints, and the name of its template family."""
+        text, family = self._question(item, split, rng)
         text = text[0].upper() + text[1:]
         if item.options is not None and not {YES, NO}.issuperset(item.options):
-            text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options or ()))
-        demands = []
+            text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options))
+        constraints = []
         for constraint in item.constraints:
-            demand, _ = self._choose(f"demand/{constraint['type']}", split, rng)
+            wording, _ = self._choose(f"constraint/{constraint['type']}", split, rng)
             keywords = constraint["kwargs"].get("keywords", [""])
-            demands.append(demand.format(**{"keyword": keywords[0], **constraint["kwargs"]}))
-        return " ".join([text + "\n", *demands]).replace("\n ", "\n") if demands else text, family
+            constraints.append(wording.format(**{"keyword": keywords[0], **constraint["kwargs"]}))
+        return " ".join([text + "\n", *constraints]).replace("\n ", "\n") if constraints else text, family
+
+    def _question(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
+        """Return the question alone and the name of its template family."""
+        query = item.query
+        if isinstance(query, Walk):
+            return self._walk_question(query, item.count, split, rng)
+        text, family = self._choose(query.kind, split, rng)
+        if isinstance(query, Question):
+            patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
+            return text.format(patient=patient, **query.slots(self.graph, item)).replace(",.", "."), family
+        x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
+        return text.format(x=x, patient=self._patient(item.patient or Patient())), family
+
+    def _walk_question(self, walk: Walk, count: int, split: Split, rng: random.Random) -> tuple[str, str]:
+        x, kind = self._name(walk.start), walk.kind or "statement"
+        if count == 1:
+            text, family = self._choose(kind, split, rng)
+            return text.format(x=x), family
+        text, family = self._choose("list.many", split, rng)
+        return text.format(n=count, what=self._choose(f"what/{kind}", split, rng)[0].format(x=x)), f"{family}/{kind}"
 
     def _patient(self, patient: Patient) -> str:
-        """A vignette: age, sex, pregnancy, what the patient has besides the disease in question, and takes."""
+        """Return a vignette in fixed words: age, sex, pregnancy, conditions other than the disease in question, medications."""
         noun = "woman" if patient.get("sex") == "female" else "man"
         text = f"A {'pregnant ' if patient.get('pregnant') else ''}{patient.get('age')}-year-old {noun}"
         has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
@@ -142,7 +145,7 @@ class Renderer:
         return text + (f" who takes {' and '.join(takes)}" if takes else "")
 
     def _vignette(self, patient: Patient, split: Split, rng: random.Random) -> str:
-        """A patient in one of many phrasings, without the disease in question, such as `A 58-year-old man on aspirin`."""
+        """Return a vignette in one of many phrasings, without the disease in question, such as `A 58-year-old man on aspirin`."""
         has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
         takes = [self._name(node) for node in patient.get("medications", [])]
         noun = {"female": "woman", "male": "man"}.get(str(patient.get("sex")), "adult")
@@ -153,23 +156,30 @@ class Renderer:
         return _EIGHT.sub(r"\1n\2", text)
 
     def _response(self, item: Item) -> str:
-        if isinstance(item.query, Question):
-            told = item.query.reasoning(self.graph, item) if item.chain else []
-            return append(" ".join([*told, f"Answer: {self._name(item.gold)}"]), item.constraints)
-        if isinstance(item.query, Walk) and not item.query.steps:
-            return " ".join(f"{verbalize(self.graph, edge, item.query.start)}." for edge in item.edges)
-        if isinstance(item.query, Walk) and item.chain and (item.constraints or item.options is None):
-            facts = [verbalize(self.graph, edge, item.query.start) for edge in item.edges]
-            return write_many(facts, item.constraints) if item.constraints else f"{'. '.join(facts)}."
-        if item.constraints and item.options is None:
-            walk_ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
-            return write_many([self._name(node) for node in walk_ends], item.constraints)
-        if item.options is not None and LETTER in item.constraints:
-            return LETTERS[item.options.index(item.gold)]
+        """Return the reference response."""
+        query = item.query
+        if isinstance(query, Question):
+            reasoning = query.reasoning(self.graph, item) if item.chain else []
+            return append_constraints(self._reasoned(reasoning, item), item.constraints)
+        if isinstance(query, Walk) and (not query.steps or (item.chain and (item.constraints or item.options is None))):
+            facts = [verbalize(self.graph, edge, query.start) for edge in item.edges]
+            return write_answer(facts, item.constraints) if item.constraints else f"{'. '.join(facts)}."
         if item.constraints:
-            return write_many([self._name(item.gold)], item.constraints)
-        chain = [f"{verbalize(self.graph, edge)}." for edge in item.edges] if item.chain else []
-        return " ".join([*chain, f"Answer: {self._name(item.gold)}"])
+            return self._constrained(item)
+        return self._reasoned([f"{verbalize(self.graph, edge)}." for edge in item.edges] if item.chain else [], item)
+
+    def _reasoned(self, reasoning: list[str], item: Item) -> str:
+        """Return the reasoning, if any, followed by the marked answer."""
+        return " ".join([*reasoning, f"Answer: {self._name(item.gold)}"])
+
+    def _constrained(self, item: Item) -> str:
+        """Return bare names that satisfy the constraints: every answer that is wanted, the letter of an option, or its name."""
+        if item.options is None:
+            ends = [next(n for n in (edge[0], edge[2]) if n in item.accepted and n != item.cluster) for edge in item.edges]
+            return write_answer([self._name(node) for node in ends], item.constraints)
+        if LETTER in item.constraints:
+            return LETTERS[item.options.index(item.gold)]
+        return write_answer([self._name(item.gold)], item.constraints)
 
     def _recommended(self, item: Item) -> list[Recommendation]:
         if isinstance(item.query, (Walk, Question)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.synthesis.constraints.single_answer import CONSTRAINT_WRITERS, ConstraintWriter, draw_constraints
+from bbflow.synthesis.constraints.base import ConstraintWriter, draw_constraints
+from bbflow.synthesis.constraints.single_answer import CONSTRAINT_WRITERS
 from bbflow.synthesis.items.distractors import draw
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.items.proof_paths import unique_path
@@ -27,7 +28,7 @@ class ConstrainedAnswer(WalkTask):
     needs = "edges such as treats, has_phenotype or has_side_effect"
     capabilities: ClassVar[tuple[str, ...]] = ("instruction", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"constraints", "edges", "entities"})
-    demands: ClassVar[tuple[ConstraintWriter, ...]] = CONSTRAINT_WRITERS
+    writers: ClassVar[tuple[ConstraintWriter, ...]] = CONSTRAINT_WRITERS
     metapaths = (
         (("treats", False),),
         (("has_phenotype", True),),
@@ -50,7 +51,7 @@ class ConstrainedAnswer(WalkTask):
         count = 1 if most == 1 or rng.random() < 0.5 else rng.randint(2, most)
         chosen = rng.sample(answers, count)
         paths = [unique_path(self.graph, walk, answer) for answer in chosen]
-        constraints = draw_constraints(self.demands, rng.randint(1, self.max_demands), count, rng)
+        constraints = draw_constraints(self.writers, rng.randint(1, self.max_demands), count, rng)
         edges = tuple(edge for path in paths if path is not None for edge in path)
         if len(edges) < count:
             return None

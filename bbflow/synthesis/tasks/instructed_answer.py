@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
+from bbflow.synthesis.constraints.base import ConstraintWriter
 from bbflow.synthesis.constraints.multi_answer import MANY_CONSTRAINTS
-from bbflow.synthesis.constraints.single_answer import ConstraintWriter
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.tasks.constrained_answer import ConstrainedAnswer
 
@@ -23,7 +23,7 @@ class InstructedAnswer(ConstrainedAnswer):
     """
 
     name: ClassVar[str] = "instructed_answer"
-    demands: ClassVar[tuple[ConstraintWriter, ...]] = MANY_CONSTRAINTS
+    writers: ClassVar[tuple[ConstraintWriter, ...]] = MANY_CONSTRAINTS
 
     def __init__(self, choice: float = 0.25, max_count: int = 3, max_demands: int = 3, num_options: int = 4, chain: float = 0.0) -> None:
         super().__init__(choice, max_count, max_demands, num_options, chain)

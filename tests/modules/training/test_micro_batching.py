@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 
-from bbflow.data.preference_data import PreferencePair
+from bbflow.data.preference_pairs import PreferencePair
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT, RewardModel
 from bbflow.modules import grpo as grpo_module

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from bbflow.graph import ClinicalPack
 from bbflow.rewards import CorrectAnswer
 from bbflow.rewards.instructions import VERIFIERS, FollowsInstructions, is_met
-from bbflow.synthesis.constraints.single_answer import CONSTRAINT_WRITERS, draw_constraints, write_answer
+from bbflow.synthesis.constraints.base import draw_constraints
+from bbflow.synthesis.constraints.multi_answer import write_answer
+from bbflow.synthesis.constraints.single_answer import CONSTRAINT_WRITERS
 from bbflow.synthesis.pipeline import generate
 from bbflow.synthesis.rendering.renderer import templates
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, InstructedAnswer
@@ -19,27 +21,27 @@ NAMES = ["aspirin", "heart failure", "type 2 diabetes", "C-reactive protein"]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 4))
-def test_a_written_answer_meets_every_drawn_demand(seed: int, number: int, count: int) -> None:
+def test_a_written_answer_meets_every_drawn_constraint(seed: int, number: int, count: int) -> None:
     constraints = draw_constraints(CONSTRAINT_WRITERS, number, count, random.Random(seed))
     text = write_answer(NAMES[:count], constraints)
     assert all(is_met(c, text) for c in constraints), (text, constraints)
     assert all(name in text for name in NAMES[:count])
 
 
-def test_a_plain_answer_meets_none_of_the_demands_by_itself() -> None:
-    for demand in CONSTRAINT_WRITERS:
-        kwargs = demand.kwargs(2, random.Random(0))
-        assert not is_met({"type": demand.type, "kwargs": kwargs}, "aspirin, heart failure"), demand.type
+def test_a_plain_answer_meets_none_of_the_constraints_by_itself() -> None:
+    for writer in CONSTRAINT_WRITERS:
+        kwargs = writer.kwargs(2, random.Random(0))
+        assert not is_met({"type": writer.type, "kwargs": kwargs}, "aspirin, heart failure"), writer.type
 
 
-def test_every_demand_has_a_verifier_and_templates() -> None:
-    for demand in CONSTRAINT_WRITERS:
-        assert demand.type in VERIFIERS
-        assert f"demand/{demand.type}" in templates()
+def test_every_constraint_has_a_verifier_and_templates() -> None:
+    for writer in CONSTRAINT_WRITERS:
+        assert writer.type in VERIFIERS
+        assert f"constraint/{writer.type}" in templates()
 
 
 @pytest.mark.parametrize("task", [ConstrainedAnswer(chain=1.0), InstructedAnswer(chain=1.0)], ids=lambda task: task.name)
-def test_a_chained_reference_says_the_answer_as_the_fact_it_is_and_meets_every_demand(task: ConstrainedAnswer) -> None:
+def test_a_chained_reference_says_the_answer_as_the_fact_it_is_and_meets_every_constraint(task: ConstrainedAnswer) -> None:
     graph = ClinicalPack(core=True).load()
     examples = generate(graph, {task.name: task}, {"train": 300}, {}, seed=3).examples["train"]
     judge = FollowsInstructions()

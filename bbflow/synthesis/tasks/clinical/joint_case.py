@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation, Triple
+from bbflow.synthesis.constraints.base import draw_constraints
 from bbflow.synthesis.constraints.multi_answer import AFTERWORDS, MARKED
-from bbflow.synthesis.constraints.single_answer import draw_constraints
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
 from bbflow.synthesis.questions.joint import Joint
@@ -89,10 +89,10 @@ class JointCase(Task):
         disease, context = question.disease, question.context
         proof: list[Triple] = [(disease, "has_phenotype", finding) for finding in question.findings]
         proof += [*self.clinic.reasons(bad, (disease, *context)), (good, "treats", disease)]
-        demands = draw_constraints(AFTERWORDS[1:], rng.randint(1, self.max_demands), 1, rng)
+        constraints = draw_constraints(AFTERWORDS[1:], rng.randint(1, self.max_demands), 1, rng)
         return Item(
             self.name, self.capabilities, question, good, tuple(proof), disease, options=tuple(options),
-            chain=True, patient=draw_patient(self.graph, disease, context, rng), constraints=(MARKED, *demands), level=4 + len(context),
+            chain=True, patient=draw_patient(self.graph, disease, context, rng), constraints=(MARKED, *constraints), level=4 + len(context),
             recommended=(Recommendation(drug=good, dose=None, unit=None, per_day=None, route=None),),
         )  # fmt: skip
 
