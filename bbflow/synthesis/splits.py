@@ -1,10 +1,10 @@
-"""Which split an item belongs to: a hash of its question and the graph's salt, whatever the seed of a run.
+"""Splits: a hash of an item's question and the graph's salt, independent of the seed of a run.
 
 Closed-book tasks hold out questions, paths, option sets and template families; the facts themselves may be trained on as
 statements.
 
-The training questions are divided once more, by a hash of their own: some are for pretraining, and some are kept back for the
-alignment that follows, so that what is rewarded there is knowledge and not the memory of a question.
+The training questions are divided once more, by a separate hash: some are for pretraining, the others are reserved for the
+alignment that follows, so that alignment rewards knowledge and not the memory of a question.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bbflow.synthesis.items.item import Item, Question, question_key
 
 TrainingStage = Literal["all", "pretraining", "alignment"]
 PRETRAINING = 0.65
-"""Share of the training questions that pretraining may ask."""
+"""Share of the training questions that pretraining uses."""
 
 FRACTIONS: tuple[tuple[Split, float], ...] = (("train", 0.7), ("validation", 0.1), ("test", 0.2))
 
 OF_ENTITIES: tuple[tuple[Split, float], ...] = (("train", 0.55), ("validation", 0.2), ("test", 0.25))
-"""Shares of the entities where the prompt tells the facts. A held-out question needs both of its ends in its split, so that its share of
+"""Shares of the entities of open-book questions. A held-out question needs both of its ends in its split, so that its share of
 the questions is about the square; with the shares above, a small graph would have no validation question at all."""
 
 
 def split_of(key: str, salt: str, fractions: tuple[tuple[Split, float], ...] = FRACTIONS) -> Split:
-    """Returns the split of a question.
+    """Return the split of a question.
 
     Args:
         key: `Item.question_key`.
@@ -46,9 +46,9 @@ def split_of(key: str, salt: str, fractions: tuple[tuple[Split, float], ...] = F
 
 
 def item_split(item: Item, salt: str) -> Split | None:
-    """Returns the split of an item: of its question, or of its cluster where the prompt tells the facts.
+    """Return the split of an item: of its question, or of its cluster for an open-book item.
 
-    None is for an open-book item whose start and answer belong to different splits: it is used in neither.
+    None for an open-book item whose start and answer belong to different splits; it is used in neither.
     """
     if not item.evidence:
         return split_of(item.question_key, salt)
@@ -57,20 +57,20 @@ def item_split(item: Item, salt: str) -> Split | None:
 
 
 def entity_split(entity: str, salt: str) -> Split:
-    """Returns the split that an entity belongs to wherever facts are told in the prompt."""
+    """Return the split of an entity in open-book questions."""
     return split_of(f"entity/{entity}", salt, OF_ENTITIES)
 
 
 def question_split(question: Question, salt: str) -> Split:
-    """Returns the split of a question before there is an item."""
+    """Return the split of a question before an item is built."""
     return split_of(question_key(question), salt)
 
 
 def in_stage(item: Item, salt: str, stage: TrainingStage) -> bool:
-    """Tells whether a training question belongs to a stage of training; "all" takes every one."""
+    """Return whether a training question belongs to a stage of training; every one belongs to "all"."""
     return stage == "all" or (_place(f"{salt}/stage/{item.question_key}") < PRETRAINING) == (stage == "pretraining")
 
 
 def _place(text: str) -> float:
-    """Maps a text evenly to [0, 1)."""
+    """Map a text uniformly to [0, 1)."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""What a stage of curation is."""
+"""`CurationStage`, the base class of curation stages."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from bbflow.records import SPLITS, Example
 
 
 class CurationStage(ABC):
-    """Looks at rendered examples and passes each on, changed or not, or drops it with a reason.
+    """Pass rendered examples on, changed or not, or drop them with a reason.
 
-    A stage must give the same for the same examples and seed, in any process. One of your own is a subclass that a recipe names.
+    A stage must return the same for the same examples and seed, in any process. To add your own, subclass it and name it in a recipe.
     """
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the settings; `where` is their key in the recipe."""
+        """List the mistakes in the settings; `where` is their key in the recipe."""
         return []
 
     def prepare(self, graph: KnowledgeGraph) -> None:  # noqa: B027 (optional)
-        """Receives the graph once in each process."""
+        """Receive the graph, once in each process."""
 
     @abstractmethod
     def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
-        """Returns for each example itself, a changed one, or the reason why it is dropped."""
+        """Return for each example itself, a changed one, or the reason why it is dropped."""
 
 
 def unknown_splits(splits: Sequence[str], where: str) -> list[Problem]:
-    """Lists the names that are no split: a stage that looks at none would do nothing and say so nowhere."""
+    """List the names that are no split; a stage without a split would silently do nothing."""
     return [Problem(f"'{split}' is no split", f"{where}.splits", did_you_mean(split, SPLITS)) for split in splits if split not in SPLITS]

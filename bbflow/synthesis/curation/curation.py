@@ -18,18 +18,18 @@ from bbflow.text.decontamination import Benchmarks
 
 
 class Curation:
-    """Stages between the solver and the files. Exact duplicates are always dropped; everything here is off by default.
+    """Settings of curation. Exact duplicates are always dropped; everything else is off by default.
 
     Args:
         near_duplicates: Similarity of word triples (Jaccard, estimated by MinHash) from which one of two questions with the same
             answer is dropped; null keeps both.
         benchmarks: Files whose questions must not be repeated, by eight words in a row or by their options.
-        balance_letters: Puts the right option under each letter equally often.
-        levels: Difficulty to its share of each task's examples; null takes them as they come.
+        balance_letters: Put the right option under each letter equally often.
+        levels: Difficulty to its share of each task's examples; null: no quota.
         capabilities: Name of a capability to the weight with which tasks that exercise it are mixed; 1 where not named.
-        held_out_per_cluster: At most how many validation or test examples of a task are about one entity; null: as they come. Where a
-            few entities hold most items, it is they that count in a certificate, and it proves less than the number of items suggests.
-        stages: What looks at each example, in order: rewriters, answerability, stages of one's own.
+        held_out_per_cluster: Limit of validation or test examples of a task about one entity; null: no limit. Where a few entities
+            hold most items, a certificate proves less than the number of items suggests.
+        stages: Stages in order: rewriting, answerability, your own.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Curation:
         self.held_out_per_cluster = held_out_per_cluster
 
     def problems(self, where: str, capabilities: Collection[str]) -> list[Problem]:
-        """Lists what is wrong with the settings.
+        """List the mistakes in the settings.
 
         Args:
             where: Their key in the recipe.
-            capabilities: What the tasks exercise.
+            capabilities: Capabilities that the tasks exercise.
         """
         found = []
         if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
@@ -77,7 +77,7 @@ class Curation:
         return [*found, *(problem for i, stage in enumerate(self.stages) for problem in stage.problems(f"{where}.stages[{i}]"))]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
-        """Reads the benchmarks and prepares the stages, once in each process."""
+        """Read the benchmarks and prepare the stages, once in each process."""
         _ = self._known
         for stage in self.stages:
             stage.prepare(graph)
@@ -87,7 +87,7 @@ class Curation:
         return Benchmarks(self.benchmarks)
 
     def weight(self, capabilities: Sequence[str]) -> float:
-        """Returns the factor of a task in the mix: the mean weight of what it exercises.
+        """Return the factor of a task in the mix: the mean weight of its capabilities.
 
         >>> Curation(capabilities={"safety": 3.0}).weight(["safety", "domain"])
         2.0
@@ -95,7 +95,7 @@ class Curation:
         return sum(self.capabilities.get(name, 1.0) for name in capabilities) / len(capabilities) if capabilities else 1.0
 
     def place_answer(self, item: Item, number: int) -> Item:
-        """Moves the right option of the `number`-th accepted item to its turn's place; the others keep their order."""
+        """Move the right option of the `number`-th item to position `number` modulo the number of options; the others keep their order."""
         if not self.balance_letters or item.options is None:
             return item
         rest = [option for option in item.options if option != item.gold]
@@ -103,7 +103,7 @@ class Curation:
         return replace(item, options=(*rest[:place], item.gold, *rest[place:]))
 
     def filter(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
-        """Passes examples through decontamination and the stages; returns each, or why it is dropped."""
+        """Pass examples through decontamination and the stages; return each, or the reason why it is dropped."""
         found: list[Example | str] = [(self._known.objection(e) or e) if self.benchmarks else e for e in examples]
         for stage in self.stages:
             kept = [i for i, e in enumerate(found) if isinstance(e, Example)]
@@ -113,5 +113,5 @@ class Curation:
         return found
 
     def signature(self, example: Example) -> np.ndarray | None:
-        """Returns what near duplicates are found by, where they are looked for."""
+        """Return the MinHash signature of an example, or None where near duplicates are kept."""
         return None if self.near_duplicates is None else signature(example)

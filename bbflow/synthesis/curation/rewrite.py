@@ -12,26 +12,26 @@ from bbflow.synthesis.rewriting.base import Rewriter, rewrite
 
 
 class Rewrite(CurationStage):
-    """Puts questions into other words; what does not come back whole keeps its first wording.
+    """Paraphrase questions; a paraphrase that is not faithful is discarded and the first wording kept.
 
     Args:
-        rewriter: Who writes.
-        splits: Which splits are rewritten.
+        rewriter: Source of paraphrases.
+        splits: Splits to rewrite.
     """
 
     def __init__(self, rewriter: Rewriter, splits: list[str] | None = None) -> None:
         self.rewriter, self.splits = rewriter, splits or ["train"]
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists splits that there are not, and what is wrong with the rewriter."""
+        """List unknown splits and the mistakes in the settings of the rewriter."""
         return [*unknown_splits(self.splits, where), *self.rewriter.problems(f"{where}.rewriter")]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
-        """Keeps the graph, by whose names texts are compared."""
+        """Keep the graph, whose names are used to compare texts."""
         self.graph = graph
 
     def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
-        """Rewrites the examples of the chosen splits."""
+        """Rewrite the examples of the chosen splits."""
         chosen = [e for e in examples if e.split in self.splits]
         again = iter(rewrite(self.graph, self.rewriter, chosen, seed))
         return [next(again) if e.split in self.splits else e for e in examples]

@@ -1,1 +1,5 @@
-"""Items: a question and its answer as node ids, with the solver that proves it."""
+"""Items: a question and its answer as node ids, with the solver that proves it.
+
+Look-ups that several tasks need are here as well: wrong options (`distractors.py`), drugs and patients (`patients.py`), proofs
+(`proof_paths.py`). A new kind of question goes into `bbflow/synthesis/questions/`.
+"""

@@ -1,7 +1,7 @@
-"""Wrong options that only knowledge can tell from the right one.
+"""Distractors: wrong options that only knowledge distinguishes from the right one.
 
-They are drawn from the answers that the same metapath gives elsewhere in the graph, as often as it gives them, so an
-option's popularity says little about whether it is right; none of them answers the question.
+They are drawn from the answers of the same metapath elsewhere in the graph, in proportion to their frequency, so an option's
+popularity says little about whether it is right. No distractor answers the question.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
 def draw(pool: Sequence[str], barred: Collection[str], count: int, rng: random.Random) -> list[str] | None:
-    """Draws distinct wrong options.
+    """Draw distinct wrong options.
 
     Args:
         pool: Answers of the metapath over the whole graph, repeated as often as they occur.
-        barred: What may not be drawn: whatever answers the question, and what it asks about.
-        count: How many to draw.
+        barred: Nodes to exclude: every right answer, and the node that the question names.
+        count: Number of options.
         rng: Source of randomness.
 
     Returns:
@@ -35,18 +35,18 @@ def draw(pool: Sequence[str], barred: Collection[str], count: int, rng: random.R
 
 
 class Neighbourhoods:
-    """Nodes of one kind that lie near each other: what shares a parent or any other neighbour (two edges), or is parent and child (one).
+    """Groups of nodes of one kind that are close: nodes that share a neighbour (two edges), or are parent and child (one).
 
     All members of a group are near each other, not only near the right answer: a set drawn from one group has no centre that
     would give the answer away.
 
     Attributes:
         all: Every group, in graph order.
-        groups: Node to the groups it is in.
+        groups: Node to its groups.
 
     Args:
-        graph: Whose nodes.
-        largest: Groups of more nodes are left out: what is near to everything is near to nothing.
+        graph: The graph.
+        largest: Larger groups are left out, because sharing a very common neighbour is no likeness.
     """
 
     def __init__(self, graph: KnowledgeGraph, largest: int = 400) -> None:
@@ -64,13 +64,13 @@ class Neighbourhoods:
                 self.groups.setdefault(node, []).append(group)
 
     def draw(self, node: str, count: int, rng: random.Random, wrong: Callable[[str], bool]) -> list[str] | None:
-        """Draws nodes near one node and near each other.
+        """Draw nodes that are close to one node and to each other.
 
         Args:
             node: The right answer.
-            count: How many to draw.
+            count: Number of nodes.
             rng: Source of randomness.
-            wrong: Whether a node is surely no right answer.
+            wrong: Returns True for a node that certainly is no right answer.
 
         Returns:
             Distinct nodes, or None where no group that was tried holds enough.

@@ -1,4 +1,4 @@
-"""Evidence: the facts that a question rests on, and others that look like them, written into the prompt."""
+"""Evidence: the facts that prove an answer, among others that resemble them, written into the prompt."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ HEADING = "Known facts: "
 
 
 def draw_evidence(graph: KnowledgeGraph, example: Example, size: int, rng: random.Random) -> tuple[Triple, ...]:
-    """Draws the proof of an example and distracting facts, in random order.
+    """Draw the proof of an example and distracting facts, in random order.
 
     Half of the distractors share the predicate of an edge of the proof, the others an entity with it, so that neither a name nor a
-    relation tells by itself what the question is about.
+    relation identifies the proof by itself.
 
     Args:
-        graph: Where facts come from.
-        example: Has a proof, `edges`.
-        size: How many facts in all; never fewer than the proof has.
+        graph: Source of the facts.
+        example: An example with a proof, `edges`.
+        size: Number of facts; never fewer than the proof has.
         rng: Source of randomness.
     """
     proof = list(dict.fromkeys(example.edges))
@@ -41,7 +41,7 @@ def draw_evidence(graph: KnowledgeGraph, example: Example, size: int, rng: rando
 
 
 def with_evidence(graph: KnowledgeGraph, example: Example, facts: tuple[Triple, ...]) -> Example:
-    """Returns the example with the facts before its question, as an open-book example."""
+    """Return the example with the facts before its question, as an open-book example."""
     told = HEADING + " ".join(f"{verbalize(graph, fact)}." for fact in facts)
     messages = [Message(role=m["role"], content=m["content"]) for m in example.messages]
     last = max(i for i, message in enumerate(messages) if message["role"] == "user")

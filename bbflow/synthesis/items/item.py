@@ -1,6 +1,6 @@
-"""Symbolic items: what a question asks and how the graph proves its answer, before any wording.
+"""Symbolic items: a question and the proof of its answer, before any wording.
 
-An item is graph node ids and nothing else, so a solver can judge it without reading text; rendering turns it into an
+An item consists of graph node ids only, so that the solver can prove it without reading text; rendering turns it into an
 `Example` afterwards.
 """
 
@@ -25,12 +25,12 @@ YES, NO = "yes", "no"
 
 @dataclass(frozen=True)
 class Walk:
-    """What is reached from `start` along typed steps: a metapath query.
+    """A metapath query: the nodes reached from `start` along typed steps.
 
     Attributes:
         start: Node that the question names.
-        steps: (predicate, forward) for each hop; backward walks from object to subject. Without steps nothing is asked, and
-            the item states facts about its start.
+        steps: (predicate, forward) for each hop; backward walks from object to subject. Without steps the item asks
+            nothing and states facts about its start.
     """
 
     start: str
@@ -48,7 +48,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class NamedWalk(Walk):
-    """A walk along a declared metapath, which brings its own wordings.
+    """A walk along a declared metapath, which has its own wordings.
 
     Attributes:
         name: The metapath's name.
@@ -63,10 +63,10 @@ class NamedWalk(Walk):
 
 
 class Question(ABC):
-    """A kind of question beyond walks and prescriptions; a subclass is a frozen dataclass in a file of its own.
+    """Base class of questions other than walks and prescriptions; a subclass is a frozen dataclass in a separate file.
 
-    It says what is asked, how the graph alone decides it, and what its wordings may speak of. Building items is the business of
-    a task, in another file; a question never helps to build what it proves.
+    It defines what is asked, how the graph alone decides it, and the slots of its templates. Building items is the job of a task,
+    in another file; a question never helps to build what it proves.
 
     Attributes:
         kind: Key of its templates.
@@ -83,7 +83,7 @@ class Question(ABC):
     @property
     @abstractmethod
     def key(self) -> object:
-        """What decides the split, JSON-serialisable: all that the question asks, and none of its wording or options' order."""
+        """Key that decides the split, JSON-serialisable: the content of the question, without wording or order of options."""
 
     @property
     @abstractmethod
@@ -92,14 +92,14 @@ class Question(ABC):
 
     @abstractmethod
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """Yields every reason why the item's answer or proof does not hold."""
+        """Yield every reason why the item's answer or proof does not hold."""
 
     @abstractmethod
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """Returns the texts that its templates may name."""
+        """Return the texts that its templates may name."""
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
-        """Returns the sentences of the reference response before its answer; by default the proof, one statement an edge."""
+        """Return the sentences of the reference response before its answer; by default the proof, one statement an edge."""
         from bbflow.text.verbalization import verbalize
 
         return [f"{verbalize(graph, edge)}." for edge in item.edges]
@@ -107,12 +107,12 @@ class Question(ABC):
 
 @dataclass(frozen=True)
 class Prescription:
-    """Which of the candidate drugs may be given to a patient.
+    """Ask which of the candidate drugs may be given to a patient.
 
     Attributes:
-        disease: What is to be treated.
+        disease: The disease to treat.
         context: The patient's other conditions, allergies, state and medications (node ids).
-        candidates: Drugs in question; one alone makes it a yes/no question.
+        candidates: Drugs to choose from; a single one makes it a yes/no question.
     """
 
     disease: str
@@ -132,20 +132,20 @@ class Item:
     Attributes:
         task: Task family.
         capabilities: Capabilities it exercises.
-        query: What is asked.
+        query: The question.
         gold: The right answer: a node id, or one of `NONE_OF_THESE`, `YES`, `NO`.
         accepted: All right answers of an open question, in graph order; empty where there are options.
-        count: How many right answers an open question wants.
+        count: Number of right answers that an open question asks for.
         options: Answers to choose from, in order of their letters; None for an open question.
         edges: Proof, in reasoning order.
         chain: Whether the reference response writes the proof before the answer.
-        patient: Whom it is about.
-        constraints: Demands on the form of the answer.
+        patient: The patient it is about.
+        constraints: Constraints on the form of the answer.
         cluster: Entity whose items belong together.
         level: Difficulty, from 1.
-        evidence: Facts that the prompt tells, the proof among them; empty where the question is closed-book.
+        evidence: Facts in the prompt, the proof among them; empty where the question is closed-book.
         workflow: Names of the clinical steps of the reference response, in order.
-        recommended: Drugs that the reference response recommends, beyond what a `Prescription` recommends by itself.
+        recommended: Drugs that the reference response recommends, in addition to the answer of a `Prescription`.
     """
 
     task: str
@@ -167,18 +167,18 @@ class Item:
 
     @cached_property
     def identity(self) -> str:
-        """Hash of what is asked: query, options as a set, demands. Neither wording, order of options, age nor sex enter."""
+        """Hash of the question: query, options as a set, constraints. Wording, order of options, age and sex do not enter."""
         options = None if self.options is None else sorted(self.options)
         told = self.edges if isinstance(self.query, Walk) and not self.query.steps else ()
         return _digest([self.task, self.query, options, self.count, list(self.constraints), told])
 
     @cached_property
     def question_key(self) -> str:
-        """What decides the split: for a walk its start and steps, for a choice of drugs the offer, for one drug the case.
+        """Key that decides the split: for a walk its start and steps, for a choice of drugs the offer, for one drug the case.
 
-        Every wording, option set, demand and answer of one walk thus falls into one split, and so does every patient to whom
-        the same drugs are offered. The metapaths that ship contain none that is another one walked backwards, so a path of two
-        edges belongs to one question as well.
+        Every wording, option set, constraint and answer of one walk thus falls into one split, and so does every patient to whom
+        the same drugs are offered. None of the metapaths that ship is another one walked backwards, so a path of two edges
+        belongs to one question as well.
         """
         if isinstance(self.query, Walk):
             return walk_key(self.query)
@@ -190,17 +190,17 @@ class Item:
 
 
 def walk_key(walk: Walk) -> str:
-    """Returns what decides the split of a walk: its start and steps, whatever the metapath is called."""
+    """Return the key that decides the split of a walk: its start and steps, without the name of the metapath."""
     return _digest(["walk", {"start": walk.start, "steps": walk.steps}])
 
 
 def question_key(question: Question) -> str:
-    """Returns what decides the split of a question of another kind."""
+    """Return the key that decides the split of a question of another kind."""
     return _digest([type(question).__name__, question.key])
 
 
 def _fields(value: object) -> dict[str, object]:
-    """What JSON holds of a dataclass."""
+    """Return the fields of a dataclass, for JSON."""
     return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
 
 

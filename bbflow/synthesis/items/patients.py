@@ -1,4 +1,4 @@
-"""What a patient may be given: look-ups for the tasks that build cases. The solver judges their items by other means."""
+"""Drugs and patients: look-ups for the tasks that build cases. The solver proves their items by other means."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ _CONCERNS = ("contraindicated_in", "caution_in", "interacts_with")
 
 
 class DrugSafetyIndex:
-    """The drugs of a graph against everything that may stand in a patient's context.
+    """The drugs of a graph against the risk nodes of a patient's context.
+
+    Terms:
+
+    - A *risk node* is a condition, allergy, state or medication that the graph marks as relevant to the safety of drugs.
+    - A risk node *rules out* a drug by an edge: a contraindication, or an interaction of severity major.
+    - A risk node is *clear* for a drug where the graph has complete coverage and no edge of concern; a missing edge alone is not.
+    - A *fair pair* is two drugs for one disease such that either can be the safe one, depending on the patient: the options
+      alone do not give the answer away.
+    - A *bystander* is a risk node in a patient's context that is clear for every drug in question, and so decides nothing.
 
     Args:
-        graph: Where the facts come from.
+        graph: Source of the facts.
 
     Attributes:
-        risks: Nodes that coverage of drugs is judged against, in graph order.
+        risks: The risk nodes, in graph order.
         treated: Disease to the drugs that treat it and raise no concern in it.
-        forbidding: Drug to the nodes that rule it out, each with the edge that says so.
-        clear: Drug to the nodes that the graph declares to be no matter for it.
+        forbidding: Drug to the nodes that rule it out, each with the edge.
+        clear: Drug to the risk nodes that are clear for it.
     """
 
     def __init__(self, graph: KnowledgeGraph) -> None:
@@ -50,21 +59,21 @@ class DrugSafetyIndex:
                 self.treated.setdefault(edge.object, []).append(drug)
 
     def may_have(self, drug: str, disease: str, context: Iterable[str]) -> bool:
-        """Tells whether a drug is known to be safe for a disease in a context."""
+        """Return whether a drug is known to be safe for a disease in a context."""
         return drug in self.treated.get(disease, ()) and self.clear[drug].issuperset(context)
 
     def reasons(self, drug: str, context: Iterable[str]) -> list[Triple]:
-        """Returns the edges that rule a drug out in a context."""
+        """Return the edges that rule a drug out in a context."""
         against = self.forbidding.get(drug, {})
         return [against[node] for node in context if node in against]
 
     def ruling_out(self, drug: str, sparing: Collection[str], disease: str) -> list[str]:
-        """Returns the risk nodes that rule one drug out and are no matter for the drugs to be spared."""
+        """Return the risk nodes that rule one drug out and are clear for the drugs in `sparing`."""
         against = self.forbidding.get(drug, {})
         return [n for n in self.risks if n in against and n != disease and all(n in self.clear[other] for other in sparing)]
 
     def fair_pairs(self) -> list[tuple[str, str, str]]:
-        """Returns (disease, drug, drug) where a patient exists for whom the one is safe and the other not, and the reverse."""
+        """Return the fair pairs as (disease, drug, drug)."""
         found = []
         for disease, drugs in self.treated.items():
             for one, other in combinations(drugs, 2):
@@ -73,13 +82,13 @@ class DrugSafetyIndex:
         return found
 
     def bystanders(self, drugs: Collection[str], disease: str, most: int, rng: random.Random) -> list[str]:
-        """Draws up to `most` risk nodes that are no matter for any of the drugs."""
+        """Draw up to `most` risk nodes that are clear for all of the drugs."""
         harmless = sorted(frozenset.intersection(*(self.clear[drug] for drug in drugs)) - {disease})
         return rng.sample(harmless, min(len(harmless), rng.randint(0, most)))
 
 
 def draw_patient(graph: KnowledgeGraph, disease: str, context: Iterable[str], rng: random.Random) -> Patient:
-    """Invents a patient with a disease and a context; age and sex fit a pregnancy, and decide nothing."""
+    """Draw a patient with a disease and a context; age and sex fit a pregnancy and decide nothing."""
     kinds = {node: graph.node(node).kind for node in context}
     pregnant = any(kind == "PhysiologicalState" for kind in kinds.values())
     return Patient(

@@ -1,4 +1,4 @@
-"""The path behind an answer: the edges that lead from the start of a walk to one of its ends."""
+"""Proofs of walks: the edges that lead from the start of a walk to one of its ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bbflow.synthesis.items.item import Walk
 
 
 def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
-    """Returns the one path of a walk that ends in a node; None where there is none, or several and so no unique proof."""
+    """Return the only path of a walk that ends in a node; None where there is none, or several and so no unique proof."""
     paths: list[tuple[str, tuple[Triple, ...]]] = [(walk.start, ())]
     for predicate, forward in walk.steps:
         longer = []
@@ -23,7 +23,7 @@ def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ..
 
 
 def only_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
-    """Returns what `unique_path` returns, looking only at nodes from which the end can still be reached: for long walks in large graphs."""
+    """Return the same as `unique_path`, visiting only nodes from which the end can be reached: for long walks in large graphs."""
     behind: list[set[str]] = [{end}]
     for predicate, forward in reversed(walk.steps):
         back = graph.subjects if forward else (lambda p, node: graph.objects(node, p))

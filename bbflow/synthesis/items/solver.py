@@ -1,8 +1,8 @@
 """The solver: answers an item's question from the graph alone and rejects every item whose answer or proof does not hold.
 
-It shares no code with the tasks that build items, on purpose: it sees the query, the options and the claimed proof, and works the
-answer out again by set semantics. It reads no text either, so that no mistake of `bbflow.text` can pass here. What it accepts is
-provable; `rejection_reasons` says why it rejects the rest.
+On purpose it shares no code with the tasks that build items: it sees the query, the options and the claimed proof, and derives
+the answer again by set semantics. It reads no text either, so that no mistake of `bbflow.text` can pass here. An accepted item is
+provable; `rejection_reasons` lists why another is not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Verdict = Literal["safe", "unsafe", "unknown"]
 
 
 def answers_of(graph: KnowledgeGraph, walk: Walk) -> set[str]:
-    """Returns every node that the walk can end in; a walk does not come back to a node it has passed."""
+    """Return every node in which the walk can end; a walk does not return to a node."""
     paths: list[tuple[str, ...]] = [(walk.start,)]
     for predicate, forward in walk.steps:
         step = graph.objects if forward else (lambda node, p: graph.subjects(p, node))
@@ -27,7 +27,7 @@ def answers_of(graph: KnowledgeGraph, walk: Walk) -> set[str]:
 
 
 def violations(graph: KnowledgeGraph, drug: str, context: tuple[str, ...]) -> list[Triple]:
-    """Returns the edges that forbid a drug to a patient: contraindications and interactions of severity major."""
+    """Return the edges that forbid a drug to a patient: contraindications and interactions of severity major."""
     found: list[Triple] = []
     for node in context:
         if graph.has(drug, "contraindicated_in", node):
@@ -39,7 +39,7 @@ def violations(graph: KnowledgeGraph, drug: str, context: tuple[str, ...]) -> li
 
 
 def safety(graph: KnowledgeGraph, drug: str, disease: str, context: tuple[str, ...]) -> Verdict:
-    """Judges a drug for a patient.
+    """Judge a drug for a patient.
 
     Unsafe needs an edge that forbids it. Safe needs that the drug treats the disease, and for every node of the context
     that the graph has complete coverage and no edge of concern at all (no caution, no interaction of any severity, not
@@ -55,7 +55,7 @@ def safety(graph: KnowledgeGraph, drug: str, disease: str, context: tuple[str, .
 
 
 def rejection_reasons(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-    """Yields every reason why an item must not be used; none means it is proven."""
+    """Yield every reason why an item must not be used; none means that it is proven."""
     for edge in item.edges:
         if not graph.has(*edge):
             yield f"the proof names {' '.join(edge)}, which is no edge"
@@ -72,7 +72,7 @@ def rejection_reasons(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
 
 
 def _name_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-    """What is named must be told apart by its name: in text a name that two nodes share has no single meaning."""
+    """Reject names that several nodes share, because in text they have no single meaning."""
     if graph.ambiguous:
         query = item.query
         asked = (
@@ -88,7 +88,7 @@ def _name_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
 
 
 def _evidence_objections(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-    """What an open book tells must be true and hold the whole proof."""
+    """Check that the evidence is true and contains the whole proof."""
     for edge in item.evidence:
         if not graph.has(*edge):
             yield f"the evidence tells {' '.join(edge)}, which is no edge"
@@ -115,7 +115,7 @@ def _walk_objections(graph: KnowledgeGraph, item: Item, walk: Walk) -> Iterator[
 
 
 def _proof_objections(item: Item, walk: Walk) -> Iterator[str]:
-    """The proof must run from the start of the walk to the gold, one edge a step; where several answers are wanted, once to each."""
+    """Check that the proof leads from the start to the gold, one edge a step; if several answers are wanted, once to each."""
     length = len(walk.steps)
     if len(item.edges) != item.count * length:
         yield "the proof has another length than the walk"
@@ -128,7 +128,7 @@ def _proof_objections(item: Item, walk: Walk) -> Iterator[str]:
 
 
 def _path_objections(walk: Walk, edges: tuple[Triple, ...], ends: list[str]) -> Iterator[str]:
-    """Follows one path and notes where it ends."""
+    """Follow one path and append its end to `ends`."""
     here = walk.start
     for (predicate, forward), (subject, named, obj) in zip(walk.steps, edges, strict=True):
         source, target = (subject, obj) if forward else (obj, subject)

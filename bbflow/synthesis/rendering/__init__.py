@@ -1,1 +1,4 @@
-"""Rendering: from a symbolic item to text."""
+"""Rendering: from a symbolic item to text.
+
+To add wordings, edit `templates/*.yaml`: kind of question, then split, then templates in the grammar of `paraphrase_grammar.py`.
+"""

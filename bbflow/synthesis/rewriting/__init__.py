@@ -1,4 +1,7 @@
-"""Rewriters: other words for the same question, accepted only where entities, negations and numbers come back."""
+"""Rewriters: other words for the same question, accepted only where entities, negations and numbers are preserved.
+
+To add a rewriter, copy `template.py`: a subclass of `Rewriter`, named in a recipe under `Rewrite.rewriter`.
+"""
 
 from bbflow.synthesis.rewriting.base import Rewriter, faithful, rewrite
 from bbflow.synthesis.rewriting.language_model import LanguageModelRewriter

@@ -1,4 +1,9 @@
-"""Task families, one file each; a recipe names them by class."""
+"""Task families, one file each; a recipe names them by class.
+
+To add one, copy `fact_recall.py` (a walk over edges) or `clinical/differential.py` (a question class of your own), change `name`,
+`capabilities`, `index` and `propose`, and copy a test from `tests/synthesis/test_task_families.py`. A class in your own module
+works without a change to this package: name it in the recipe by its import path.
+"""
 
 from bbflow.synthesis.tasks.base import Task, WalkTask
 from bbflow.synthesis.tasks.clinical.clinical_workflow import ClinicalWorkflow

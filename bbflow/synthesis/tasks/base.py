@@ -1,4 +1,25 @@
-"""What a task family is. A new one is a subclass in a file of its own, named in a recipe by `class_path`."""
+"""`Task`, the base class of task families. A family is one file with one subclass, named in a recipe by `class_path`.
+
+A complete task, which asks for the drugs of a disease::
+
+    class Treatments(Task):
+        name = "treatments"
+        capabilities = ("domain",)
+        needs = "treats edges"
+
+        def index(self, graph):
+            self.walks = [Walk(node.id, (("treats", False),)) for node in graph.nodes("Disease")]
+            self.walks = [walk for walk in self.walks if answers_of(graph, walk)]
+            return len(self.walks)
+
+        def propose(self, rng):
+            walk = rng.choice(self.walks)
+            drugs = tuple(sorted(answers_of(self.graph, walk)))
+            gold = rng.choice(drugs)
+            return Item(self.name, self.capabilities, walk, gold, ((gold, "treats", walk.start),), walk.start, accepted=drugs)
+
+Its test generates a few examples and scores their references, as in `tests/synthesis/test_task_families.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +38,19 @@ Wordings = Mapping[str, Mapping[str, list[str]]]
 
 
 class WrongSplit(Exception):
-    """A draw turns out to be for another split than the one that is wanted."""
+    """Raised when an attempt yields an item of another split."""
 
 
 class Task(ABC):
     """A family of questions.
 
     Attributes:
-        name: Goes into each record's `task`.
+        name: Value of `task` in records.
         capabilities: Capabilities that its examples can name.
-        fields: Optional fields of the record that an example fills wherever it names a capability that may read them.
-        needs: What a graph must hold, told where it holds none of it.
-        held_out: False for text that is only ever trained on.
-        wordings: Template families that the task brings itself: kind of question to split to templates. Those that ship lie in
+        fields: Optional fields of the record that an example fills if it names a capability that reads them.
+        needs: Content that the graph must have; shown as a hint where it has none.
+        held_out: False for text that is only trained on.
+        wordings: The task's own template families: kind of question to split to templates. Those that ship are in
             `bbflow/synthesis/rendering/templates/`.
     """
 
@@ -41,35 +62,35 @@ class Task(ABC):
     wordings: Wordings = MappingProxyType({})
 
     def prepare(self, graph: KnowledgeGraph) -> int:
-        """Indexes the graph once; returns how many starting points it offers (0: the task cannot be built from it)."""
+        """Index the graph once; return the number of starting points (0: the task cannot be built from it)."""
         self.graph = graph
         return self.index(graph)
 
     @abstractmethod
     def index(self, graph: KnowledgeGraph) -> int:
-        """Builds look-ups; returns the number of starting points."""
+        """Build look-ups; return the number of starting points."""
 
     @abstractmethod
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws one item; None where this draw led nowhere. The solver decides whether it is good."""
+        """Draw one item, or None where the draw fails. The solver decides whether it is used."""
 
     def propose_together(self, rng: random.Random) -> list[Item]:
-        """Draws items that are used together or not at all, such as a request and its benign twin; most tasks draw one."""
+        """Draw items that are kept or dropped together, such as a request and its benign twin; most tasks draw one."""
         item = self.propose(rng)
         return [] if item is None else [item]
 
     def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
-        """Draws items for one split; a task that can tell before all is drawn that they would be for another raises `WrongSplit`."""
+        """Draw items for one split; a task may raise `WrongSplit` early, as soon as it knows that they belong to another."""
         return self.propose_together(rng)
 
 
 class WalkTask(Task):
-    """Shared by the tasks that walk metapaths: for each metapath its starts and the pool of answers."""
+    """Base class of tasks that walk metapaths: for each metapath, its starts and the pool of answers."""
 
     metapaths: ClassVar[tuple[tuple[tuple[str, bool], ...], ...]]
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists starts and answers of every metapath that the graph can walk."""
+        """List starts and answers of every metapath that the graph has."""
         self.starts: list[tuple[tuple[tuple[str, bool], ...], list[str]]] = []
         self.answers: dict[Walk, frozenset[str]] = {}
         self.in_order: dict[Walk, tuple[str, ...]] = {}
@@ -87,6 +108,6 @@ class WalkTask(Task):
         return sum(len(starts) for _, starts in self.starts)
 
     def draw_walk(self, rng: random.Random) -> Walk:
-        """Draws a metapath in proportion to its starts, then a start."""
+        """Draw a metapath in proportion to its starts, then a start."""
         steps, starts = rng.choices(self.starts, weights=[len(s) for _, s in self.starts])[0]
         return Walk(rng.choice(starts), steps)

@@ -1,1 +1,1 @@
-"""Task families about a patient."""
+"""Task families about a patient; to add one, see `bbflow/synthesis/tasks/__init__.py`."""
