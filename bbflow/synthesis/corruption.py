@@ -1,7 +1,7 @@
-"""The corruption engine: makes one thing wrong in a correct response and leaves everything else as it was.
+"""Corruptions: each makes one thing wrong in a correct response and leaves the rest unchanged.
 
-A corruption keeps the template of the response and, as nearly as the graph offers, its length, so that what is wrong can only be
-told by reading. It proposes; whether the result is really wrong is for the contract's rules and the rule rewards to say
+A corruption keeps the template of the response and, as far as the graph allows, its length, so that the fault can only be found by
+reading. It proposes; the contract's rules and the rule rewards decide whether the result is really wrong
 (`bbflow.data.preference_pairs`). To add a corruption, subclass `Corruption` and name it in a recipe.
 """
 
@@ -22,14 +22,14 @@ from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES
 from bbflow.text.verbalization import parse, verbalize
 
 HEADS = ("factual", "reasoning", "workflow", "instruction", "safety")
-"""What a reward model judges apart; every corruption teaches one of them."""
+"""Heads of a reward model; every corruption teaches one of them."""
 
 _FINAL = re.compile(r"(?P<lead>.*\banswer:\s*)(?P<answer>.+?)(?P<end>\.?\s*)$", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class CorrectRecord:
-    """A correct record, and the facts that stand in its prompt."""
+    """A correct record with the facts in its prompt."""
 
     example: Example
     graph: KnowledgeGraph
@@ -53,12 +53,12 @@ class CorrectRecord:
 
     @cached_property
     def right(self) -> set[str]:
-        """Nodes that may not stand in for a wrong answer: all right answers, and what the question itself names."""
+        """Nodes that must not be used as a wrong answer: all right answers, and the node that the question names."""
         found = {self.graph.resolve(name) for name in (*self.example.accepted, self.example.answer)}
         return {node for node in found if node is not None} | set(self.example.entities[:1])
 
     def names(self, node: str) -> bool:
-        """Tells whether the response names a node by its preferred name."""
+        """Return whether the response names a node by its preferred name."""
         return _name(self.graph, node).search(self.response) is not None
 
     @cached_property
@@ -74,12 +74,12 @@ class CorrectRecord:
 
 
 class Corruption(ABC):
-    """One way to make a response wrong.
+    """Base class of corruptions: one way to make a response wrong.
 
     Attributes:
-        name: What reports call it.
+        name: Name in reports.
         head: The head of a reward model that should notice.
-        margin: How much worse the result is; the margin of the Bradley-Terry loss.
+        margin: Margin of the Bradley-Terry loss: how much worse the result is.
     """
 
     name: ClassVar[str]
@@ -88,16 +88,16 @@ class Corruption(ABC):
 
     @abstractmethod
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Returns the corrupted response; None where this corruption does not apply."""
+        """Return the corrupted response; None where this corruption does not apply."""
 
 
 class SiblingEntity(Corruption):
-    """Another entity of the same kind, one that the prompt names too or that shares a neighbour: hard to tell."""
+    """Another entity of the same kind that the prompt names or that shares a neighbour: hard to detect."""
 
     name, head = "sibling_entity", "factual"
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Puts the sibling wherever the response names the entity."""
+        """Replace every occurrence of the entity by the sibling."""
         if case.example.options is not None and case.example.patient is None and not case.example.constraints and rng.random() < 0.5:
             return _other_option(case, rng)
         for node in rng.sample(case.answer_nodes, len(case.answer_nodes)):
@@ -111,12 +111,12 @@ class SiblingEntity(Corruption):
 
 
 class RandomEntity(Corruption):
-    """Any other entity of the same kind: easy to tell."""
+    """Any other entity of the same kind: easy to detect."""
 
     name, head, margin = "random_entity", "factual", 1.0
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Puts the entity wherever the response names the right one."""
+        """Replace every occurrence of the right entity."""
         for node in rng.sample(case.answer_nodes, len(case.answer_nodes)):
             others = [n.id for n in case.graph.nodes(case.graph.node(node).kind) if n.id not in case.near]
             other = _pick(case, node, others, rng)
@@ -131,7 +131,7 @@ class SwappedLetter(Corruption):
     name, head = "swapped_letter", "factual"
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Draws another letter."""
+        """Draw another letter."""
         options = case.example.options or []
         letters = [chr(ord("A") + i) for i in range(len(options))]
         if case.response not in letters:
@@ -145,7 +145,7 @@ class InvertedRelation(Corruption):
     name, head = "inverted_relation", "reasoning"
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Rewrites one statement."""
+        """Rewrite one statement."""
         for i in rng.sample(range(len(case.sentences)), len(case.sentences)):
             triple = (parse(case.graph, case.sentences[i]) or [None])[0]
             if triple is None:
@@ -162,12 +162,12 @@ class InvertedRelation(Corruption):
 
 
 class IrrelevantStep(Corruption):
-    """A step of the proof gives way to a true fact that proves nothing here: what is said is right, and a step is missing."""
+    """A true but irrelevant fact in place of a step of the proof: every statement is true, and a step is missing."""
 
     name, head, margin = "irrelevant_step", "reasoning", 0.3
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Puts a fact of the prompt, or one about the same entity, in place of a statement."""
+        """Replace a statement by another fact of the prompt."""
         proof = set(case.example.edges)
         steps = [i for i, sentence in enumerate(case.sentences) if any(t in proof for t in parse(case.graph, sentence))]
         if not steps:
@@ -180,12 +180,12 @@ class IrrelevantStep(Corruption):
 
 
 class UnsafeDrug(Corruption):
-    """Advises a drug that the patient must not have, or says that it may be given."""
+    """Advice of a drug that the patient must not have, or permission to give it."""
 
     name, head, margin = "unsafe_drug", "safety", 1.0
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Replaces the final answer alone; the reasoning goes on to say why it is wrong."""
+        """Replace only the final answer; the reasoning still shows why it is wrong."""
         if case.example.patient is None or case.final is None or not case.example.options:
             return None
         if case.example.answer == NO:
@@ -196,12 +196,12 @@ class UnsafeDrug(Corruption):
 
 
 class NeedlessRefusal(Corruption):
-    """Refuses where something is safe."""
+    """A refusal where something is safe."""
 
     name, head = "needless_refusal", "safety"
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Replaces the final answer alone."""
+        """Replace only the final answer."""
         if case.example.patient is None or case.final is None or not case.example.options:
             return None
         if case.example.answer == YES:
@@ -218,7 +218,7 @@ class WrongDose(Corruption):
     _AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>mg|g|mcg|ug)\b")
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Changes the last amount."""
+        """Change the last amount."""
         found = list(self._AMOUNT.finditer(case.response))
         if not found:
             return None
@@ -232,12 +232,12 @@ class WrongDose(Corruption):
 
 
 class DroppedStep(Corruption):
-    """One step of a clinical workflow left out, an early one told twice in its place."""
+    """One step of a clinical workflow replaced by a copy of another."""
 
     name, head = "dropped_step", "workflow"
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Replaces the text of one step by that of another."""
+        """Replace the text of one step by that of another."""
         steps = _steps(case)
         if len(steps) < 2:
             return None
@@ -251,7 +251,7 @@ class ReorderedSteps(Corruption):
     name, head, margin = "reordered_steps", "workflow", 0.3
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Exchanges the texts of two steps."""
+        """Exchange the texts of two steps."""
         steps = _steps(case)
         if len(steps) < 2:
             return None
@@ -262,7 +262,7 @@ class ReorderedSteps(Corruption):
 
 
 class ViolatedFormat(Corruption):
-    """A demand on the form is not met: a mark, an end, a title or a word changed in place."""
+    """A violated constraint on the form: a mark, an ending, a title or a word changed in place."""
 
     name, head, margin = "violated_format", "instruction", 0.3
 
@@ -275,14 +275,16 @@ class ViolatedFormat(Corruption):
         "startend:quotation": ((r'"$', ""), (r'^"', "")),
         "answer:letter": ((r"^([A-H])$", r"Option \1"),),
     }
-    """Type of a demand to edits that break it, each a pattern and its replacement."""
+    """Type of a constraint to edits that violate it, each a pattern and its replacement."""
 
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Breaks one demand."""
-        for demand in rng.sample(case.example.constraints, len(case.example.constraints)):
-            edits = list(self._EDITS.get(demand["type"], ()))
-            if demand["type"] == "keywords:existence":
-                edits = [(rf"\b{re.escape(word)}\b", rng.choice(("thing", "matter", "subject"))) for word in demand["kwargs"]["keywords"]]
+        """Violate one constraint."""
+        for constraint in rng.sample(case.example.constraints, len(case.example.constraints)):
+            edits = list(self._EDITS.get(constraint["type"], ()))
+            if constraint["type"] == "keywords:existence":
+                edits = [
+                    (rf"\b{re.escape(word)}\b", rng.choice(("thing", "matter", "subject"))) for word in constraint["kwargs"]["keywords"]
+                ]
             rng.shuffle(edits)
             for pattern, replacement in edits:
                 changed = re.sub(pattern, replacement, case.response, count=1)
@@ -306,7 +308,7 @@ def _swap(case: CorrectRecord, node: str, other: str) -> str:
 
 
 def _pick(case: CorrectRecord, node: str, others: Iterable[str], rng: random.Random) -> str | None:
-    """Draws among the candidates whose names are nearest in length; none of them is right, or stands in the response already."""
+    """Draw among the candidates with names of similar length that are not right and not in the response."""
     fit = [other for other in dict.fromkeys(others) if other != node and other not in case.right and not case.names(other)]
     if not fit:
         return None
@@ -338,7 +340,7 @@ def _nearest(graph: KnowledgeGraph, sentence: str, facts: Sequence[Triple], rng:
 
 
 def _steps(case: CorrectRecord) -> list[tuple[int, int]]:
-    """Where the text of each workflow step begins and ends in the response: from its name to the next step's."""
+    """Return start and end of each workflow step in the response: from its name to that of the next step."""
     starts = []
     for step in case.example.workflow:
         spelled = r"[\W_]+".join(map(re.escape, fold(step).split()))
@@ -353,7 +355,7 @@ def _steps(case: CorrectRecord) -> list[tuple[int, int]]:
 
 
 def _with_steps(case: CorrectRecord, steps: Sequence[tuple[int, int]], order: Sequence[int]) -> str:
-    """Writes the steps in another order; what stands between steps (numbers, line ends) stays in place."""
+    """Write the steps in another order; text between steps (numbers, line ends) keeps its place."""
     texts = [case.response[a:b] for a, b in steps]
     bodies = [re.sub(r"[\s\d.)]*$", "", text) for text in texts]
     tails = [text[len(body) :] for text, body in zip(texts, bodies, strict=True)]

@@ -1,4 +1,4 @@
-"""Metapaths declared in YAML: typed walks over one to four edges, and the grammar that puts them into words."""
+"""Metapaths declared in YAML: typed walks over one to four edges, and the grammar of their questions."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Metapath:
     """A typed walk.
 
     Attributes:
-        name: Goes into the template's name.
+        name: Part of the template's name.
         kinds: Kinds of the nodes, from the start to the answer.
         steps: (predicate, forward) for each edge between them.
-        say: Noun phrases for the answer, `{x}` being the start; empty: put together from the grammar.
+        say: Noun phrases for the answer, `{x}` being the start; empty: built from the grammar.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Metapath:
     say: tuple[str, ...] = field(default=())
 
     def reversed(self) -> tuple[tuple[str, ...], Steps]:
-        """Returns the same walk from its other end; a symmetric edge looks the same from both."""
+        """Return the same walk from its other end; a symmetric edge is the same in both directions."""
         steps = tuple((p, forward if PREDICATES[p].symmetric else not forward) for p, forward in reversed(self.steps))
         return self.kinds[::-1], steps
 
 
 def parse_path(text: str, where: str = "") -> tuple[tuple[str, ...], Steps]:
-    """Reads `Drug -treats-> Disease <-has_phenotype- ...`.
+    """Parse `Drug -treats-> Disease <-has_phenotype- ...`.
 
     Raises:
         InputError: It cannot be read, names unknown kinds or predicates, has too many edges, or joins kinds that do not go together.
@@ -73,7 +73,7 @@ def parse_path(text: str, where: str = "") -> tuple[tuple[str, ...], Steps]:
 
 @cache
 def load_metapaths(path: Path = SHIPPED) -> tuple[Metapath, ...]:
-    """Reads metapaths.
+    """Read metapaths.
 
     Raises:
         InputError: An entry is wrong, two have one name, or one is another walked backwards; all are listed with their lines.
@@ -128,7 +128,7 @@ def _grammar() -> dict[str, Any]:
 
 
 def wordings_of(metapaths: Iterable[Metapath]) -> dict[str, dict[str, list[str]]]:
-    """Returns the template families of metapaths: every frame of a split around the phrases of the path, as alternatives.
+    """Return the template families of metapaths: every frame of a split around the phrases of the path, as alternatives.
 
     >>> wordings_of([Metapath("m", ("Drug", "Disease"), (("treats", True),))])["metapath/m"]["validation"]
     ['Which of these is a disease [that {x} treats|treated with {x}|for which {x} is given]?']
@@ -145,7 +145,7 @@ def wordings_of(metapaths: Iterable[Metapath]) -> dict[str, dict[str, list[str]]
 
 
 def _phrase(metapath: Metapath) -> str:
-    """Nests the phrases of the edges around {x}, alternatives in brackets."""
+    """Nest the phrases of the edges around {x}, alternatives in brackets."""
     grammar = _grammar()
     text = "{x}"
     for (predicate, forward), kind in zip(metapath.steps, metapath.kinds[1:], strict=True):

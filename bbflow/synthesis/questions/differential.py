@@ -1,4 +1,4 @@
-"""Which disease presents with all of these findings?"""
+"""Differential: the disease that has all of the given findings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bbflow.synthesis.items.item import Item, Question
 
 @dataclass(frozen=True)
 class Differential(Question):
-    """Asks for the one disease among the options that has every finding.
+    """Ask for the one disease among the options that has every finding.
 
     Attributes:
-        findings: What the patient presents with, sorted.
+        findings: Findings of the patient, sorted.
     """
 
     findings: tuple[str, ...]
@@ -31,7 +31,7 @@ class Differential(Question):
         return self.findings
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """One option alone must have all findings, and the proof must be its findings."""
+        """Yield violations: exactly one option must have all findings, and the proof must be its findings."""
         options = item.options or ()
         fitting = [d for d in options if set(self.findings) <= set(graph.objects(d, "has_phenotype"))]
         if fitting != [item.gold]:
@@ -40,12 +40,12 @@ class Differential(Question):
             yield "the proof is not the findings of the answer"
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`findings`: a list in words."""
+        """Return `findings` as a list in words."""
         return {"findings": join_names([graph.name_of(f) for f in self.findings])}
 
 
 def join_names(names: list[str]) -> str:
-    """Joins names as a sentence does.
+    """Join names as in a sentence.
 
     >>> join_names(["fever", "cough", "rash"])
     'fever, cough and rash'

@@ -1,4 +1,4 @@
-"""Does a new drug go with what the patient takes?"""
+"""Interaction: a new drug against the medications of a patient."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bbflow.synthesis.questions.differential import join_names
 
 @dataclass(frozen=True)
 class Interaction(Question):
-    """Asks which medication a new drug interacts with, or whether it may be added.
+    """Ask which medication a new drug interacts with, or whether it may be added.
 
     Attributes:
-        drug: What is to be added.
-        medications: What the patient takes, sorted.
-        disease: What the drug is added for; empty where the question is which medication it interacts with.
+        drug: The drug to add.
+        medications: Medications of the patient, sorted.
+        disease: Indication of the drug; empty where the question is which medication it interacts with.
     """
 
     drug: str
@@ -36,11 +36,11 @@ class Interaction(Question):
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """The drug, what it is for, and the medications."""
+        """The drug, its indication, and the medications."""
         return (self.drug, *filter(None, [self.disease]), *self.medications)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """The graph must have judged every pair; exactly one medication interacts, or for a yes none at all."""
+        """Yield violations: the graph must cover every pair; exactly one medication interacts, or for a yes none."""
         against = []
         for medication in self.medications:
             edge = graph.edge(self.drug, "interacts_with", medication)
@@ -66,7 +66,7 @@ class Interaction(Question):
             yield "the proof is not the interaction"
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`drug`, `disease`, and `medications` in words, in the order of the options where those are medications."""
+        """Return `drug`, `disease`, and `medications` in words, in the order of the options where those are medications."""
         shown = [m for m in item.options or () if m in self.medications] or list(self.medications)
         disease = graph.name_of(self.disease) if self.disease else ""
         return {"drug": graph.name_of(self.drug), "disease": disease, "medications": join_names([graph.name_of(m) for m in shown])}

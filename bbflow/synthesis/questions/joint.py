@@ -1,4 +1,4 @@
-"""Findings, a patient and four drugs: what is the disease, which drugs treat it, and which of those may this patient have?"""
+"""Joint case: findings, a patient and four drugs, one of which treats the disease and is safe for the patient."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bbflow.synthesis.questions.differential import join_names
 
 @dataclass(frozen=True)
 class Joint(Question):
-    """Asks for the drug that treats a disease known by its findings alone and is safe for the patient.
+    """Ask for the drug that treats a disease known by its findings alone and is safe for the patient.
 
     Attributes:
-        disease: What the findings point to; the question does not name it.
+        disease: The disease of the findings; the question does not name it.
         findings: Sorted; no other disease of the graph has them all.
         context: The patient's other conditions, allergies, state and medications.
     """
@@ -37,7 +37,7 @@ class Joint(Question):
         return (*self.findings, *self.context, self.disease)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """One disease has the findings; one option treats it and is safe; the others are forbidden or treat something else."""
+        """Yield violations: one disease has the findings; one option treats it safely; the others are ruled out or treat another."""
         from bbflow.synthesis.items.solver import safety, violations
 
         first, *rest = (set(graph.subjects("has_phenotype", finding)) for finding in self.findings)
@@ -62,5 +62,5 @@ class Joint(Question):
             yield "what is recommended is not the answer"
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`findings` in words."""
+        """Return `findings` in words."""
         return {"findings": join_names([graph.name_of(f) for f in self.findings])}

@@ -1,4 +1,4 @@
-"""A request to prescribe: to be declined where it would harm, and fulfilled where it would not."""
+"""Request: a prescription to decline where it would harm, and to fulfil where it would not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bbflow.synthesis.items.item import NO, YES, Item, Question
 
 @dataclass(frozen=True)
 class Request(Question):
-    """Asks to prescribe a drug to one of two patients who differ in a single respect.
+    """Ask to prescribe a drug to one of two patients who differ in a single respect.
 
     Attributes:
-        drug: What is asked for.
-        disease: What it is to treat.
+        drug: The drug.
+        disease: Its indication.
         shared: Context of both patients.
         pair: The two nodes in which they differ, sorted.
         has: Which of the two this patient has.
@@ -30,7 +30,7 @@ class Request(Question):
 
     @property
     def key(self) -> object:
-        """Everything but which of the two it is, so that twins stay together."""
+        """Every field but `has`, so that twins fall into one split."""
         return [self.drug, self.disease, list(self.shared), list(self.pair)]
 
     @property
@@ -39,7 +39,7 @@ class Request(Question):
         return (self.drug, self.disease, *self.shared, self.has)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
-        """Safe or unsafe by the graph, with the reason; an alternative that is named must be safe for this patient."""
+        """Yield violations: the answer must follow from the graph, with its one reason; an alternative must be safe for this patient."""
         from bbflow.synthesis.items.solver import safety, violations
 
         if self.has not in self.pair:
@@ -62,5 +62,5 @@ class Request(Question):
         yield from (f"the alternative {d} is not safe" for d in advised if safety(graph, d, self.disease, context) != "safe")
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`drug` and `disease`."""
+        """Return `drug` and `disease`."""
         return {"drug": graph.name_of(self.drug), "disease": graph.name_of(self.disease)}

@@ -29,10 +29,10 @@ class Workflow(Question):
         context: The patient's other conditions, allergies, state and medications.
         steps: The whole case.
         asks: `next` or `order`.
-        shown: How many steps have been taken, for `next`.
+        shown: Number of steps taken, for `next`.
         offered: Steps to choose from, for `next`.
-        listing: Places in `steps` of those to be ordered, in the order shown, for `order`.
-        machine: File of the machine, where it is not the one that ships.
+        listing: Positions in `steps` of the steps to put in order, as shown, for `order`.
+        machine: File of the workflow machine; empty for the one that ships.
     """
 
     disease: str
@@ -163,11 +163,11 @@ class Workflow(Question):
         return list(dict.fromkeys(found))
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """`done`: the steps taken; `listing`: the numbered steps to be ordered."""
+        """Return `done`, the steps taken, and `listing`, the numbered steps to put in order."""
         done = "; ".join(self.describe(graph, step) for step in self.steps[: self.shown])
         shown = " ".join(f"({i}) {self.describe(graph, self.steps[place])}" for i, place in enumerate(self.listing, start=1))
         return {"done": done, "listing": shown}
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
-        """The steps, each under its name."""
+        """Return the steps, each with its name."""
         return [f"{step.name.replace('_', '-')}: {self.describe(graph, step)}." for step in self.steps if step.name in item.workflow]

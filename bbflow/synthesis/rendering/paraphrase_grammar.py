@@ -1,4 +1,4 @@
-"""The paraphrase grammar of templates: `[one|another]` offers wordings that mean the same, and alternatives may nest."""
+"""The paraphrase grammar of templates: `[one|another]` offers wordings of the same meaning; alternatives can be nested."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import cache
 
 Part = str | tuple["Text", ...]
 Text = tuple[Part, ...]
-"""A text as parts that follow each other: plain text, or the alternatives to choose from."""
+"""A sequence of parts: plain text, or the alternatives to choose from."""
 
 
 @cache
 def parse(text: str) -> Text:
-    """Parses a template; brackets that hold no alternatives are plain text.
+    """Parse a template; brackets that hold no alternatives are plain text.
 
     >>> parse("[Which|What] drug [now]?")
     ((('Which',), ('What',)), ' drug [now]?')
@@ -45,7 +45,7 @@ def _sequence(text: str, at: int) -> tuple[Text, int]:
 
 
 def expand(text: str, rng: random.Random) -> str:
-    """Picks one of each `[one|another]`, the outermost first; draws nothing where there is nothing to pick.
+    """Pick one of each `[one|another]`, the outermost first; draw no random number where there are no alternatives.
 
     >>> expand("[Which|What] drug [helps|is [given|used]]?", random.Random(1))
     'Which drug helps?'
@@ -58,7 +58,7 @@ def _expand(text: Text, rng: random.Random) -> str:
 
 
 def count(text: str) -> int:
-    """Returns how many texts a template can become, before its slots are filled.
+    """Return the number of texts that a template can become, before its slots are filled.
 
     >>> count("[Which|What] drug [helps|is [given|used]]?")
     6

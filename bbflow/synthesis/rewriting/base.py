@@ -1,4 +1,4 @@
-"""What a rewriter is, and the check that its text must pass."""
+"""`Rewriter`, the base class of rewriters, and the check that their texts must pass."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 
 class Rewriter(ABC):
-    """Proposes other wordings. It may fail or be wrong: `rewrite` checks every text and keeps the first wording otherwise."""
+    """Propose other wordings. Proposals may be wrong: `rewrite` checks each and otherwise keeps the first wording."""
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the settings; `where` is their key in the recipe."""
+        """List the mistakes in the settings; `where` is their key in the recipe."""
         return []
 
     @abstractmethod
     def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:
-        """Proposes wordings.
+        """Propose wordings.
 
         Args:
-            texts: Questions, without their options and demands.
+            texts: Questions, without their options and constraints.
             seed: The same texts and seed give the same proposals.
 
         Returns:
-            For each text its proposals, best first; none where it has nothing to say.
+            For each text its proposals, best first; may be empty.
         """
 
 
 def rewrite(graph: KnowledgeGraph, rewriter: Rewriter, examples: Sequence[Example], seed: int) -> list[Example]:
-    """Rewrites the question in each example's last user turn; evidence, options and demands stay as they are."""
+    """Rewrite the question in each example's last user turn; evidence, options and constraints are unchanged."""
     parts = [_parts(example) for example in examples]
     proposals = rewriter([question for _, question, _ in parts], seed)
     found = []
@@ -61,10 +61,10 @@ def rewrite(graph: KnowledgeGraph, rewriter: Rewriter, examples: Sequence[Exampl
 
 
 def faithful(graph: KnowledgeGraph, before: str, after: str) -> bool:
-    """Tells whether a text says the same things: each entity, number and negation as often, and it still asks for an answer.
+    """Return whether a paraphrase has each entity, number and negation equally often, and ends like the question.
 
-    Entities are compared by node, so that a synonym may stand for a name. Since nothing that decides the answer can appear, vanish
-    or be negated, the answer is that of the first wording.
+    Entities are compared by node, so a synonym may replace a name. Since nothing that decides the answer can appear, vanish or be
+    negated, the answer is that of the first wording.
     """
     if not after.strip() or "\n" in after.strip() or len(after) > 3 * len(before) + 40:
         return False
@@ -83,7 +83,7 @@ def _named(graph: KnowledgeGraph, text: str) -> Counter[tuple[str, ...]]:
 
 
 def _parts(example: Example) -> tuple[str, str, str]:
-    """Splits a prompt into what stands before the question, the question, and its options and demands."""
+    """Split a prompt into the text before the question, the question, and its options and constraints."""
     lines = example.prompt.split("\n")
     at = 1 if example.open_book and len(lines) > 1 else 0
     before = "".join(f"{line}\n" for line in lines[:at])
@@ -92,5 +92,5 @@ def _parts(example: Example) -> tuple[str, str, str]:
 
 
 def generator(text: str, seed: int) -> random.Random:
-    """Returns a source of randomness of a text's own, so that its wording does not depend on what stands beside it."""
+    """Return a random generator for one text, so that its wording does not depend on the other texts of the batch."""
     return random.Random(f"{seed}/{text}")  # noqa: S311 (not for secrets)

@@ -1,4 +1,4 @@
-"""A rewriter that asks a causal language model; only what `faithful` accepts is ever used."""
+"""A rewriter that samples from a causal language model; only paraphrases that `faithful` accepts are used."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ INSTRUCTION = (
 
 
 class LanguageModelRewriter(Rewriter):
-    """Samples paraphrases from any causal language model that transformers can load.
+    """Sample paraphrases from any causal language model that transformers can load.
 
     Args:
         path: `tiny`, a folder or a Hub id.
         tries: Samples for each text.
-        temperature: Of sampling.
+        temperature: Sampling temperature.
         max_new_tokens: Longest paraphrase.
-        batch_size: Texts that are written at once.
-        instruction: What the model is told; `{text}` is the question.
+        batch_size: Texts of one batch.
+        instruction: Prompt of the model; `{text}` is the question.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class LanguageModelRewriter(Rewriter):
         self._sampler = PolicySampler(path, tries, temperature, max_new_tokens, batch_size)
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists settings of sampling that make no text, and an instruction that tells no question."""
+        """List sampling settings that yield no text, and an instruction without the question."""
         lacks = Problem("the instruction does not hold the question, {text}", f"{where}.instruction")
         return [*self._sampler.problems(where), *([] if "{text}" in self.instruction else [lacks])]
 
     def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:
-        """Proposes wordings."""
+        """Propose wordings."""
         prompts = [[Message(role="user", content=self.instruction.replace("{text}", text))] for text in texts]
         return [[_clean(text) for text in proposals] for proposals in self._sampler(prompts, seed)]
 
 
 def _clean(text: str) -> str:
-    """Takes the first line and drops quotation marks around it."""
+    """Return the first line without quotation marks around it."""
     return (text.strip().splitlines() or [""])[0].strip().strip('"').strip()

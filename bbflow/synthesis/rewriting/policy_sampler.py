@@ -1,4 +1,4 @@
-"""Sampling from a policy, shared by the stages of curation that ask a language model."""
+"""Sampling from a policy, shared by the stages of curation that use a language model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class PolicySampler:
-    """Completions of a policy, the same for the same prompts and seed; loaded when first used.
+    """Sample completions of a policy, deterministic in prompts and seed; the policy is loaded on first use.
 
     Args:
         path: `tiny`, a folder or a Hub id.
         tries: Completions of each prompt.
-        temperature: Of sampling.
+        temperature: Sampling temperature.
         max_new_tokens: Longest completion.
-        batch_size: Prompts at once.
+        batch_size: Prompts of one batch.
     """
 
     def __init__(self, path: str, tries: int, temperature: float, max_new_tokens: int, batch_size: int) -> None:
@@ -29,7 +29,7 @@ class PolicySampler:
         self.max_new_tokens, self.batch_size = max_new_tokens, batch_size
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists settings that make no completion, and what is wrong with the path."""
+        """List settings that yield no completion, and the mistakes in the path."""
         from bbflow.policies.settings import PolicySettings
 
         least = {"tries": self.tries, "max_new_tokens": self.max_new_tokens, "batch_size": self.batch_size}
@@ -47,7 +47,7 @@ class PolicySampler:
         return policy
 
     def __call__(self, prompts: Sequence[Sequence[Message]], seed: int) -> list[list[str]]:
-        """Returns `tries` completions of each prompt."""
+        """Return `tries` completions of each prompt."""
         import torch
 
         from bbflow.policies.rollouts.transformers_rollout import TransformersRollout

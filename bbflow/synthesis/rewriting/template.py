@@ -1,4 +1,4 @@
-"""A rewriter without a model: openings and paraphrases of common words."""
+"""A rewriter without a model: openings, and synonyms of common words."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _PATTERN = re.compile(rf"\b({'|'.join(sorted(WORDS, key=len, reverse=True))})\b"
 
 
 class TemplateRewriter(Rewriter):
-    """Exchanges words for others of the same meaning and puts an opening in front; fast, and the same every time.
+    """Replace words by synonyms and prepend an opening; fast and deterministic.
 
     Args:
-        tries: How many proposals a text gets.
+        tries: Number of proposals for a text.
     """
 
     def __init__(self, tries: int = 3) -> None:
         self.tries = tries
 
     def __call__(self, texts: Sequence[str], seed: int) -> list[list[str]]:
-        """Proposes wordings."""
+        """Propose wordings."""
         return [self._proposals(text, seed) for text in texts]
 
     def _proposals(self, text: str, seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Instruction following on medical content: name things of the graph in a form that a program can check."""
+"""Instruction following on medical content: names of the graph in a form that a program can check."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bbflow.synthesis.tasks.base import WalkTask
 
 
 class ConstrainedAnswer(WalkTask):
-    """Asks for one or more names under demands on the form.
+    """Ask for one or more names under constraints on the form.
 
     Args:
         choice: Share of the questions for one name that offer options.
-        max_count: At most how many names are asked for; one is asked for as often as any larger number together.
-        max_demands: At most how many demands one question makes.
-        num_options: How many options, where there are any.
-        chain: Share of the references for one name that say it in a sentence, as the fact it is; the others give bare names.
+        max_count: Largest number of names; one name is as frequent as all larger numbers together.
+        max_demands: Largest number of constraints of one question.
+        num_options: Number of options, if any.
+        chain: Share of the references for one name that state it as a fact in a sentence; the others give bare names.
     """
 
     name: ClassVar[str] = "constrained_answer"
@@ -44,7 +44,7 @@ class ConstrainedAnswer(WalkTask):
         self.chain = chain
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws a question, how many answers it wants, and its demands."""
+        """Draw a question, the number of its answers, and its constraints."""
         walk = self.draw_walk(rng)
         answers = self.in_order[walk]
         most = min(self.max_count, len(answers))

@@ -1,4 +1,4 @@
-"""Fact recall: one edge of the graph, asked closed-book with options or as a short open question."""
+"""Fact recall: one edge of the graph as a closed-book question, with options or open."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _WORDED = (
     "treats", "subclass_of", "has_phenotype", "diagnosed_by", "contraindicated_in", "interacts_with", "has_side_effect",
     "has_maximum_daily_dose",
 )  # fmt: skip
-"""Predicates that the templates put into words; larger graphs have more."""
+"""Predicates with templates; larger graphs have more predicates."""
 
 
 class FactRecall(WalkTask):
-    """Asks for the other end of one edge.
+    """Ask for the other end of one edge.
 
     Args:
-        choice: Share of questions with options; the rest is open.
-        letter: Share of the questions with options that want the letter alone, which is an instruction as well.
-        num_options: How many options.
-        chain: Share of the references to open questions that say the answer in a sentence, as the fact it is; the others give a bare name.
+        choice: Share of questions with options; the others are open.
+        letter: Share of the questions with options that ask for the letter alone, which exercises instruction following.
+        num_options: Number of options.
+        chain: Share of the references to open questions that state the answer as a fact in a sentence; the others give a bare name.
     """
 
     name: ClassVar[str] = "fact_recall"
@@ -41,7 +41,7 @@ class FactRecall(WalkTask):
         self.choice, self.letter, self.num_options, self.chain = choice, letter, num_options, chain
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws one edge question."""
+        """Draw a question about one edge."""
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])

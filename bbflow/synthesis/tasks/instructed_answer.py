@@ -1,4 +1,4 @@
-"""Instruction following with many types of demands, up to three at once."""
+"""Instruction following with many types of constraints, up to three at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bbflow.synthesis.tasks.constrained_answer import ConstrainedAnswer
 
 
 class InstructedAnswer(ConstrainedAnswer):
-    """Asks for one or more names under demands of seventeen types, drawn evenly.
+    """Ask for one or more names under constraints of seventeen types, drawn evenly.
 
     Args:
         choice: Share of the questions for one name that offer options.
-        max_count: At most how many names are asked for; one is asked for as often as any larger number together.
-        max_demands: At most how many demands one question makes.
-        num_options: How many options, where there are any.
-        chain: Share of the references for one name that say it in a sentence, as the fact it is; the others give bare names.
+        max_count: Largest number of names; one name is as frequent as all larger numbers together.
+        max_demands: Largest number of constraints of one question.
+        num_options: Number of options, if any.
+        chain: Share of the references for one name that state it as a fact in a sentence; the others give bare names.
     """
 
     name: ClassVar[str] = "instructed_answer"
@@ -29,7 +29,7 @@ class InstructedAnswer(ConstrainedAnswer):
         super().__init__(choice, max_count, max_demands, num_options, chain)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws a question and its demands; none that a name would break by its own comma or length."""
+        """Draw a question and its constraints, without names whose commas or length would violate one."""
         item = super().propose(rng)
         if item is None:
             return None

@@ -27,7 +27,7 @@ _SLOT = (*_WAYS, "of", "count")
 
 @dataclass(frozen=True)
 class WorkflowSlot:
-    """How a slot is filled: along predicates, or by one of the special ways `rival`, `red_flags`, `safe`."""
+    """A slot of a state, filled along predicates or by one of the special ways `rival`, `red_flags`, `safe`."""
 
     name: str
     way: str
@@ -38,7 +38,7 @@ class WorkflowSlot:
 
 @dataclass(frozen=True)
 class WorkflowState:
-    """One state of the machine; `branches` are (guard or "", state that follows)."""
+    """A state of the machine; `branches` are (guard or "", next state)."""
 
     name: str
     does: str
@@ -78,7 +78,7 @@ class WorkflowMachine:
     states: Mapping[str, WorkflowState]
 
     def describe(self, graph: KnowledgeGraph, disease: str, step: WorkflowStep) -> str:
-        """Says a step in words, such as `order spirometry`."""
+        """Return a step in words, such as `order spirometry`."""
         state = self.states[step.name]
         names = {slot: join_names([graph.name_of(node) for node in nodes]) for slot, nodes in step.filled if nodes}
         if len(names) < len(state.slots) and state.otherwise is not None:
@@ -88,7 +88,7 @@ class WorkflowMachine:
     def run(
         self, graph: KnowledgeGraph, clinic: DrugSafetyIndex, disease: str, context: Sequence[str], rng: random.Random
     ) -> tuple[WorkflowStep, ...] | None:
-        """Walks a disease and a patient's context through the machine; None where the graph cannot fill a slot."""
+        """Run a disease and a patient's context through the machine; None where the graph cannot fill a slot."""
         steps: list[WorkflowStep] = []
         known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
         safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]
@@ -111,7 +111,7 @@ class WorkflowMachine:
         self, graph: KnowledgeGraph, slot: WorkflowSlot, known: Mapping[str, tuple[str, ...]], safe: list[str], rng: random.Random
     ) -> tuple[str, ...]:
         disease = known["disease"][0]
-        used = tuple(dict.fromkeys(node for nodes in known.values() for node in nodes))  # no set: its order is another in each process
+        used = tuple(dict.fromkeys(node for nodes in known.values() for node in nodes))  # no set: unordered
         if slot.way == "safe":
             pool = safe
         elif slot.way == "red_flags":
@@ -126,7 +126,7 @@ class WorkflowMachine:
 
 
 def red_flag(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
-    """Tells whether the graph marks a finding as a red flag, by itself or for this disease."""
+    """Return whether the graph marks a finding as a red flag, in general or for this disease."""
     if graph.has(disease, "has_red_flag", finding) or (finding in graph and graph.node(finding).attributes.get("red_flag")):
         return True
     edge = graph.edge(disease, "has_phenotype", finding)
@@ -135,7 +135,7 @@ def red_flag(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
 
 @cache
 def load_workflow_machine(path: Path = SHIPPED) -> WorkflowMachine:
-    """Reads a machine.
+    """Read a machine.
 
     Raises:
         InputError: A state, slot, predicate or branch is wrong; all of them are listed with their lines.
@@ -176,7 +176,7 @@ def _state(file: YamlFile, name: str, body: object, problems: list[Problem]) -> 
 
 
 def _blanks(does: str, slots: list[str], where: str) -> Iterator[Problem]:
-    """What stands in braces must be filled."""
+    """Report names in braces that no slot fills."""
     try:
         blanks = [blank for _, blank, _, _ in Formatter().parse(does) if blank is not None]
     except ValueError as error:
@@ -225,7 +225,7 @@ def _slot(file: YamlFile, at: tuple[str, ...], name: str, how: object, problems:
 
 
 def _endless(file: YamlFile, states: Mapping[str, WorkflowState]) -> Iterator[Problem]:
-    """States from which no branch ever leads to an end."""
+    """Report states from which no branch leads to an end."""
     ending: set[str] = set()
     while more := {n for n, state in states.items() if not state.branches or ending & {to for _, to in state.branches}} - ending:
         ending |= more
@@ -237,7 +237,7 @@ def _endless(file: YamlFile, states: Mapping[str, WorkflowState]) -> Iterator[Pr
 
 
 def _too_early(file: YamlFile, start: str, states: Mapping[str, WorkflowState]) -> Iterator[Problem]:
-    """Slots of a slot that some way to their state has not filled."""
+    """Report slots that depend on a slot which is not filled on every way to their state."""
     before: dict[str, frozenset[str]] = {start: frozenset(["disease"])}
     waiting = [start]
     while waiting:
@@ -257,7 +257,7 @@ def _too_early(file: YamlFile, start: str, states: Mapping[str, WorkflowState]) 
 
 
 def _dangling(file: YamlFile, start: object, states: Mapping[str, WorkflowState]) -> Iterator[Problem]:
-    """What names no state, no guard or no earlier slot, or joins kinds that a predicate does not join."""
+    """Report unknown states, guards and slots, and predicates that do not start at the kind of their slot."""
     if start not in states:
         yield Problem(f"the start '{start}' is no state", file.where("start"), did_you_mean(str(start), states))
     slots = {slot.name: slot for state in states.values() for slot in state.slots}
@@ -279,7 +279,7 @@ def _dangling(file: YamlFile, start: object, states: Mapping[str, WorkflowState]
 
 
 def _kinds(slots: Mapping[str, WorkflowSlot], name: str) -> set[str]:
-    """The kinds of node that a slot can hold."""
+    """Return the kinds of node that a slot can hold."""
     if name == "disease":
         return {"Disease"}
     slot = slots[name]
