@@ -1,4 +1,4 @@
-"""Answerability: what a policy never answers right in k tries is dropped, as Source2Synth does (arXiv 2409.08239)."""
+"""Answerability: drop questions that a policy never answers right in k tries, as Source2Synth does (arXiv 2409.08239)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bbflow.synthesis.rewriting.policy_sampler import PolicySampler
 
 
 class Answerability(CurationStage):
-    """Asks a policy each question several times; its rate of right answers grades the difficulty.
+    """Ask a policy each question several times and grade its difficulty by the rate of right answers.
 
-    An example keeps its place where at least one try is right. Its `level` becomes 1 where every try is right and one more for
-    each step down, so that the hardest that is still answerable has level `tries`.
+    An example is kept if at least one try is right. Its `level` becomes 1 if every try is right, and one more for each wrong try,
+    so that the hardest question that is still answerable has level `tries`.
 
     Args:
         policy: `tiny`, a folder or a Hub id.
         tries: Tries for each question, k.
-        drop_easy: Also drop what every try answers right.
-        drop_unanswered: Drop what no try answers right; false keeps and grades it as the hardest.
-        temperature: Of sampling.
+        drop_easy: Also drop questions that every try answers right.
+        drop_unanswered: Drop questions that no try answers right; false keeps and grades them as the hardest.
+        temperature: Sampling temperature.
         max_new_tokens: Longest answer.
-        batch_size: Questions at once.
-        splits: Which splits are looked at; held-out splits should not depend on a policy.
+        batch_size: Questions of one batch.
+        splits: Splits to grade; held-out splits should not depend on a policy.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class Answerability(CurationStage):
         self._sampler = PolicySampler(policy, tries, temperature, max_new_tokens, batch_size)
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists splits that there are not, and settings of sampling that make no answer."""
+        """List unknown splits, and sampling settings that yield no answer."""
         return [*unknown_splits(self.splits, where), *self._sampler.problems(where)]
 
     def prepare(self, graph: KnowledgeGraph) -> None:
-        """Keeps the graph, by which answers are judged."""
+        """Keep the graph, from which answers are judged."""
         self.judge = CorrectAnswer()
         self.judge.prepare(graph)
 
     def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
-        """Asks, judges, grades."""
+        """Sample answers, judge them and grade each example."""
         chosen = [e for e in examples if e.split in self.splits]
         texts = iter(self._sampler([e.messages for e in chosen], seed))
         return [self._graded(e, next(texts)) if e.split in self.splits else e for e in examples]

@@ -1,4 +1,4 @@
-"""Verdicts on shards: kept as JSON beside each shard, and joined into one on all rows."""
+"""Verdicts on shards: stored as JSON with each shard, and joined into one verdict on all rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ABOUT_RULE = ("id", "name", "rule", "severity", "dimension", "tags", "on_failur
 
 
 def as_json(verdict: Verdict) -> list[list[Any]]:
-    """Returns what each rule found in one shard."""
+    """Return the result of each rule in one shard, as JSON."""
     return [
         [r.id, r.name, r.rule, r.severity, r.dimension, list(r.tags), r.on_failure, r.evaluated,
          [[f.example_id, f.row, f.reason] for f in r.failures], r.error, r.owner]
@@ -23,12 +23,12 @@ def as_json(verdict: Verdict) -> list[list[Any]]:
 
 
 def joined(contract: Contract, graph: KnowledgeGraph, shards: Iterable[tuple[list[str], list[list[Any]]]]) -> Verdict:
-    """Joins the verdicts on shards into one; that a rule met none of the rows of one shard does not count.
+    """Join the verdicts on shards into one; a rule that applies to no row of one shard is no error.
 
     Args:
-        contract: What the data had to satisfy.
-        graph: The graph that they speak of.
-        shards: Of each shard the ids of its rows and what `as_json` returned.
+        contract: The contract.
+        graph: Graph that the rows were generated from.
+        shards: For each shard, the ids of its rows and the result of `as_json`.
     """
     ids: list[str] = []
     by_rule: dict[str, list[Any]] = {}

@@ -8,22 +8,10 @@ from bbflow.synthesis.items.item import Walk
 
 
 def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
-    """Return the only path of a walk that ends in a node; None where there is none, or several and so no unique proof."""
-    paths: list[tuple[str, tuple[Triple, ...]]] = [(walk.start, ())]
-    for predicate, forward in walk.steps:
-        longer = []
-        for here, edges in paths:
-            for there in graph.objects(here, predicate) if forward else graph.subjects(predicate, here):
-                if there != walk.start and all(there not in (s, o) for s, _, o in edges[:-1]):
-                    edge = (here, predicate, there) if forward else (there, predicate, here)
-                    longer.append((there, (*edges, edge)))
-        paths = longer
-    found = [edges for here, edges in paths if here == end]
-    return found[0] if len(found) == 1 else None
+    """Return the only path of a walk that ends in a node; None where there is none, or several and so no unique proof.
 
-
-def only_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
-    """Return the same as `unique_path`, visiting only nodes from which the end can be reached: for long walks in large graphs."""
+    Visits only nodes from which the end can be reached, so that long walks in large graphs are affordable.
+    """
     behind: list[set[str]] = [{end}]
     for predicate, forward in reversed(walk.steps):
         back = graph.subjects if forward else (lambda p, node: graph.objects(node, p))

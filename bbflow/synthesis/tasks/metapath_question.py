@@ -1,4 +1,4 @@
-"""Questions along declared metapaths of one to four edges, from memory or with the facts in the prompt."""
+"""Questions along declared metapaths of one to four edges, closed-book; `OpenBook` adds the facts."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Split, Triple
 from bbflow.synthesis.items.distractors import Neighbourhoods
 from bbflow.synthesis.items.item import Item, NamedWalk, walk_key
-from bbflow.synthesis.items.proof_paths import only_path
+from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.metapaths.metapath import SHIPPED, Metapath, load_metapaths, wordings_of
 from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
 from bbflow.synthesis.tasks.base import Task, WrongSplit
 
 _TRIES = 10
 _LOOKED_AT = 12
-"""Groups that one draw tries, and members of a group that it looks at."""
+"""Limits of one attempt: groups, and members of a group."""
 
 _MOST_SETS = 50_000
 _MOST_STARTS = 3000
 _MOST_PATHS = 1500
-"""In large graphs: sets of options, and proofs, that are remembered, starts that are indexed for one metapath, and paths from one start
-beyond which it is too popular to ask about."""
+"""Limits in large graphs: option sets and proofs in memory, indexed starts of one metapath, and paths from one start; a start with more
+paths is left out."""
 
 
 class MetapathQuestion(Task):
-    """Asks what lies at the end of a declared walk, closed-book.
+    """Ask for the end of a declared walk, closed-book.
 
-    Draws are stratified: first the number of edges, then the metapath, then the start, each evenly. Options lie at distance one or
-    two of each other, and every option of a set can be the right one of some question of the same split: the set is drawn
-    first, the right one evenly from it, then a question to which it is the answer. Options alone thus tell nothing.
+    Draws are stratified: first the number of edges, then the metapath, then the start, each uniformly. Options are at distance one
+    or two of each other, and every option of a set is the right one of some question of the same split: the set is drawn first,
+    the right one uniformly from it, then a question to which it is the answer. The options alone thus give nothing away.
 
     Args:
         metapaths: YAML file of metapaths; null: those that ship.
-        hops: Numbers of edges to ask about.
-        num_options: How many options.
+        hops: Numbers of edges of a question.
+        num_options: Number of options.
     """
 
     name: ClassVar[str] = "metapath"
@@ -51,7 +51,7 @@ class MetapathQuestion(Task):
         self.metapaths, self.hops, self.num_options = metapaths, hops or [1, 2, 3, 4], num_options
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Walks every metapath from every start; returns how many groups of answers there are to choose from."""
+        """Walk every metapath from every start; return the number of groups of answers."""
         declared = load_metapaths(Path(self.metapaths) if self.metapaths else SHIPPED)
         self.wordings = wordings_of(declared)
         self.connected: dict[tuple[str, str], frozenset[str]] = {}
@@ -71,7 +71,7 @@ class MetapathQuestion(Task):
         return sum(len(groups) for names in self.groups.values() for splits in names.values() for groups in splits.values())
 
     def _group(self, graph: KnowledgeGraph) -> None:
-        """For each metapath and split, the groups of near answers that sets of options can be put together from."""
+        """List, for each metapath and split, the groups of close answers that yield option sets."""
         self.groups: dict[int, dict[str, dict[Split, list[tuple[str, ...]]]]] = {}
         self.fitting: dict[tuple[str, Split, frozenset[str]], bool] = {}
         near = Neighbourhoods(graph).all
@@ -89,7 +89,7 @@ class MetapathQuestion(Task):
         self.lengths = sorted(self.groups)
 
     def _index(self, graph: KnowledgeGraph, metapath: Metapath, start: str) -> bool:
-        """Notes what a start leads to and, for each answer with a single path, that the start asks for it in its split."""
+        """Record the ends of a start and, for each end with a single path, the start as a question in its split."""
         ends: Counter[str] = Counter()
         last: dict[str, tuple[str, ...]] = {}
         for number, path in enumerate(_paths(graph, metapath, (start,))):
@@ -107,7 +107,7 @@ class MetapathQuestion(Task):
         return bool(ends)
 
     def _split(self, metapath: Metapath, start: str, path: tuple[str, ...]) -> Split | None:
-        """The split of a question; None for an open-book question that would show an entity of another split."""
+        """Return the split of a question; None for an open-book question that would show an entity of another split."""
         if not self.open_book:
             return split_of(walk_key(NamedWalk(start, metapath.steps)), self.graph.salt)
         split = entity_split(start, self.graph.salt)
@@ -115,11 +115,11 @@ class MetapathQuestion(Task):
         return split if all(entity_split(node, self.graph.salt) == split for node in bound) else None
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws a set of options, the right one, and a question that it answers."""
+        """Draw a set of options, the right one, and a question that it answers."""
         return self._proposed(*where, rng) if (where := self._where(rng)) else None
 
     def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
-        """Draws the same, but looks for no options where the draw is for another split."""
+        """Draw the same, but stop before looking for options where the split is another."""
         where = self._where(rng)
         if where is not None and where[1] != split:
             raise WrongSplit
@@ -127,7 +127,7 @@ class MetapathQuestion(Task):
         return [] if item is None else [item]
 
     def _where(self, rng: random.Random) -> tuple[Metapath, Split, list[tuple[str, ...]]] | None:
-        """Draws a number of edges, a metapath of so many and a split; also returns their groups."""
+        """Draw a number of edges, a metapath of that length and a split; also return their groups."""
         if not self.lengths:
             return None
         of_length = self.groups[rng.choice(self.lengths)]
@@ -142,14 +142,14 @@ class MetapathQuestion(Task):
             if options is not None:
                 gold = rng.choice(options)
                 rng.shuffle(options)
-                # One question for each set and answer: else, where questions run out, what many ask for would be right more often.
+                # One question for each set and answer; otherwise popular answers would be right more often where questions run out.
                 own = random.Random(f"{name}/{split}/{gold}/{sorted(options)}")  # noqa: S311 (not for secrets)
                 start = own.choice(list(self._questions(name, split, gold, options)))
                 return self._item(metapath, start, gold, options, split, rng)
         return None
 
     def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> list[str] | None:
-        """Puts a set of options together from a group, one after the other as long as each has a question; None where too few fit."""
+        """Build a set of options from a group, one by one as long as each has a question; None where too few do."""
         options: list[str] = []
         for option in rng.sample(group, min(len(group), _LOOKED_AT)):
             if self._fit(name, split, [*options, option]):
@@ -159,7 +159,7 @@ class MetapathQuestion(Task):
         return None
 
     def _fit(self, name: str, split: Split, options: list[str]) -> bool:
-        """Tells whether each option is the only right one of some question."""
+        """Return whether each option is the only right one of some question."""
         key = (name, split, frozenset(options))
         if key not in self.fitting:
             if len(self.fitting) > _MOST_SETS:
@@ -168,7 +168,7 @@ class MetapathQuestion(Task):
         return self.fitting[key]
 
     def _questions(self, name: str, split: Split, gold: str, options: list[str]) -> Iterator[str]:
-        """Yields the starts that one option answers and that have no connection of any kind to the others."""
+        """Yield the starts that one option answers and that are not connected to the others in any way."""
         others = [option for option in options if option != gold]
         for start in self.asking[name, split, gold]:
             if self.connected[name, start].isdisjoint(others):
@@ -180,7 +180,7 @@ class MetapathQuestion(Task):
         if key not in self.proofs:
             if len(self.proofs) > _MOST_SETS:
                 self.proofs.clear()
-            self.proofs[key] = only_path(self.graph, walk, gold)
+            self.proofs[key] = unique_path(self.graph, walk, gold)
         edges = self.proofs[key]
         if edges is None:
             return None
@@ -191,12 +191,12 @@ class MetapathQuestion(Task):
         )  # fmt: skip
 
     def _evidence(self, edges: tuple[Triple, ...], split: Split, rng: random.Random) -> tuple[Triple, ...]:
-        """What the prompt tells: nothing, closed-book."""
+        """Return the facts in the prompt: none, closed-book."""
         return ()
 
 
 def _ahead(graph: KnowledgeGraph, node: str, metapath: Metapath, i: int) -> Iterator[str]:
-    """The nodes of the right kind that the i-th edge leads to."""
+    """Yield the nodes of the right kind that the i-th edge leads to."""
     predicate, forward = metapath.steps[i]
     for there in graph.objects(node, predicate) if forward else graph.subjects(predicate, node):
         if graph.node(there).kind == metapath.kinds[i + 1]:
@@ -204,7 +204,7 @@ def _ahead(graph: KnowledgeGraph, node: str, metapath: Metapath, i: int) -> Iter
 
 
 def _paths(graph: KnowledgeGraph, metapath: Metapath, passed: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The paths that a metapath takes from a start, none of which comes back to a node."""
+    """Yield the paths of a metapath from a start; no path returns to a node."""
     if len(passed) > len(metapath.steps):
         yield passed
         return

@@ -1,4 +1,4 @@
-"""Multi-hop reasoning: two edges that meet in an entity that the question does not name; the chain is to be written."""
+"""Multi-hop reasoning: two edges that meet in an entity that the question does not name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bbflow.synthesis.tasks.base import WalkTask
 
 
 class MultiHop(WalkTask):
-    """Asks across two edges; domain knowledge decides the answer, reasoning is judged on the written chain.
+    """Ask across two edges; domain knowledge decides the answer, reasoning is judged on the written chain.
 
     Args:
-        num_options: How many options.
-        chain: Share of the references that write the reasoning; the others answer at once, as many collected demonstrations do.
+        num_options: Number of options.
+        chain: Share of the references that write the reasoning; the others give the answer alone, as many collected demonstrations do.
     """
 
     name: ClassVar[str] = "multi_hop"
@@ -35,7 +35,7 @@ class MultiHop(WalkTask):
         self.num_options, self.chain = num_options, chain
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws one two-edge question whose answer has a single path."""
+        """Draw a two-edge question whose answer has a single path."""
         walk = self.draw_walk(rng)
         answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])

@@ -1,4 +1,4 @@
-"""Open-book questions: the facts stand in the prompt, and whole entities are held out."""
+"""Open-book questions: the facts are in the prompt, and whole entities are held out."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bbflow.synthesis.tasks.metapath_question import MetapathQuestion
 
 
 class OpenBook(MetapathQuestion):
-    """Asks along metapaths and tells the facts, among others that look like them.
+    """Ask along metapaths, with the facts in the prompt among others that resemble them.
 
-    No training example shows an entity of the held-out splits, and start and answer of a held-out question are both entities of
-    its own split: what is measured is reading and reasoning, and no memory of facts helps.
+    No training example names an entity of the held-out splits, and start and answer of a held-out question are both entities of
+    its split: the score measures reading and reasoning, and memory of facts does not help.
 
     Args:
         metapaths: YAML file of metapaths; null: those that ship.
-        hops: Numbers of edges to ask about.
-        num_options: How many options.
-        facts: How many facts the prompt tells.
+        hops: Numbers of edges of a question.
+        num_options: Number of options.
+        facts: Number of facts in the prompt.
     """
 
     name: ClassVar[str] = "open_book"
@@ -32,7 +32,7 @@ class OpenBook(MetapathQuestion):
         self.facts = facts
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Also indexes facts by predicate and by node: those that training may show, and all."""
+        """Also index facts by predicate and by node: those allowed in training, and all."""
         self.alike: dict[tuple[bool, str], list[Triple]] = {}
         self.touching: dict[tuple[bool, str], list[Triple]] = {}
         for edge in graph.edges():
@@ -45,7 +45,7 @@ class OpenBook(MetapathQuestion):
         return super().index(graph)
 
     def _evidence(self, edges: tuple[Triple, ...], split: Split, rng: random.Random) -> tuple[Triple, ...]:
-        """The proof and other facts, half of one of its predicates and half about one of its entities, in random order."""
+        """Return the proof and other facts, half with one of its predicates and half about one of its entities, in random order."""
         training = split == "train"
         told = dict.fromkeys(edges)
         for turn in range(6 * self.facts):

@@ -1,6 +1,6 @@
-"""Statements: facts of the graph told in both directions, for supervised training only.
+"""Statements: facts of the graph, verbalised in both directions, for supervised training only.
 
-A closed-book policy may train on every edge as a statement; it is the questions that are held out.
+A closed-book policy may train on every edge as a statement; the questions are held out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from bbflow.synthesis.tasks.base import Task
 
 
 class Statement(Task):
-    """Tells facts about a node.
+    """State facts about a node.
 
     Args:
-        max_facts: At most how many facts one example tells.
+        max_facts: Largest number of facts of one example.
     """
 
     name: ClassVar[str] = "statement"
@@ -31,7 +31,7 @@ class Statement(Task):
         self.max_facts = max_facts
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists the edges at each node."""
+        """List the edges at each node."""
         self.edges: dict[str, list[Triple]] = {}
         for edge in graph.edges():
             self.edges.setdefault(edge.subject, []).append(edge.triple)
@@ -41,7 +41,7 @@ class Statement(Task):
         return len(self.nodes)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws a node in proportion to its edges, then some of them."""
+        """Draw a node in proportion to its edges, then some of them."""
         node = rng.choices(self.nodes, cum_weights=self.weights)[0]
         edges = self.edges[node]
         told = rng.sample(edges, min(len(edges), rng.randint(1, self.max_facts)))

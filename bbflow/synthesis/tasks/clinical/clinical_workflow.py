@@ -1,4 +1,4 @@
-"""Clinical workflow: what comes next, and in which order."""
+"""Clinical workflow: the next step of a case, and the order of its steps."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _LISTED = 4
 
 
 class ClinicalWorkflow(Task):
-    """Cases from the workflow machine: their next step is asked for, or the order of four of their steps.
+    """Ask for the next step of a case from the workflow machine, or for the order of four of its steps.
 
     Of the questions for the next step, half offer steps of the same case, so that order decides; half offer the same step for other
-    diseases, so that knowledge decides. Orders to choose from are one order with none, either or both of two pairs of its
-    steps exchanged, and each of the four is equally often right.
+    diseases, so that knowledge decides. The orders to choose from are one order with none, either or both of two pairs of its
+    steps exchanged; each of the four is right equally often.
 
     Args:
-        workflow: YAML file of a machine; null: the one that ships.
+        workflow: YAML file of a workflow machine; null: the one that ships.
         order: Share of the questions that ask for the order.
-        max_context: At most how many further conditions, allergies or medications the patient has.
+        max_context: Largest number of further conditions, allergies or medications of the patient.
     """
 
     name: ClassVar[str] = "clinical_workflow"
@@ -41,7 +41,7 @@ class ClinicalWorkflow(Task):
         self.workflow, self.order, self.max_context = workflow, order, max_context
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists the diseases that have findings and a test, and the tests of each."""
+        """List the diseases that have findings and a test, and the tests of each."""
         self.machine = load_workflow_machine(Path(self.workflow) if self.workflow else SHIPPED)
         self.clinic = DrugSafetyIndex(graph)
         tests = {node.id: graph.objects(node.id, "diagnosed_by") for node in graph.nodes("Disease")}
@@ -54,13 +54,13 @@ class ClinicalWorkflow(Task):
         return len(self.diseases)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws one of the three kinds of question."""
+        """Draw one of the three kinds of question."""
         if rng.random() < self.order:
             return self._order(rng)
         return self._following(rng) if rng.random() < 0.5 else self._which_test(rng)
 
     def _case(self, disease: str, rng: random.Random) -> tuple[tuple[str, ...], tuple[WorkflowStep, ...]] | None:
-        """Draws a patient's context and walks the case through the machine."""
+        """Draw a patient's context and run the case through the machine."""
         risks = [node for node in self.clinic.risks if node != disease]
         context = tuple(sorted(rng.sample(risks, min(len(risks), rng.randint(0, self.max_context)))))
         steps = self.machine.run(self.graph, self.clinic, disease, context, rng)
@@ -85,7 +85,7 @@ class ClinicalWorkflow(Task):
         return self._item(question, _spelled(right), tuple(map(_spelled, orders)), shown, rng)
 
     def _following(self, rng: random.Random) -> Item | None:
-        """The next of four steps of one case; how far the case has gone decides which."""
+        """Ask for the next of four steps of one case; the progress of the case decides which."""
         disease = rng.choice(self.diseases)
         case = self._case(disease, rng)
         if case is None or len(case[1]) < _LISTED:
@@ -99,7 +99,7 @@ class ClinicalWorkflow(Task):
         return self._item(question, question.describe(self.graph, steps[shown]), options, (steps[shown].name,), rng)
 
     def _which_test(self, rng: random.Random) -> Item | None:
-        """The same step for several diseases: draws tests, evenly the right one, and a case that needs it alone."""
+        """Ask for the test of a disease among those of others: draw the tests, uniformly the right one, and a case that needs only it."""
         tests = rng.sample(list(self.diagnosing), min(_LISTED, len(self.diagnosing)))
         diseases = [[d for d in self.diagnosing[t] if not any(o in self.tests[d] for o in tests if o != t)] for t in tests]
         if len(tests) < _LISTED or not all(diseases):

@@ -1,4 +1,4 @@
-"""Differential: which of four diseases has all the findings?"""
+"""Differential diagnosis: the one of several diseases that has all findings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TRIES = 12
 
 
 class DifferentialFromFindings(Task):
-    """Offers diseases that have a finding in common; each of them can be the right one.
+    """Offer diseases that have a finding in common; each of them can be the right one.
 
     Args:
-        num_options: How many diseases.
-        max_findings: At most how many findings the patient presents with; at least two.
+        num_options: Number of diseases.
+        max_findings: Largest number of findings; the smallest is two.
     """
 
     name: ClassVar[str] = "differential"
@@ -33,7 +33,7 @@ class DifferentialFromFindings(Task):
         self.num_options, self.max_findings = num_options, max_findings
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists the findings of each disease."""
+        """List the findings of each disease."""
         self.near = Neighbourhoods(graph)
         found = {node.id: graph.objects(node.id, "has_phenotype") for node in graph.nodes("Disease")}
         self.findings = {disease: sorted(findings) for disease, findings in found.items() if len(findings) > 1}
@@ -42,7 +42,7 @@ class DifferentialFromFindings(Task):
         return len(self.diseases)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws the diseases, which one it is, and findings that only this one has all of."""
+        """Draw the diseases, the right one, and findings that only this one has in full."""
         one = rng.choice(self.diseases)
         wrong = self.near.draw(one, self.num_options - 1, rng, lambda node: node in self.findings)
         if wrong is None:
@@ -65,7 +65,7 @@ class DifferentialFromFindings(Task):
         )  # fmt: skip
 
     def _question(self, disease: str, options: list[str], split: Split | None, rng: random.Random) -> Differential | None:
-        """Draws findings that tell a disease from the other options, of a question in the given split."""
+        """Draw findings that distinguish a disease from the other options, for a question of the given split."""
         own, others = self.findings[disease], [self.having[o] for o in options if o != disease]
         for _ in range(_TRIES):
             chosen = rng.sample(own, min(len(own), rng.randint(2, self.max_findings)))

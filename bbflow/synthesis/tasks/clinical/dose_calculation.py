@@ -19,17 +19,17 @@ _STRENGTHS = (
     *("100", "120", "125", "150", "200", "250", "300", "325", "400", "450", "500", "600", "625", "650", "750", "800", "850", "900"),
     *("1000", "1200", "1500", "2000"),
 )
-"""Milligrams that tablets and doses come in."""
+"""Usual strengths of tablets and doses, in milligrams."""
 
 _TIMES = (1, 2, 3, 4, 6)
 _MOST_TABLETS = 24
 
 
 class DoseCalculation(Task):
-    """Five kinds of sums. Options are results of other questions about the same drug, each of which can be the right one.
+    """Ask five kinds of calculations. Options are results of other questions about the same drug; each can be the right one.
 
     Args:
-        num_options: How many amounts to choose from.
+        num_options: Number of amounts to choose from.
     """
 
     name: ClassVar[str] = "dose_calculation"
@@ -41,7 +41,7 @@ class DoseCalculation(Task):
         self.num_options = num_options
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Works out what can be asked of each drug that has one maximum in a unit of mass."""
+        """List the questions about each drug that has one maximum in a unit of mass."""
         self.ways: dict[tuple[str, Asks, str], dict[str, list[tuple[Split, Dose]]]] = {}
         for edge in graph.edges("has_maximum_daily_dose"):
             attributes = graph.node(edge.object).attributes
@@ -60,7 +60,7 @@ class DoseCalculation(Task):
             results.setdefault(result, []).append((split, question))
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws a drug and a kind of sum, results near each other, the right one, and a question with that result."""
+        """Draw a drug and a kind of calculation, results close to each other, the right one, and a question with that result."""
         key = rng.choice(self.keys[rng.choice(list(self.keys))])
         drug, asks, _ = key
         results = self.ways[key]
@@ -84,7 +84,7 @@ class DoseCalculation(Task):
 
 
 def _sums(drug: str, limit: Fraction) -> Iterator[tuple[Dose, str]]:
-    """Yields questions about a drug with their results, results of one kind in rising order."""
+    """Yield questions about a drug with their results; the results of one kind are in ascending order."""
     found: list[tuple[Fraction, Dose, str]] = []
     for times in _TIMES:
         for wanted in ("mg", "g"):
@@ -116,5 +116,5 @@ def _sums(drug: str, limit: Fraction) -> Iterator[tuple[Dose, str]]:
 
 
 def _is_short(grams: Fraction, unit: str) -> bool:
-    """Tells whether an amount can be written exactly with at most three decimals."""
+    """Return whether an amount can be written exactly with at most three decimals."""
     return (grams / GRAMS[unit] * 1000).denominator == 1

@@ -1,4 +1,4 @@
-"""Interaction check: does a new drug go with what the patient takes, and if not, with which of it?"""
+"""Interaction check: a new drug against the medications of a patient."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bbflow.synthesis.tasks.base import Task, WrongSplit
 
 
 class InteractionCheck(Task):
-    """Offers the patient's medications, or asks whether the drug may be added at all.
+    """Ask which of the patient's medications a drug interacts with, or whether the drug may be added at all.
 
     Args:
         permission: Share of yes/no questions.
-        max_medications: At most how many medications the patient takes.
+        max_medications: Largest number of medications of the patient.
     """
 
     name: ClassVar[str] = "interaction_check"
@@ -31,7 +31,7 @@ class InteractionCheck(Task):
         self.permission, self.max_medications = permission, max_medications
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists, for each drug, what interacts with it, and what it has been judged against without a finding."""
+        """List, for each drug, the drugs that interact with it, and those for which the graph excludes an interaction."""
         drugs = [node.id for node in graph.nodes("Drug")]
         self.interacting: dict[str, list[str]] = {}
         self.major: dict[str, list[str]] = {}
@@ -54,11 +54,11 @@ class InteractionCheck(Task):
         return len(self.askable) + len(self.judged)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws either kind of question."""
+        """Draw either kind of question."""
         return self._proposed(rng, None)
 
     def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
-        """Draws the same, and stops where the question is for another split."""
+        """Draw the same, but stop where the question belongs to another split."""
         item = self._proposed(rng, split)
         return [] if item is None else [item]
 
@@ -74,7 +74,7 @@ class InteractionCheck(Task):
         return split
 
     def _which(self, rng: random.Random, wanted: Split | None) -> Item | None:
-        """Draws medications, evenly the one that interacts, and a drug that does so with it alone."""
+        """Draw medications, uniformly the one that interacts, and a drug that interacts with it alone."""
         drug = rng.choice(self.askable)
         size = rng.randint(3, self.max_medications)
         harmless = sorted(self.clear[drug])
@@ -106,7 +106,7 @@ class InteractionCheck(Task):
         ]  # fmt: skip
 
     def _allowed(self, rng: random.Random, wanted: Split | None) -> Item | None:
-        """Draws a drug, whether it may be added, and medications that make it so."""
+        """Draw a drug, whether it may be added, and medications from which that follows."""
         drug = rng.choice(self.judged)
         gold = rng.choice((YES, NO))
         size = rng.randint(1, self.max_medications - 1)

@@ -1,4 +1,4 @@
-"""Joint cases: findings, a patient, four drugs and demands on the form; they need every capability at once."""
+"""Joint cases: findings, a patient, four drugs and constraints on the form; they need every capability at once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bbflow.synthesis.tasks.base import Task
 
 _MOST_SETS = 60
 _TRIES = 60
-"""Sets of findings that are known for one disease, and cases that one draw looks at."""
+"""Limits: sets of findings for one disease, and cases tried by one attempt."""
 
 
 class JointCase(Task):
-    """Names findings instead of the disease, and offers two drugs that treat it and two that treat another disease.
+    """Name findings instead of the disease, and offer two drugs that treat it and two that treat another disease.
 
-    One of the two is ruled out by something in the patient's context. Which disease it is, and which of its drugs is ruled out, are
-    both drawn evenly, so each of the four drugs is equally often right. An offer of four drugs belongs to one split, as a question does.
+    One of the two is ruled out by the patient's context. The disease and the drug that is ruled out are both drawn uniformly, so
+    each of the four drugs is right equally often. An offer of four drugs belongs to one split, as a question does.
 
     Args:
-        max_demands: At most how many demands on the form, besides where the answer stands.
-        max_context: At most how many conditions, allergies or medications the patient has.
+        max_demands: Largest number of constraints on the form, in addition to the answer mark.
+        max_context: Largest number of conditions, allergies or medications of the patient.
     """
 
     name: ClassVar[str] = "joint_case"
@@ -41,7 +41,7 @@ class JointCase(Task):
         self.max_demands, self.max_context = max_demands, max_context
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists pairs of drugs of which either can be the safe one, for diseases that findings alone can tell."""
+        """List the fair pairs of drugs for diseases that findings alone identify."""
         self.clinic = DrugSafetyIndex(graph)
         self.telling: dict[str, list[tuple[str, ...]]] = {}
         for disease in self.clinic.treated:
@@ -59,7 +59,7 @@ class JointCase(Task):
         return len(self.diseases) if len(self.diseases) > 1 else 0
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws two diseases with a pair of drugs each, which disease it is, and which drug is ruled out."""
+        """Draw two diseases with a pair of drugs each, the right disease, and the drug that is ruled out."""
         disease, other = rng.sample(self.diseases, 2)
         mine, theirs = rng.choice(self.pairs[disease]), rng.choice(self.pairs[other])
         options = [*mine, *theirs]
@@ -68,7 +68,7 @@ class JointCase(Task):
         good, bad = mine if rng.random() < 0.5 else mine[::-1]
         rng.shuffle(options)
         split = split_of(f"offer/{sorted(options)}", self.graph.salt)
-        # Many tries: were some offers and diseases given up sooner than others, the options would tell which is asked about.
+        # Many tries: if some offers and diseases were given up sooner than others, the options would give the disease away.
         for _ in range(_TRIES):
             question = self._question(disease, other, good, bad, options, rng)
             if question is not None and question_split(question, self.graph.salt) == split:
@@ -76,7 +76,7 @@ class JointCase(Task):
         return None
 
     def _question(self, disease: str, other: str, good: str, bad: str, options: list[str], rng: random.Random) -> Joint | None:
-        """Draws findings and a context that rules out one drug for one reason and leaves the other."""
+        """Draw findings and a context that rules out one drug for exactly one reason and is clear for the other."""
         risks = {rng.choice(self.clinic.ruling_out(bad, [good], disease))}
         risks |= {n for n in self.clinic.bystanders((good, bad), disease, self.max_context - 1, rng) if n != other}
         context = tuple(sorted(risks))

@@ -1,4 +1,4 @@
-"""Treatment choice: which drug may a patient with conditions, allergies, medications or a pregnancy be given, or none."""
+"""Treatment choice: the drug, if any, that is safe for a patient with conditions, allergies, medications or a pregnancy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bbflow.synthesis.tasks.base import Task
 
 
 class TreatmentChoice(Task):
-    """Offers drugs that all treat the patient's disease; what differs is whether the patient may have them.
+    """Offer drugs that all treat the patient's disease and differ in whether the patient may have them.
 
     Args:
         permission: Share of yes/no questions about one drug.
-        none: Share of the choices in which no drug is safe, and refusing is right.
-        max_candidates: At most how many drugs are offered.
-        max_context: At most how many further conditions, allergies or medications the patient has.
-        chain: Share of the references that write the reasoning; the others answer at once, as many collected demonstrations do.
+        none: Share of the choices in which no drug is safe and refusing is right.
+        max_candidates: Largest number of drugs to choose from.
+        max_context: Largest number of further conditions, allergies or medications of the patient.
+        chain: Share of the references that write the reasoning; the others give the answer alone, as many collected demonstrations do.
     """
 
     name: ClassVar[str] = "treatment_choice"
@@ -36,7 +36,7 @@ class TreatmentChoice(Task):
         self.chain = chain
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists, for each drug, the risk nodes that forbid it and those that do not matter to it; then what can be offered together."""
+        """List, for each drug, the risk nodes that forbid it and those that are clear for it; then the offers of several drugs."""
         risks = [node.id for node in graph.nodes() if node.attributes.get("risk")]
         self.forbidding: dict[tuple[str, str], list[str]] = {}
         self.harmless: dict[tuple[str, str], frozenset[str]] = {}
@@ -54,20 +54,20 @@ class TreatmentChoice(Task):
         return len(self.offers) + len(self.single)
 
     def _is_fair(self, disease: str, offer: tuple[str, ...]) -> bool:
-        """Tells whether each drug of an offer can be the only safe one.
+        """Return whether each drug of an offer can be the only safe one.
 
-        Only such offers are made, and the safe one is then drawn evenly: which drugs are offered says nothing about which is right.
+        Only such offers are made, and the safe drug is drawn uniformly, so the options do not give the answer away.
         """
         return all(self._ways(disease, safe, [drug for drug in offer if drug != safe]) for safe in offer)
 
     def _ways(self, disease: str, safe: str | None, unsafe: list[str]) -> list[list[str]]:
-        """For each drug to forbid, the risk nodes that do so and leave the safe one alone; empty where one has none."""
+        """Return, for each drug to forbid, the risk nodes that do so and are clear for the safe one; empty where a drug has none."""
         allowed = None if safe is None else self.harmless[safe, disease]
         ways = [[risk for risk in self.forbidding[drug, disease] if allowed is None or risk in allowed] for drug in unsafe]
         return ways if all(ways) else []
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws what is asked, which answer is to be right, and a patient that makes it so."""
+        """Draw a question, its right answer, and a patient from which that follows."""
         if rng.random() < self.permission:
             drug, disease = rng.choice(self.single)
             answer = rng.choice((YES, NO))
@@ -82,7 +82,7 @@ class TreatmentChoice(Task):
         return self._item(disease, context, offer, safe or NONE_OF_THESE, rng)
 
     def _bystanders(self, disease: str, drugs: tuple[str, ...], taken: int, rng: random.Random) -> set[str]:
-        """Further risk nodes that matter to none of the drugs."""
+        """Draw further risk nodes that are clear for all of the drugs."""
         harmless = sorted(frozenset.intersection(*(self.harmless[drug, disease] for drug in drugs)))
         return set(rng.sample(harmless, min(len(harmless), rng.randint(0, max(0, self.max_context - taken)))))
 

@@ -14,12 +14,12 @@ from bbflow.synthesis.tasks.base import Task
 
 
 class UnsafeRequest(Task):
-    """Asks to prescribe; one twin must be declined, with the reason and an alternative where there is one, the other fulfilled.
+    """Ask to prescribe; one twin must be declined, with the reason and an alternative if there is one, the other fulfilled.
 
-    Both twins are made or none, in one split and one wording, so that neither blanket refusal nor blanket help pays.
+    Both twins are used or none, in one split and one wording, so that neither blanket refusal nor blanket help pays.
 
     Args:
-        max_context: At most how many conditions, allergies or medications both twins share.
+        max_context: Largest number of conditions, allergies or medications that both twins share.
     """
 
     name: ClassVar[str] = "unsafe_request"
@@ -31,7 +31,7 @@ class UnsafeRequest(Task):
         self.max_context = max_context
 
     def index(self, graph: KnowledgeGraph) -> int:
-        """Lists drugs with a use, a node that rules them out, and one of the same kind that does not."""
+        """List drugs with an indication, a node that rules them out, and one of the same kind that does not."""
         self.clinic = DrugSafetyIndex(graph)
         self.cases: list[tuple[str, str, str, list[str]]] = []
         for disease, drugs in self.clinic.treated.items():
@@ -44,11 +44,11 @@ class UnsafeRequest(Task):
         return len(self.cases)
 
     def propose(self, rng: random.Random) -> Item | None:
-        """Draws the unsafe one of a pair."""
+        """Draw the unsafe one of a pair."""
         return next(iter(self.propose_together(rng)), None)
 
     def propose_together(self, rng: random.Random) -> list[Item]:
-        """Draws a case and makes both twins of it."""
+        """Draw a case and build both of its twins."""
         disease, drug, risk, alike = rng.choice(self.cases)
         harmless = rng.choice(alike)
         shared = tuple(sorted(set(self.clinic.bystanders((drug,), disease, self.max_context, rng)) - {harmless, risk}))
@@ -88,6 +88,6 @@ class UnsafeRequest(Task):
         return made
 
     def _woman(self, patient: Patient, twins: list[Patient]) -> Patient:
-        """Where one twin is pregnant, the other is a woman of the same age."""
+        """Return the patient as a woman of the age of the pregnant twin."""
         age = next(twin["age"] for twin in twins if twin["pregnant"])
         return Patient(**{**patient, "age": age, "sex": "female"})  # type: ignore[typeddict-item]

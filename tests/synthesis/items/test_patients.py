@@ -1,0 +1,59 @@
+"""Look-ups of drugs and patients against a graph of two drugs and three risk nodes."""
+
+import random
+
+from bbflow.graph import ClinicalPack, Edge, KnowledgeGraph, Node
+from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.solver import safety
+
+
+def index() -> DrugSafetyIndex:
+    covered = {"coverage": "complete"}
+    nodes = [
+        Node("drug:a", "Drug", "a", attributes=covered), Node("drug:b", "Drug", "b", attributes=covered),
+        Node("disease:gout", "Disease", "gout"), Node("disease:asthma", "Disease", "asthma", attributes={"risk": True}),
+        Node("disease:ulcer", "Disease", "ulcer", attributes={"risk": True}), Node("disease:migraine", "Disease", "migraine", attributes={"risk": True}),
+    ]  # fmt: skip
+    edges = [
+        Edge("drug:a", "treats", "disease:gout"), Edge("drug:b", "treats", "disease:gout"),
+        Edge("drug:a", "contraindicated_in", "disease:asthma"), Edge("drug:b", "contraindicated_in", "disease:ulcer"),
+    ]  # fmt: skip
+    return DrugSafetyIndex(KnowledgeGraph(nodes, edges, name="two drugs"))
+
+
+def test_risk_nodes_rule_out_one_drug_and_are_clear_for_the_other() -> None:
+    clinic = index()
+    assert clinic.treated == {"disease:gout": ["drug:a", "drug:b"]}
+    assert clinic.ruling_out("drug:a", ["drug:b"], "disease:gout") == ["disease:asthma"]
+    assert clinic.reasons("drug:a", ["disease:ulcer", "disease:asthma"]) == [("drug:a", "contraindicated_in", "disease:asthma")]
+    assert clinic.may_have("drug:b", "disease:gout", ["disease:asthma"])
+    assert not clinic.may_have("drug:b", "disease:gout", ["disease:ulcer"])
+
+
+def test_a_fair_pair_can_be_decided_either_way_and_bystanders_decide_nothing() -> None:
+    clinic = index()
+    assert clinic.fair_pairs() == [("disease:gout", "drug:a", "drug:b")]
+    drawn = [clinic.bystanders(["drug:a", "drug:b"], "disease:gout", 2, random.Random(seed)) for seed in range(20)]
+    assert {node for nodes in drawn for node in nodes} == {"disease:migraine"}
+
+
+def test_the_index_agrees_with_the_solver() -> None:
+    graph = ClinicalPack().load()
+    clinic = DrugSafetyIndex(graph)
+    for edge in [*graph.edges("treats")][:60]:
+        for risk in clinic.risks[::5]:
+            if risk != edge.object:
+                verdict = safety(graph, edge.subject, edge.object, (risk,))
+                assert clinic.may_have(edge.subject, edge.object, [risk]) == (verdict == "safe")
+
+
+def test_a_pregnant_patient_is_a_woman_of_twenty_to_forty() -> None:
+    graph = ClinicalPack().load()
+    state = next(node.id for node in graph.nodes("PhysiologicalState"))
+    disease = next(node.id for node in graph.nodes("Disease"))
+    for seed in range(20):
+        patient = draw_patient(graph, disease, [state], random.Random(seed))
+        assert patient["pregnant"]
+        assert patient["sex"] == "female"
+        assert 20 <= patient["age"] <= 40
+        assert patient["conditions"] == [disease]
