@@ -8,15 +8,15 @@ from bbflow.synthesis.items.solver import safety
 
 
 def index() -> DrugSafetyIndex:
-    covered = {"coverage": "complete"}
+    covered = {"coverage": {"disease": "complete"}}
     nodes = [
         Node("drug:a", "Drug", "a", attributes=covered), Node("drug:b", "Drug", "b", attributes=covered),
         Node("disease:gout", "Disease", "gout"), Node("disease:asthma", "Disease", "asthma", attributes={"risk": True}),
         Node("disease:ulcer", "Disease", "ulcer", attributes={"risk": True}), Node("disease:migraine", "Disease", "migraine", attributes={"risk": True}),
     ]  # fmt: skip
     edges = [
-        Edge("drug:a", "treats", "disease:gout"), Edge("drug:b", "treats", "disease:gout"),
-        Edge("drug:a", "contraindicated_in", "disease:asthma"), Edge("drug:b", "contraindicated_in", "disease:ulcer"),
+        Edge("drug:a", "treats", "disease:gout", "by hand"), Edge("drug:b", "treats", "disease:gout", "by hand"),
+        Edge("drug:a", "contraindicated_in", "disease:asthma", "by hand"), Edge("drug:b", "contraindicated_in", "disease:ulcer", "by hand"),
     ]  # fmt: skip
     return DrugSafetyIndex(KnowledgeGraph(nodes, edges, name="two drugs"))
 

@@ -9,9 +9,9 @@ NODES = [
     Node("finding:f", "PhenotypicFeature", "f"), Node("finding:g", "PhenotypicFeature", "g"),
 ]  # fmt: skip
 EDGES = [
-    Edge("drug:a", "treats", "disease:x"), Edge("drug:a", "treats", "disease:y"), Edge("drug:b", "treats", "disease:y"),
-    Edge("disease:x", "has_phenotype", "finding:f"), Edge("disease:y", "has_phenotype", "finding:f"),
-    Edge("disease:y", "has_phenotype", "finding:g"),
+    Edge("drug:a", "treats", "disease:x", "by hand"), Edge("drug:a", "treats", "disease:y", "by hand"), Edge("drug:b", "treats", "disease:y", "by hand"),
+    Edge("disease:x", "has_phenotype", "finding:f", "by hand"), Edge("disease:y", "has_phenotype", "finding:f", "by hand"),
+    Edge("disease:y", "has_phenotype", "finding:g", "by hand"),
 ]  # fmt: skip
 GRAPH = KnowledgeGraph(NODES, EDGES, name="small")
 FINDINGS = (("treats", True), ("has_phenotype", True))

@@ -11,7 +11,7 @@ from bbflow.synthesis.items.item import Item, Prescription, Walk
 from bbflow.synthesis.rendering.renderer import Renderer
 
 GRAPH = ClinicalPack().load()
-EDGE = GRAPH.edges("treats")[0]
+EDGE = next(iter(GRAPH.edges("treats")))
 DRUG, DISEASE = EDGE.subject, EDGE.object
 WALK = Walk(DISEASE, (("treats", False),))
 
