@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bbflow.contracts.engine.rule import RULES, Rule
+from bbflow.contracts.language.expectations import EXPECTATIONS, columns_read, expectation
 from bbflow.contracts.language.json_schema import ACTIONS, data_contract_schema
 from bbflow.contracts.language.schema_validation import check
 from bbflow.errors import InputError, Problem, did_you_mean
@@ -135,6 +136,7 @@ def load_contract(path: str | Path) -> Contract:
     files = {file.path.resolve(): file_sha256(file.path) for file in chain}
     owner = settings.get("owner", "")
     rules = [_rule(entry, owner, files, problems) for entry in entries.values() if not problems and "disabled" not in _settings(entry.raw)]
+    problems += [problem for entry in entries.values() for problem in _unknown_parts(entry, columns)] if not problems else []
     if problems:
         raise InputError(*problems)
     last = chain[-1].data
@@ -225,12 +227,13 @@ def _rule(entry: _Entry, owner: str, files: dict[Path, str], problems: list[Prob
         what = f"a rule of severity {severity} cannot {action} on failure"
         problems.append(Problem(what, entry.where("customProperties"), f"it can {' or '.join(ACTIONS[severity])}"))
     implementation = raw["implementation"]
-    rule = RULES[implementation["type"]]
+    name, kwargs = implementation["type"], implementation.get("kwargs", {})
+    rule = RULES[name] if name in RULES else expectation(name, kwargs)
     return QualityRule(
         id=raw["id"],
         name=raw.get("name", raw["id"]),
         rule=rule,
-        kwargs=_with_files(entry, rule, implementation.get("kwargs", {}), files, problems),
+        kwargs=_with_files(entry, rule, kwargs, files, problems),
         severity=severity,
         on_failure=action,
         on_empty=settings.get("onEmpty", "refuse"),
@@ -248,7 +251,8 @@ def _with_files(entry: _Entry, rule: Rule, kwargs: Mapping[str, Any], files: dic
     """Makes the data files that arguments name absolute, and takes their hashes."""
     made = dict(kwargs)
     for key, value in kwargs.items():
-        if rule.parameters[key].get("additionalProperties", {}).get("format") != "data-file":
+        inner = rule.parameters[key].get("additionalProperties")
+        if not isinstance(inner, dict) or inner.get("format") != "data-file":
             continue
         made[key] = {}
         for name, given in value.items():
@@ -260,6 +264,19 @@ def _with_files(entry: _Entry, rule: Rule, kwargs: Mapping[str, Any], files: dic
                 problems.append(Problem(f"there is no file '{given}'", where, "relative to the contract"))
             made[key][name] = str(path)
     return made
+
+
+def _unknown_parts(entry: _Entry, columns: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield dotted columns of an expectation that the declared properties of their object lack."""
+    implementation = entry.raw["implementation"]
+    if implementation["type"] not in EXPECTATIONS:
+        return
+    for path, column in columns_read(implementation["type"], implementation.get("kwargs", {})):
+        outer, _, inner = column.partition(".")
+        known = [p["name"] for p in columns.get(outer, {}).get("properties", ())]
+        if inner and known and inner.partition(".")[0] not in known:
+            where = entry.source.where("schema", 0, "quality", entry.source_index, "implementation", "kwargs", *path)
+            yield Problem(f"'{outer}' has no declared property '{inner}'", where, did_you_mean(inner, known))
 
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Rule:
         group: What it looks at, for people: the heading it stands under in guides and explanations.
         one_row: Whether one row at a time shows all there is to find, so that rows may be looked at in pieces and by several processes.
         ships: Whether every process of bbflow has it.
+        of_great_expectations: Whether it is an expectation of Great Expectations, which runs it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Rule:
     group: str = ""
     one_row: bool = False
     ships: bool = False
+    of_great_expectations: bool = False
 
 
 Call = tuple[Rule, Mapping[str, Any]]

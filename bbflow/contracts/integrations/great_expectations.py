@@ -15,13 +15,15 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bbflow.contracts.contract import QualityRule
 from bbflow.contracts.engine.row import Finding
 from bbflow.contracts.engine.rule import RULES, Outcome, Rule
 from bbflow.contracts.engine.runner import Table, evaluate
+from bbflow.contracts.integrations.gx_columns import by_frame, outcome_of
 from bbflow.contracts.language.declared_columns import COLUMNS_RULE
+from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # versions before 1.20 sent usage statistics
@@ -36,6 +38,9 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.validator.metric_configuration import MetricConfiguration
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RULES: dict[str, Rule] = {}
 
@@ -144,16 +149,16 @@ for _rule in (COLUMNS_RULE, *RULES.values()):
 
 def suite_of(rules: Sequence[QualityRule], run: str) -> gx.ExpectationSuite:
     """Builds the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
-    expectations = [
-        ExpectationConfiguration(
-            type=expectation_type(rule.rule),
-            kwargs={"rule": rule.rule.name, "settings": _settings(rule), "run": run},
-            meta={"rule_id": rule.id},
-            severity=FailureSeverity(rule.severity),
-        ).to_domain_obj()
-        for rule in rules
-    ]
-    return gx.ExpectationSuite("contract", expectations=expectations)
+    return gx.ExpectationSuite("contract", expectations=[_expectation(rule, run) for rule in rules])
+
+
+def _expectation(rule: QualityRule, run: str) -> Any:
+    if rule.rule.of_great_expectations:
+        name, kwargs = rule.rule.name, dict(rule.kwargs)
+    else:
+        name, kwargs = expectation_type(rule.rule), {"rule": rule.rule.name, "settings": _settings(rule), "run": run}
+    meta, severity = {"rule_id": rule.id}, FailureSeverity(rule.severity)
+    return ExpectationConfiguration(type=name, kwargs=kwargs, meta=meta, severity=severity).to_domain_obj()
 
 
 def run(
@@ -170,22 +175,50 @@ def run(
 
     Returns:
         Rule id to what it found, or to a sentence on why that is not known.
+
+    Raises:
+        InputError: Great Expectations does not take the arguments of one of its expectations.
     """
     errors: dict[str, Outcome | str]
+    _check_arguments([rule for rule in rules if rule.rule.of_great_expectations])
     try:
-        results = validated(rules, table, ids, graph, workers).results
+        results = [result for each in validated(rules, table, ids, graph, workers) for result in each.results]
     except Exception as error:
         errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
         return errors
     return read_results(rules, results, table.rows)
 
 
-def validated(rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None) -> Any:
-    """Returns Great Expectations' own result of running rules over a table; the arguments are those of `run`."""
+def _check_arguments(rules: Sequence[QualityRule]) -> None:
+    """Raise for arguments that Great Expectations refuses together, such as a range without any bound."""
+    problems = []
+    for rule in rules:
+        try:
+            _expectation(rule, "")
+        except ValueError as error:  # pydantic's errors are of this kind
+            said = [each["msg"] for each in error.errors()] if hasattr(error, "errors") else [str(error)]
+            problems.append(Problem(f"Great Expectations refuses the arguments of rule '{rule.id}': {'; '.join(said)}", rule.where))
+    if problems:
+        raise InputError(*problems)
+
+
+def validated(
+    rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None
+) -> list[Any]:
+    """Return Great Expectations' results, one for each batch: the row ids for bbflow's rules, columns for its own expectations.
+
+    The arguments are those of `run`.
+    """
+    import pandas as pd
+
     run = uuid.uuid4().hex
-    _RUNNING[run] = _Job(graph, rules, table, ids, workers)
+    own = [rule for rule in rules if rule.rule.of_great_expectations]
+    ours = [rule for rule in rules if not rule.rule.of_great_expectations]
+    frames = [(ours, pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object)))] if ours else []
+    frames += by_frame(own, table)
+    _RUNNING[run] = _Job(graph, ours, table, ids, workers)
     try:
-        return _batch(ids).validate(suite_of(rules, run), result_format={"result_format": "COMPLETE"})
+        return [_batch(frame).validate(suite_of(group, run), result_format={"result_format": "COMPLETE"}) for group, frame in frames]
     finally:
         del _RUNNING[run]
 
@@ -198,7 +231,10 @@ def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int
     outcomes: dict[str, Outcome | str] = {}
     for rule in rules:
         found = by_id.pop(rule.id, [])
-        outcomes[rule.id] = _outcome(found[0], rows) if len(found) == 1 else f"Great Expectations gave {len(found)} results, not one"
+        if len(found) != 1:
+            outcomes[rule.id] = f"Great Expectations gave {len(found)} results, not one"
+        else:
+            outcomes[rule.id] = outcome_of(rule, found[0], rows) if rule.rule.of_great_expectations else _outcome(found[0], rows)
     if by_id or not rules:
         return {rule.id: "Great Expectations gave results that no rule asked for" for rule in rules}
     return outcomes
@@ -218,10 +254,7 @@ def _outcome(result: Any, rows: int) -> Outcome | str:
     return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, reason, *where in details["findings"]])
 
 
-def _batch(ids: tuple[str, ...]) -> Any:
-    import pandas as pd
-
-    frame = pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object))
+def _batch(frame: pd.DataFrame) -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from bbflow.contracts.contract import Contract, QualityRule
 from bbflow.contracts.engine.row import Row
+from bbflow.contracts.engine.rule import Outcome, run_rule
+from bbflow.contracts.engine.runner import Table
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 
@@ -48,11 +50,9 @@ def _cases(rule: QualityRule) -> list[tuple[Literal["accept", "reject"], int, Ma
 def _run(
     contract: Contract, rule: QualityRule, kind: Literal["accept", "reject"], number: int, case: Mapping[str, Any], graph: KnowledgeGraph
 ) -> CaseResult:
-    rows = [Row(i, row) for i, row in enumerate(case_rows(contract, case))]
-    try:
-        outcome = rule.rule.run(rows, graph, **rule.kwargs)
-    except Exception as error:
-        return CaseResult(rule.id, kind, number, False, f"the rule crashed: {type(error).__name__}: {error}", str(case.get("why", "")))
+    outcome = _outcome(rule, case_rows(contract, case), graph)
+    if isinstance(outcome, str):
+        return CaseResult(rule.id, kind, number, False, outcome, str(case.get("why", "")))
     first = outcome.findings[0].reason if outcome.findings else ""
     if kind == "accept":
         # Otherwise a row that the rule never looks at would show nothing, and pass.
@@ -60,6 +60,14 @@ def _run(
     else:
         passed, said = bool(first), first or "the rule finds nothing"
     return CaseResult(rule.id, kind, number, passed, said, str(case.get("why", "")))
+
+
+def _outcome(rule: QualityRule, rows: list[dict[str, Any]], graph: KnowledgeGraph) -> Outcome | str:
+    if rule.rule.of_great_expectations:
+        from bbflow.contracts.integrations.great_expectations import run
+
+        return run([rule], Table(rows), tuple(f"row {i + 1}" for i in range(len(rows))), graph, workers=1)[rule.id]
+    return run_rule((rule.rule, rule.kwargs), [Row(i, row) for i, row in enumerate(rows)], graph)
 
 
 def case_rows(contract: Contract, case: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import bbflow.contracts.rules  # noqa: F401  (fills the registry)
 from bbflow.contracts.engine.rule import RULES, Rule
+from bbflow.contracts.language.expectations import EXPECTATIONS
 
 SEVERITIES = ("critical", "warning", "info")
 ACTIONS = {"critical": ("refuse", "quarantine"), "warning": ("quarantine", "refuse"), "info": ("report",)}
@@ -162,6 +163,7 @@ def _columns() -> dict[str, Any]:
 
 
 def _quality() -> dict[str, Any]:
+    known = {**RULES, **EXPECTATIONS}
     case = {"type": "object", "properties": {"rows": {"type": "array", "items": {"type": "object"}, "minItems": 1}, "why": _TEXT}}
     cases = {"type": "array", "items": case, "minItems": 1}
     settings: dict[str, dict[str, Any]] = {
@@ -178,8 +180,8 @@ def _quality() -> dict[str, Any]:
             "type": {"enum": ["custom"]},
             "engine": {"enum": ["greatExpectations"]},
             "implementation": {
-                **_object({"type": {"enum": sorted(RULES)}, "kwargs": {"type": "object"}}, ("type",)),
-                "allOf": [_kwargs_of(rule) for _, rule in sorted(RULES.items())],
+                **_object({"type": {"enum": sorted(known)}, "kwargs": {"type": "object"}}, ("type",)),
+                "allOf": [_kwargs_of(rule) for _, rule in sorted(known.items())],
             },
             "severity": {"enum": list(SEVERITIES)},
             "dimension": {"enum": list(DIMENSIONS)},
