@@ -37,6 +37,8 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 if TYPE_CHECKING:
@@ -132,6 +134,16 @@ class RuleExpectation(BatchExpectation):
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
         result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
         return {"success": not found["findings"] and not found["error"], "result": result}
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(  # type: ignore[override]
+        cls, configuration: Any = None, result: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        """Render the rule for Data Docs in the words of `contracts explain`."""
+        config = configuration or result.expectation_config
+        template = {"template": "$said", "params": {"said": (config.meta or {}).get("said", cls.__doc__)}}
+        return [RenderedStringTemplateContent(string_template=template)]
 
 
 def expectation_type(rule: Rule) -> str:

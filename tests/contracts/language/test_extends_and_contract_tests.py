@@ -235,10 +235,17 @@ def test_data_docs_of_refused_data_are_whole_and_masked(tmp_path, write_contract
     path = tmp_path / "d.jsonl"
     rows = [make_row(), make_row(example_id="Mrs. Jane Smith", response="Call 555-123-4567.")]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = quality("expect_column_values_to_be_between", "age", "info", {"column": "patient.age", "max_value": 10})
     with pytest.raises(Refused):
-        command.validate(str(write_contract(quality("no_phi"))), [str(path)], graph_file, data_docs=str(tmp_path / "docs"))
+        command.validate(str(write_contract(quality("no_phi"), own)), [str(path)], graph_file, data_docs=str(tmp_path / "docs"))
     page = (tmp_path / "docs" / "data_docs.html").read_text()
     assert "unexpected values found" in page
+    for said in (
+        "no_phi (critical, on failure: refuse)", "response seems to hold a phone number", "Neither prompt nor response",
+        "age (info, on failure: report)", "0123456789abcdef: patient.age 34 is not at most 10",
+    ):  # fmt: skip
+        assert said in page
+    assert not any(elsewhere in page for elsewhere in ("http", "<script", "<link", "src=", "href=", "batch_id"))
     assert not any(word in page for word in ("Smith", "555-123"))
     assert "Exception" not in "".join(capfd.readouterr())
 
