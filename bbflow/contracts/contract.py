@@ -15,6 +15,7 @@ from typing import Any, Literal
 from bbflow.contracts.engine.rule import RULES, Rule
 from bbflow.contracts.language.expectations import EXPECTATIONS, columns_read, expectation
 from bbflow.contracts.language.json_schema import ACTIONS, data_contract_schema
+from bbflow.contracts.language.renamed_rules import use_present_names
 from bbflow.contracts.language.schema_validation import check
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.io.checksums import file_sha256
@@ -177,6 +178,7 @@ class _Entry:
 def _chain(path: Path, children: tuple[Path, ...]) -> Iterator[YamlFile]:
     """Yields the files of a contract, each checked by itself, the one that extends nothing first."""
     file = read_yaml(path)
+    use_present_names(file)
     problems = check(file, data_contract_schema())
     if problems:
         raise InputError(*problems)

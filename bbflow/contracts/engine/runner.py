@@ -112,28 +112,29 @@ def _without_collection() -> Iterator[None]:
 
 
 def _evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None) -> list[Outcome | str]:
-    single = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
-    whole = [i for i in range(len(calls)) if i not in set(single)]
+    by_row = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
+    by_table = [i for i, (rule, _) in enumerate(calls) if not rule.one_row]
+    picked = [calls[i] for i in by_row]
     count = _workers(table.rows) if workers is None else workers
-    outcomes: dict[int, Outcome | str] = {}
-    parts: list[list[Outcome | str]] = []
-    picked = [calls[i] for i in single]
-    helpers = start_workers(count) if count > 1 and single and all(rule.ships for rule, _ in picked) else []
-    if helpers:
-        outside = _Shared(picked, table, graph, helpers)
-        outcomes = _together([calls[i] for i in whole], whole, table, graph)
-        parts = outside.join()
-    else:
-        outcomes = _together([calls[i] for i in whole], whole, table, graph)
-        failed: set[int] = set()
-        for start in range(0, table.rows, CHUNK) if single else ():
-            rows = [Row(start + i, cells, plain_already=True) for i, cells in enumerate(table.cells(start, start + CHUNK))]
-            part = [run_rule(call, rows, graph) if i not in failed else "" for i, call in enumerate(picked)]
-            failed |= {i for i, outcome in enumerate(part) if isinstance(outcome, str)}
-            parts.append(part)
-    for k, i in enumerate(single):
+    helpers = start_workers(count) if count > 1 and picked and all(rule.ships for rule, _ in picked) else []
+    shared = _Shared(picked, table, graph, helpers) if helpers else None
+    outcomes = _together([calls[i] for i in by_table], by_table, table, graph)
+    parts = shared.join() if shared else _in_chunks(picked, table, graph) if picked else []
+    for k, i in enumerate(by_row):
         outcomes[i] = _joined([part[k] for part in parts])
     return [_checked(outcomes[i], table.rows) for i in range(len(calls))]
+
+
+def _in_chunks(calls: Sequence[Call], table: Table, graph: KnowledgeGraph) -> list[list[Outcome | str]]:
+    """Return the outcomes of each chunk of rows; a rule that has crashed is not run again."""
+    parts: list[list[Outcome | str]] = []
+    failed: set[int] = set()
+    for start in range(0, table.rows, CHUNK):
+        rows = [Row(start + i, cells, plain_already=True) for i, cells in enumerate(table.cells(start, start + CHUNK))]
+        part = [run_rule(call, rows, graph) if i not in failed else "" for i, call in enumerate(calls)]
+        failed |= {i for i, outcome in enumerate(part) if isinstance(outcome, str)}
+        parts.append(part)
+    return parts
 
 
 def _workers(rows: int) -> int:

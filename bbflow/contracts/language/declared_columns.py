@@ -52,11 +52,8 @@ def _quick(column: Mapping[str, Any]) -> Callable[[Any], bool]:
     """Returns a test that only values without a violation pass; most do, and it is far cheaper than listing the reasons."""
     kind = _TYPES[column["logicalType"]]
     exact, null_passes = kind[0], not (column.get("required") or column.get("primaryKey"))
-    if options := column.get("logicalTypeOptions"):
-        unbounded = _quick({key: value for key, value in column.items() if key != "logicalTypeOptions"})
-        bounds = [(_BOUNDS[option][1], bound) for option, bound in options.items() if _BOUNDS[option][0] == _NOUNS.get(exact, "")]
-        measure = len if exact in _NOUNS else lambda value: value
-        return lambda value: unbounded(value) and (value is None or all(sign * measure(value) >= sign * bound for sign, bound in bounds))
+    if "logicalTypeOptions" in column:
+        return _quick_bounded(column, exact)
     if exact is list and "items" in column:
         item = _quick({"required": True, **column["items"]})
         return lambda value: all(map(item, value)) if type(value) is list else value is None and null_passes
@@ -65,6 +62,14 @@ def _quick(column: Mapping[str, Any]) -> Callable[[Any], bool]:
         return lambda value: all(right(value.get(name)) for name, right in inner) if type(value) is dict else value is None and null_passes
     others = kind[1:]
     return lambda value: type(value) is exact or type(value) in others or (value is None and null_passes)
+
+
+def _quick_bounded(column: Mapping[str, Any], kind: type) -> Callable[[Any], bool]:
+    unbounded = _quick({key: value for key, value in column.items() if key != "logicalTypeOptions"})
+    options = column["logicalTypeOptions"].items()
+    bounds = [(_BOUNDS[option][1], bound) for option, bound in options if _BOUNDS[option][0] == _NOUNS.get(kind, "")]
+    measure = len if kind in _NOUNS else lambda value: value
+    return lambda value: unbounded(value) and (value is None or all(sign * measure(value) >= sign * bound for sign, bound in bounds))
 
 
 def _violations(value: Any, column: Mapping[str, Any], name: str) -> Iterator[str]:

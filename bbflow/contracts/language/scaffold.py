@@ -30,13 +30,27 @@ def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: st
         source: Name of the data, for the comment.
         physical: What the data call a column, to the name that stands in `rows`.
     """
-    called = {name: given for given, name in (physical or {}).items()}
     given = list(dict.fromkeys(name for row in rows for name in row))
-    inside = [name for name in given if name.startswith("patient.")]
-    columns = list(dict.fromkeys("patient" if name in inside else name for name in given))
-    fed = [rule for rule in RULES.values() if set(rule.columns) <= set(columns) and rule.group not in ("graphs", "preference pairs")]
-    ready = [rule for rule in fed if not rule.required]
-    lines = [
+    columns = list(dict.fromkeys("patient" if name.startswith("patient.") else name for name in given))
+    rules = [rule for rule in RULES.values() if rule.group not in ("graphs", "preference pairs")]
+    ready = [rule for rule in rules if set(rule.columns) <= set(columns) and not rule.required]
+    groups = dict.fromkeys(rule.group for rule in ready)
+    return "\n".join(
+        [
+            *_head(rows, id, schema, source),
+            *_declared(given, rows, {name: given for given, name in (physical or {}).items()}),
+            "    quality:",
+            *(line for group in groups for line in _group(group, [rule for rule in ready if rule.group == group])),
+            "",
+            "      # Not used yet:",
+            *(f"      #   {rule.name}: needs {_needs(rule, columns)}. {rule.summary}" for rule in rules if rule not in ready),
+            "",
+        ]
+    )
+
+
+def _head(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: str) -> list[str]:
+    return [
         f"# yaml-language-server: $schema={schema}",
         f"# Drafted from {source} ({len(rows)} rows): a start, to be read, cut and sharpened by the people who know the data.",
         "# `bbflow contracts explain` says in plain English what it demands; docs/contracts.md tells how to edit it.",
@@ -52,16 +66,16 @@ def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: st
         "  - name: examples",
         "    logicalType: object",
         "    properties:",
-        *(f"      - {_column(name, rows, called)}" for name in columns if name != "patient" or not inside),
-        *(["      - name: patient", "        logicalType: object", "        properties:"] if inside else []),
-        *(f"          - {_column(name, rows, called)}" for name in inside),
-        "    quality:",
-        *(line for group in dict.fromkeys(r.group for r in ready) for line in _group(group, [r for r in ready if r.group == group])),
     ]
-    waiting = [rule for rule in RULES.values() if rule not in ready and rule.group not in ("graphs", "preference pairs")]
-    lines += ["", "      # Not used yet:"]
-    lines += [f"      #   {rule.name}: needs {_needs(rule, columns)}. {rule.summary}" for rule in waiting]
-    return "\n".join(lines) + "\n"
+
+
+def _declared(given: Sequence[str], rows: Sequence[Mapping[str, Any]], called: Mapping[str, str]) -> list[str]:
+    """Return the lines of the columns; those of a flat patient come last, as properties of one column."""
+    inside = [name for name in given if name.startswith("patient.")]
+    lines = [f"      - {_column(name, rows, called)}" for name in given if name not in inside and (name != "patient" or not inside)]
+    if inside:
+        lines += ["      - name: patient", "        logicalType: object", "        properties:"]
+    return lines + [f"          - {_column(name, rows, called)}" for name in inside]
 
 
 def _group(group: str, rules: list[Rule]) -> list[str]:

@@ -11,6 +11,7 @@ import yaml
 from contract_samples import contract_data, quality
 
 from bbflow.contracts import RULES, data_contract_schema, load_contract
+from bbflow.contracts.language.renamed_rules import RENAMED_RULES
 from bbflow.errors import InputError
 
 SHIPPED = Path(__file__).parents[3] / "data_contracts" / "clinical_qa.odcs.yaml"
@@ -106,6 +107,17 @@ def test_tags_aliases_and_broken_yaml_are_refused(tmp_path, text, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert problems(tmp_path, text)
     assert not (tmp_path / "pwned").exists()
+
+
+def test_former_rule_names_work_with_one_note(tmp_path, capsys):
+    path = tmp_path / "c.odcs.yaml"
+    path.write_text(GOOD.replace("{type: no_phi}", "{type: no_drug_against_renal_function}"))
+    for _ in range(2):
+        assert load_contract(path).rules[0].rule is RULES["no_renal_contraindication"]
+    note = f"note: {path}:12:32: rule `no_drug_against_renal_function` is called `no_renal_contraindication` now; the old name works in this release\n"
+    assert capsys.readouterr().err == note
+    assert set(RENAMED_RULES.values()) <= set(RULES)
+    assert not set(RENAMED_RULES) & set(RULES)
 
 
 def test_severity_and_what_follows_must_fit(tmp_path, write_contract):

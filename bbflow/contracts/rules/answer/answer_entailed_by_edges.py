@@ -39,26 +39,33 @@ def answer_entailed_by_edges(
     edges = [edge for edge in row.triples() if graph.has(*edge)]
     unsafe = proven_unsafe(edges, patient_nodes(row, graph))
     refused = {fold(refusal) for refusal in refusals}
-    options = row.cell("options")
-    offered = [] if options is None else as_texts(options, "options")
-    others = [option for option in offered if fold(option) not in {answer, *refused, YES, NO}]
-    if answer in refused or answer == NO:
-        if answer == NO and not unsafe:
-            yield "the answer is no, and no edge proves a drug unsafe"
-        elif answer in refused and not others:
+    others = [option for option in _offered(row) if fold(option) not in {answer, *refused, YES, NO}]
+    if answer == NO and not unsafe:
+        yield "the answer is no, and no edge proves a drug unsafe"
+    elif answer in refused:
+        if not others:
             yield "the answer refuses all options, and there are none"
     elif answer == YES:
         if not edges or unsafe:
             yield "the answer is yes, and the edges do not prove it"
-    else:
-        # A disease and a finding may have one name; the edges tell which is meant.
-        candidates = entity_linker(graph).candidates(row.text("answer"))
-        if not candidates:
-            yield f"the answer '{row.text('answer')}' is no node of the graph"
-        elif not any(node in (subject, obj) for node in candidates for subject, _, obj in edges):
-            yield f"the answer '{row.text('answer')}' stands in none of the edges"
+    elif answer != NO:
+        yield from _unlinked(row.text("answer"), edges, graph)
     if answer in refused or row.cell("patient") is not None:
         yield from (f"no edge proves option '{option}' unsafe" for option in others if entity_linker(graph).resolve(option) not in unsafe)
+
+
+def _offered(row: Row) -> list[str]:
+    options = row.cell("options")
+    return [] if options is None else as_texts(options, "options")
+
+
+def _unlinked(answer: str, edges: Sequence[Triple], graph: KnowledgeGraph) -> Iterator[str]:
+    """Yield why an answer is no end of an edge; of several nodes with one name, any may be."""
+    candidates = entity_linker(graph).candidates(answer)
+    if not candidates:
+        yield f"the answer '{answer}' is no node of the graph"
+    elif not any(node in (subject, obj) for node in candidates for subject, _, obj in edges):
+        yield f"the answer '{answer}' stands in none of the edges"
 
 
 def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:
