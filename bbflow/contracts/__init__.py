@@ -1,4 +1,8 @@
-"""Data contracts: what data must satisfy before a policy is trained on them, as a clinical data team writes it down.
+"""Data contracts: what data must satisfy before a policy is trained on them, written down by a clinical data team.
+
+`contract` reads contract files, `validation` runs them, `verdict` holds the result and `receipt` its hashes. `language/` is what a contract
+can say, `engine/` runs rules over rows, `rules/` holds the rules (one file, one test and one row in the docs each), and `integrations/`
+connects Great Expectations.
 
 A contract is a YAML file and nothing but data: it names rules of a closed set (`RULES`) and sets their arguments. Severity
 decides what follows a failing row: critical refuses the data, warning quarantines the row as long as no more than
@@ -6,7 +10,7 @@ decides what follows a failing row: critical refuses the data, warning quarantin
 critical into quarantine and warning into refuse. A rule that crashes, or that applied to no row (unless it says
 `onEmpty: pass`), refuses, and so do data without rows.
 
-What a data module does with it::
+Use in a data module::
 
     contract = load_contract(path)                                   # InputError: every mistake with line and column
     stale = check_receipt(folder / "receipt.json", path, files, graph)

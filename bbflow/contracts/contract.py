@@ -1,4 +1,4 @@
-"""A data contract in memory: what its YAML file says, checked, with the place of every rule for messages.
+"""Data contracts, read from YAML and checked, with the place of every rule for messages.
 
 A contract may extend another: it inherits columns, rules and settings, and an entry of `quality` with an inherited `id` changes only what
 it gives. `disabled: <reason>` takes an inherited rule out, and every report says so.
@@ -35,8 +35,8 @@ class QualityRule:
         rule: The rule of the registry.
         kwargs: Its arguments.
         severity: critical, warning or info.
-        on_failure: What follows when a row fails.
-        on_empty: What follows when the rule applied to no row at all.
+        on_failure: Action when a row fails.
+        on_empty: Action when the rule applied to no row.
         dimension: Dimension of data quality, in the words of ODCS; may be empty.
         tags: Labels of the owner's own.
         where: `file:line:column` of the entry.
@@ -64,7 +64,7 @@ class QualityRule:
 
 @dataclass(frozen=True)
 class Contract:
-    """What the data must satisfy.
+    """A data contract.
 
     Attributes:
         path: The file.
@@ -109,13 +109,13 @@ class Contract:
 
 
 def load_contract(path: str | Path) -> Contract:
-    """Reads a contract and those it extends.
+    """Read a contract and those it extends.
 
     Args:
         path: A YAML file by the schema of `data_contract_schema`.
 
     Raises:
-        InputError: Whatever is wrong with it, everything at once, each with line and column.
+        InputError: The contract is invalid; holds every mistake, each with line and column.
     """
     chain = list(_chain(Path(path), ()))
     problems = [problem for file in chain for problem in _repeated(file)]
@@ -163,7 +163,7 @@ def load_contract(path: str | Path) -> Contract:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry of `quality`, the place it stands in, and the place of its `implementation`."""
+    """An entry of `quality`, its place, and the place of its `implementation`."""
 
     raw: dict[str, Any]
     file: YamlFile
@@ -176,7 +176,7 @@ class _Entry:
 
 
 def _chain(path: Path, children: tuple[Path, ...]) -> Iterator[YamlFile]:
-    """Yields the files of a contract, each checked by itself, the one that extends nothing first."""
+    """Yield the files of a contract, each checked by itself, the one that extends nothing first."""
     file = read_yaml(path)
     use_present_names(file)
     problems = check(file, data_contract_schema())
@@ -200,7 +200,7 @@ def _chain(path: Path, children: tuple[Path, ...]) -> Iterator[YamlFile]:
 
 
 def _laid_over(before: _Entry | None, entry: _Entry) -> _Entry:
-    """Lays an entry over the inherited one of the same id."""
+    """Lay an entry over the inherited one of the same id."""
     if before is None:
         return entry
     custom = {c["property"]: c for c in (*before.raw.get("customProperties", ()), *entry.raw.get("customProperties", ()))}
@@ -210,7 +210,7 @@ def _laid_over(before: _Entry | None, entry: _Entry) -> _Entry:
 
 
 def _complete(file: YamlFile, entries: Mapping[str, _Entry], problems: list[Problem]) -> None:
-    """Adds what is missing once everything inherited is there."""
+    """Add a problem for each part that is missing after inheritance."""
     for entry in entries.values():
         missing = [key for key in ("type", "engine", "implementation", "severity") if key not in entry.raw]
         if missing:
@@ -250,7 +250,7 @@ def _rule(entry: _Entry, owner: str, files: dict[Path, str], problems: list[Prob
 
 
 def _with_files(entry: _Entry, rule: Rule, kwargs: Mapping[str, Any], files: dict[Path, str], problems: list[Problem]) -> dict[str, Any]:
-    """Makes the data files that arguments name absolute, and takes their hashes."""
+    """Make the data files that arguments name absolute, and takes their hashes."""
     made = dict(kwargs)
     for key, value in kwargs.items():
         inner = rule.parameters[key].get("additionalProperties")
@@ -286,7 +286,7 @@ def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repeated(file: YamlFile) -> Iterator[Problem]:
-    """Yields what stands twice in one file."""
+    """Yield entries that occur twice in one file."""
     table = file.data["schema"][0]
     lists: list[tuple[tuple[Hashable, ...], str, str, list[dict[str, Any]]]] = [
         (("schema", 0), "quality", "id", table.get("quality", [])),

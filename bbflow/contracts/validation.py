@@ -1,4 +1,4 @@
-"""Validates data against a contract."""
+"""Validate data against a contract."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def validate(
     graph: KnowledgeGraph,
     workers: int | None = None,
 ) -> Verdict:
-    """Runs every rule of a contract over data.
+    """Run every rule of a contract over data.
 
     Args:
         contract: What the data must satisfy.

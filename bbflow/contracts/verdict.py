@@ -1,4 +1,4 @@
-"""What a contract says of data: per rule what failed and why, and for the whole whether it may be trained on."""
+"""The verdict of a contract on data: failures with reasons by rule, and whether the data may be used for training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule of a contract found.
+    """Result of one rule of a contract.
 
     Attributes:
         id: The rule's id in the contract.
@@ -50,7 +50,7 @@ class RuleResult:
         on_failure: What follows a failing row.
         evaluated: How many rows it applied to.
         failures: Every reason.
-        error: Why its findings are not known; always refuses, whatever the severity. Empty when all went well.
+        error: Why its findings are not known; always refuses, at any severity. Empty when all went well.
         owner: Who answers for the rule.
     """
 
@@ -73,7 +73,7 @@ class RuleResult:
 
     @property
     def verdict(self) -> Literal["pass", "refuse", "quarantine", "report"]:
-        """What follows from this rule alone; a failure of the data set as a whole cannot be set aside, and refuses."""
+        """Outcome of this rule alone; a failure of the data set as a whole cannot be set aside, and refuses."""
         if self.error or (self.on_failure == "quarantine" and any(f.row is None for f in self.failures)):
             return "refuse"
         return self.on_failure if self.failures else "pass"
@@ -91,7 +91,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a contract says of data.
+    """The verdict of a contract on data.
 
     The data are refused when they hold no row; when a rule could not be evaluated; when a row fails a rule whose
     `on_failure` is refuse (critical, unless the contract quarantines instead); or when more rows would be quarantined than
@@ -157,13 +157,13 @@ class Verdict:
         return () if self.refused else tuple(i for row, i in enumerate(self.ids) if row not in self.quarantined_rows)
 
     def raise_if_refused(self) -> None:
-        """Raises Refused with every reason when the data must not be used."""
+        """Raise Refused with every reason when the data must not be used."""
         if self.refused:
             head = f"data contract '{self.contract.id}' ({self.contract.path}) refuses the data:"
             raise Refused("\n  ".join([head, *self.refusals]))
 
     def keep(self, rows: Sequence[T]) -> list[T]:
-        """Returns those of the validated rows, given in the same order, that may be used.
+        """Return those of the validated rows, given in the same order, that may be used.
 
         Raises:
             Refused: The data are refused.
@@ -172,7 +172,7 @@ class Verdict:
         return [item for i, item in zip(range(len(self.ids)), rows, strict=True) if i not in self.quarantined_rows]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain data by `verdict_schema`, every failing example with its reason included."""
+        """Return plain data by `verdict_schema`, every failing example with its reason included."""
         return {
             "contract": {"id": self.contract.id, "version": self.contract.version, "sha256": self.contract.sha256},
             "graph": dict(self.graph),

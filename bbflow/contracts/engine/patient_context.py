@@ -1,6 +1,6 @@
-"""Reading the clinical columns against the graph: which drugs a row recommends, and what stands in the patient's context.
+"""The clinical columns of a row, resolved in the graph: recommended drugs and the patient's context.
 
-A name that the graph does not know is never passed over: it comes back as a reason, which a rule reports.
+A name that the graph does not know becomes a reason, which a rule reports; it is never skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PATIENT_KINDS = {
 
 @dataclass
 class PatientContext:
-    """What stands in a patient's context, as node ids, and what could not be read.
+    """The context of a patient as node ids, with the names that could not be resolved.
 
     Attributes:
         conditions: Diseases, findings and states; a pregnancy is one.
@@ -42,12 +42,12 @@ class PatientContext:
 
 
 def recommends(row: Row) -> bool:
-    """Tells whether a row recommends any drug."""
+    """Return whether a row recommends any drug."""
     return bool(row.records("recommended"))
 
 
 def recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str, Recommendation]], list[str]]:
-    """Returns the recommended drugs, each as node id and its recommendation, and a reason for each that is unknown."""
+    """Return the recommended drugs, each as node id and its recommendation, and a reason for each that is unknown."""
     return row.memo(_recommended_drugs, graph)
 
 
@@ -66,10 +66,10 @@ def _recommended_drugs(row: Row, graph: KnowledgeGraph) -> tuple[list[tuple[str,
 
 
 def context_of(row: Row, graph: KnowledgeGraph) -> PatientContext:
-    """Reads the patient of a row, once for all rules.
+    """Read the patient of a row, once for all rules.
 
     Raises:
-        Malformed: There is no patient to check the drug against, or a list of the patient's is missing or null.
+        MalformedCell: There is no patient to check the drug against, or a list of the patient's is missing or null.
     """
     return row.memo(_context_of, graph)
 
@@ -104,7 +104,7 @@ def _context_of(row: Row, graph: KnowledgeGraph) -> PatientContext:
 
 
 def ancestors(graph: KnowledgeGraph, node: str) -> Iterator[str]:
-    """Yields a node and everything it is a kind of, nearest first."""
+    """Yield a node and everything it is a kind of, nearest first."""
     seen, queue = {node}, [node]
     while queue:
         here = queue.pop(0)
@@ -125,10 +125,10 @@ RENAL_TIERS = {
 
 
 def renal_function(row: Row) -> float | None:
-    """Returns the patient's eGFR in mL/min/1.73 m2; None where it is not given.
+    """Return the patient's eGFR in mL/min/1.73 m2; None where it is not given.
 
     Raises:
-        Malformed: It is no number between 0 and 250, or the patient is no object.
+        MalformedCell: It is no number between 0 and 250, or the patient is no object.
     """
     patient = row.cell("patient")
     if patient is None:
@@ -144,7 +144,7 @@ def renal_function(row: Row) -> float | None:
 
 
 def renal_conditions(graph: KnowledgeGraph, egfr: float) -> list[str]:
-    """Returns the conditions of the graph that a patient of this renal function has.
+    """Return the conditions of the graph that a patient of this renal function has.
 
     A node says so itself by the attribute `egfr_below`; else its name is looked up in `RENAL_TIERS`. What a milder impairment forbids,
     a worse one forbids as well.
@@ -164,7 +164,7 @@ def _tiers(graph: KnowledgeGraph) -> dict[str, float]:
 
 
 def contraindications(graph: KnowledgeGraph, drug: str, context: PatientContext, predicates: Sequence[str]) -> tuple[Reason, ...]:
-    """Says what speaks against giving a drug to a patient: conditions with all they are a kind of, pregnancy, allergies with classes."""
+    """Return the reasons against a drug for a patient: conditions and their ancestors, pregnancy, allergies and their classes."""
     return _objections(graph, drug, tuple(context.conditions), tuple(context.allergies), tuple(predicates))
 
 
@@ -208,23 +208,23 @@ def _allergic(graph: KnowledgeGraph, drug: str, allergy: str) -> tuple[Reason, .
 
 @memoize_per_graph
 def _as_bad_as(graph: KnowledgeGraph, condition: str) -> tuple[str, ...]:
-    """Returns the renal conditions that a stage of renal function amounts to; none for any other condition."""
+    """Return the renal conditions that a stage of renal function amounts to; none for any other condition."""
     return tuple(renal_conditions(graph, _best(graph, condition))) if graph.node(condition).kind == "RenalFunction" else ()
 
 
 def _best(graph: KnowledgeGraph, renal: str) -> float:
-    """Returns the highest eGFR that a stage of renal function stands for."""
+    """Return the highest eGFR of a stage of renal function."""
     return float(graph.node(renal).attributes.get("egfr_below", _NORMAL)) - 1e-6
 
 
 def _allergies(graph: KnowledgeGraph, node: str) -> set[str]:
-    """Returns the allergies that forbid a drug, or any drug of a class."""
+    """Return the allergies that forbid a drug, or any drug of a class."""
     drugs = [node] if graph.node(node).kind == "Drug" else graph.subjects("subclass_of", node)
     return {n for drug in drugs for n in graph.objects(drug, "contraindicated_in") if graph.node(n).kind == "Allergy"}
 
 
 def renal_contraindications(graph: KnowledgeGraph, drug: str, egfr: float) -> Iterator[Reason]:
-    """Says what the graph holds against a drug at a renal function: contraindications in the conditions it amounts to."""
+    """Yield the contraindications of a drug at an eGFR, through the renal conditions that the eGFR implies."""
     for node in renal_conditions(graph, egfr) if egfr < _NORMAL else ():
         if graph.has(drug, "contraindicated_in", node):
             said = f"{graph.name_of(drug)} is contraindicated in {graph.name_of(node)}, and the eGFR is {egfr:g}"
@@ -237,14 +237,14 @@ def renal_contraindications(graph: KnowledgeGraph, drug: str, egfr: float) -> It
 
 @memoize_per_graph
 def _limits(graph: KnowledgeGraph, drug: str) -> tuple[tuple[str, float], ...]:
-    """Returns what a drug is contraindicated in, with the eGFR below which its edge says so, where it does."""
+    """Return what a drug is contraindicated in, with the eGFR below which its edge says so, where it does."""
     edges = [graph.edge(drug, "contraindicated_in", node) for node in graph.objects(drug, "contraindicated_in")]
     found = [(edge.object, edge.attributes.get("egfr_below")) for edge in edges if edge is not None]
     return tuple((node, below) for node, below in found if isinstance(below, (int, float)))
 
 
 def interactions(graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str]) -> Iterator[Reason]:
-    """Says which of the other drugs a drug interacts with, but for severities that are allowed."""
+    """Yield a reason for each other drug that a drug interacts with, except at allowed severities."""
     for other in others:
         edge = graph.edge(drug, "interacts_with", other)
         severity = edge.attributes.get("severity") if edge else None

@@ -25,7 +25,7 @@ _START = "from bbflow.contracts.engine.process_worker import main; main()"
 
 
 def start_workers(count: int) -> list[RuleWorker]:
-    """Starts processes; none where this machine lets none be started."""
+    """Start processes; none where this machine lets none be started."""
     workers: list[RuleWorker] = []
     try:
         for _ in range(count):
@@ -54,7 +54,7 @@ class RuleWorker:
         self._in, self._out = self.process.stdin, self.process.stdout
 
     def prepare(self, graph: KnowledgeGraph, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Sends the graph, and the names of rules that ship with their arguments."""
+        """Send the graph, and the names of rules that ship with their arguments."""
         _write(self._in, pickle.dumps((graph, list(calls))))
 
     def __enter__(self) -> RuleWorker:
@@ -67,7 +67,7 @@ class RuleWorker:
         self.process.wait()
 
     def send(self, start: int, rows: list[dict[str, Any]]) -> None:
-        """Sends rows, the first of which stands at `start`."""
+        """Send rows, the first of which stands at `start`."""
         try:
             message = b"m" + marshal.dumps((start, rows))
         except ValueError:  # a date, say, which marshal does not know
@@ -75,7 +75,7 @@ class RuleWorker:
         _write(self._in, message)
 
     def receive(self) -> list[Any]:
-        """Returns for each call an error, or how many rows were evaluated and the findings, for the rows that were sent."""
+        """Return for each call an error, or how many rows were evaluated and the findings, for the rows that were sent."""
         found: list[Any] = marshal.loads(_read(self._out))  # noqa: S302 (from the process that this one started)
         return found
 

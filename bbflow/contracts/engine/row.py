@@ -1,7 +1,7 @@
-"""A row as rules see it: cells by column name, and readers that turn a null or malformed cell into a finding.
+"""A row of the data: cells by column name, and accessors that turn a null or malformed cell into a finding.
 
 `row.texts("entities")` either returns a list of texts or raises `MalformedCell`, which the rule's wrapper reports as a failing
-row; so a rule never skips what it cannot read, and never has to say so.
+row. A rule therefore never skips a cell that it cannot read, and needs no code for that.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Reason(str):
     edges: tuple[Triple, ...]
 
     def __new__(cls, reason: str, column: str = "", span: tuple[int, int] | None = None, edges: tuple[Triple, ...] = ()) -> Reason:
-        """Makes a reason; the arguments are those of `Finding`."""
+        """Make a reason; the arguments are those of `Finding`."""
         made = super().__new__(cls, reason)
         made.column, made.span, made.edges = column, span, edges
         return made
@@ -86,13 +86,13 @@ class Row:
         return self.position + 1
 
     def finding(self, reason: str) -> Finding:
-        """Returns a finding about this row."""
+        """Return a finding about this row."""
         if isinstance(reason, Reason):
             return Finding(self.position, str(reason), reason.column, reason.span, reason.edges)
         return Finding(self.position, reason)
 
     def memo(self, make: Callable[..., T], *arguments: Hashable) -> T:
-        """Returns what a function says of this row, worked out once for all rules; what raises is worked out again.
+        """Return the cached result of a function of this row; a function that raises is not cached.
 
         Args:
             make: Takes the row and the arguments.
@@ -106,7 +106,7 @@ class Row:
         return made
 
     def cell(self, column: str) -> Any:
-        """Returns a cell as plain Python data; None where it is null."""
+        """Return a cell as plain Python data; None where it is null."""
         try:
             return self._plain[column]
         except KeyError:
@@ -116,23 +116,23 @@ class Row:
             return value
 
     def text(self, column: str) -> str:
-        """Returns a text cell."""
+        """Return a text cell."""
         value = self.cell(column)
         return value if type(value) is str else text_of(value, column)
 
     def words(self, column: str) -> TokenizedText:
-        """Returns a text cell cut into words, once for all rules."""
+        """Return a text cell cut into words, once for all rules."""
         return self.memo(Row._words, column)
 
     def _words(self, column: str) -> TokenizedText:
         return TokenizedText(self.text(column))
 
     def texts(self, column: str) -> list[str]:
-        """Returns a cell that is a list of texts."""
+        """Return a cell that is a list of texts."""
         return as_texts(self.cell(column), column)
 
     def records(self, column: str) -> list[Mapping[str, Any]]:
-        """Returns a cell that is a list of objects."""
+        """Return a cell that is a list of objects."""
         values = as_list(self.cell(column), column)
         for value in values:
             if type(value) is not dict and not isinstance(value, Mapping):
@@ -140,7 +140,7 @@ class Row:
         return values
 
     def triples(self) -> list[Triple]:
-        """Returns the proving edges."""
+        """Return the proving edges."""
         triples = []
         for value in as_list(self.cell("edges"), "edges"):
             if not isinstance(value, list) or len(value) != 3 or not all(isinstance(end, str) for end in value):
@@ -149,7 +149,7 @@ class Row:
         return triples
 
     def prompt(self) -> str:
-        """Returns the texts of all messages, one a line."""
+        """Return the texts of all messages, one a line."""
         return self.memo(Row._prompt)
 
     def _prompt(self) -> str:
@@ -164,7 +164,7 @@ ATOMS = frozenset((str, bool, int, type(None)))
 
 
 def plain(value: Any) -> Any:
-    """Turns what table readers return into plain Python: arrays and tuples into lists, NaN and NA into None.
+    """Convert values of table readers into plain Python: arrays and tuples into lists, NaN and NA into None.
 
     >>> import numpy
     >>> plain({"drugs": numpy.array(["a", "b"], dtype=object), "dose": float("nan")})
@@ -192,21 +192,21 @@ def plain(value: Any) -> Any:
 
 
 def text_of(value: Any, name: str) -> str:
-    """Returns a text, or raises Malformed."""
+    """Return a text, or raise MalformedCell."""
     if not isinstance(value, str):
         raise MalformedCell(f"'{name}' is {_kind(value)}, not text")
     return value
 
 
 def as_list(value: Any, name: str) -> list[Any]:
-    """Returns a list, or raises Malformed."""
+    """Return a list, or raise MalformedCell."""
     if not isinstance(value, list):
         raise MalformedCell(f"'{name}' is {_kind(value)}, not a list")
     return value
 
 
 def as_texts(value: Any, name: str) -> list[str]:
-    """Returns a list of texts, or raises Malformed."""
+    """Return a list of texts, or raise MalformedCell."""
     values = as_list(value, name)
     for v in values:
         if not isinstance(v, str):

@@ -1,6 +1,6 @@
-"""What a rule is, and the closed registry of them.
+"""Rules and their closed registry.
 
-A rule is a plain function; a decorator registers it under its own name. `row_rule` is for what one row shows by itself::
+A rule is a plain function; a decorator registers it under its own name. `row_rule` is for a check of single rows::
 
     @row_rule("response")
     def response_is_polite(row: Row, graph: KnowledgeGraph, *, word: str = "please") -> Iterator[str]:
@@ -8,9 +8,9 @@ A rule is a plain function; a decorator registers it under its own name. `row_ru
         if word not in row.text("response"):
             yield f"the response lacks '{word}'"
 
-`table_rule` is for what only many rows show together (duplicates, leakage): it takes all rows and yields findings. The
-annotated keyword arguments are what a contract may set in `kwargs`, checked against those annotations; the first line of the
-docstring is what reports show.
+`table_rule` is for a check of all rows together (duplicates, leakage): it takes all rows and yields findings. A contract sets
+the annotated keyword arguments in `kwargs`, which are checked against the annotations. Reports show the first line of the
+docstring.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of a rule found.
+    """Result of one run of a rule.
 
     Attributes:
         evaluated: How many rows the rule applied to.
@@ -43,15 +43,15 @@ class Rule:
     """A named check.
 
     Attributes:
-        name: What a contract calls it.
+        name: Name in contracts.
         summary: One sentence.
         columns: Columns it reads.
         run: Rows, graph and keyword arguments to the outcome.
         parameters: JSON Schema of each keyword argument.
         required: Keyword arguments without a default.
-        group: What it looks at, for people: the heading it stands under in guides and explanations.
-        one_row: Whether one row at a time shows all there is to find, so that rows may be looked at in pieces and by several processes.
-        ships: Whether every process of bbflow has it.
+        group: Subject of the check, used as the heading in guides and explanations.
+        one_row: Whether each row is checked by itself, so that chunks of rows may go to several processes.
+        ships: Whether the rule is part of bbflow, so that every process has it.
         of_great_expectations: Whether it is an expectation of Great Expectations, which runs it.
     """
 
@@ -88,11 +88,11 @@ TableCheck = Callable[..., Iterable[Finding]]
 
 
 def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: str = "form") -> Callable[[RowCheck], RowCheck]:
-    """Registers a function that yields the reasons why one row fails.
+    """Register a function that yields the reasons why one row fails.
 
     Args:
         columns: Columns it reads; data that lack one are refused before any rule runs.
-        when: Tells whether the rule applies to a row; the others do not count as evaluated. A row of which that cannot be
+        when: Whether the rule applies to a row; the others do not count as evaluated. A row of which that cannot be
             told, because a cell is malformed, fails.
         group: What it looks at.
     """
@@ -118,7 +118,7 @@ def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: st
 
 
 def table_rule(*columns: str, group: str = "data set") -> Callable[[TableCheck], TableCheck]:
-    """Registers a function that looks at all rows at once and yields findings."""
+    """Register a function that looks at all rows at once and yields findings."""
 
     def register(check: TableCheck) -> TableCheck:
         def run(rows: Sequence[Row], graph: KnowledgeGraph, **kwargs: Any) -> Outcome:
@@ -158,7 +158,7 @@ _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def _schema(hint: Any) -> dict[str, Any]:
-    """Returns the JSON Schema of an annotation.
+    """Return the JSON Schema of an annotation.
 
     >>> _schema(dict[str, list[int]])
     {'type': 'object', 'additionalProperties': {'type': 'array', 'items': {'type': 'integer'}}}

@@ -1,8 +1,8 @@
-"""Runs rules over a table: a few rows at a time, all rules over them; what rules share of a row is worked out once and soon forgotten.
+"""Run rules over a table, chunk by chunk, so that the rules share the parsed cells of a row and memory stays small.
 
-Many rows are dealt out to as many processes as there are cores. Each is a fresh interpreter that is sent rows and sends back findings: it
-inherits no thread, no lock and no device of the process that asks, which may be one that trains. Rules that look at all rows together
-run in the process that asks, meanwhile. A process that ends too early is an error of every rule that it had to run.
+Large tables are shared among one process per core. Each process is a fresh interpreter that receives rows and returns findings; it
+inherits no thread, lock or device of the calling process, which may be training. Table rules run in the calling process at the same
+time. If a process ends early, every rule that it ran gets an error.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK = 500
-"""Rows that are looked at together."""
+"""Rows of a chunk."""
 
 _MANY = 20_000
-"""From so many rows on, starting processes pays."""
+"""Number of rows from which starting processes pays."""
 
 
 class Table:
-    """Data read as rows, whatever they came as; a mapping that lacks a name of another one has null there.
+    """Row view of examples, mappings or a DataFrame; missing keys read as None.
 
     Args:
         data: Examples, mappings, or a DataFrame.
@@ -57,15 +57,15 @@ class Table:
             self.names, self._values, self._data = list(data.columns), tuple, _Transposed(data)
 
     def column(self, name: str) -> list[Any]:
-        """Returns the cells of a column as they are; null where there is none."""
+        """Return the cells of a column as they are; null where there is none."""
         return [row.get(name) for row in self.raw(0, self.rows)]
 
     def cells(self, start: int, end: int) -> list[dict[str, Any]]:
-        """Returns some rows as plain data."""
+        """Return some rows as plain data."""
         return [{name: v if type(v) in ATOMS else plain(v) for name, v in row.items()} for row in self.raw(start, end)]
 
     def raw(self, start: int, end: int) -> list[Mapping[str, Any]]:
-        """Returns some rows with their cells as they are."""
+        """Return some rows with their cells as they are."""
         names, values = self.names, self._values
         if values is not None:
             return [dict(zip(names, values(row), strict=True)) for row in self._data[start:end]]
@@ -84,7 +84,7 @@ class _Transposed:
 
 
 def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None = None) -> list[Outcome | str]:
-    """Runs rules.
+    """Run rules.
 
     Args:
         calls: Rules with their arguments.
@@ -101,7 +101,7 @@ def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Rows hold no cycles: looking for some, over and over in all the data, would cost more than many a rule."""
+    """Pause the garbage collector: rows hold no reference cycles, and scanning all data repeatedly would cost more than many rules."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -138,7 +138,7 @@ def _in_chunks(calls: Sequence[Call], table: Table, graph: KnowledgeGraph) -> li
 
 
 def _workers(rows: int) -> int:
-    """Returns how many processes pay; one where this process is itself one of several that share work."""
+    """Return how many processes pay; one where this process is itself one of several that share work."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8, 2 * rows // _MANY) if multiprocessing.parent_process() is None else 1
 
@@ -151,7 +151,7 @@ def _together(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph
 
 
 def _joined(parts: Sequence[Outcome | str]) -> Outcome | str:
-    """Joins what a rule found in the pieces; the first error stands for all."""
+    """Join the outcomes of the chunks; any error is the error of the rule."""
     errors = [part for part in parts if isinstance(part, str)]
     if errors:
         return next((error for error in errors if error), "the rule crashed")
@@ -166,7 +166,7 @@ def _checked(outcome: Outcome | str, rows: int) -> Outcome | str:
 
 
 class _Shared:
-    """Rows dealt out to processes, each of which is fed by a thread."""
+    """Share rows among processes, each fed by a thread."""
 
     def __init__(self, calls: Sequence[Call], table: Table, graph: KnowledgeGraph, helpers: Sequence[RuleWorker]) -> None:
         self.calls, self.table, self.graph = calls, table, graph
@@ -200,7 +200,7 @@ class _Shared:
             return next(self.starts, None)
 
     def join(self) -> list[list[Outcome | str]]:
-        """Returns what was found, in order of rows."""
+        """Return what was found, in order of rows."""
         for thread in self.threads:
             thread.join()
         lacking = len(self.parts) < -(-self.table.rows // CHUNK)

@@ -1,1 +1,1 @@
-"""Data contracts in other tools: Great Expectations and its Data Docs."""
+"""Data contracts in Great Expectations: rules as expectations, its own expectations on real columns, and its Data Docs."""

@@ -1,11 +1,12 @@
-"""Rules as Great Expectations expectations: `no_phi` becomes `expect_no_phi`, and a contract a suite of them.
+"""Great Expectations runs every rule of a contract: `no_phi` becomes the expectation `expect_no_phi`, and a contract a suite.
 
-Great Expectations is given a batch of ids alone: it would pickle a whole table, twice, to hash it. One metric goes through the rows that
-belong to them, once for all rules; a second reads out what one rule found. A rule's findings travel in
-the result's `details`, because Great Expectations says which row fails and never why. What comes back is matched by the rule's id and
-checked for being complete; whatever is missing or crashed becomes an error, which refuses the data.
+All rules, bbflow's and Great Expectations' own, go through one library, whose results decide; there is no second path without it that
+could judge differently. Reading a contract does not import it: only `validate` does, since the import takes seconds.
 
-This module is imported by `validate` alone: loading Great Expectations takes seconds.
+For bbflow's rules the batch holds the row ids alone, because Great Expectations would pickle a whole table, twice, to hash it. One
+metric runs all of them over the rows; a second reads the outcome of one rule. Findings are passed in `details` of the result, because
+Great Expectations reports which row fails and not why. Its own expectations get the columns that they name (`gx_columns`). Results
+are matched by rule id and checked for completeness; a missing result or a crash becomes an error, which refuses the data.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _RULES: dict[str, Rule] = {}
 
 @dataclass(frozen=True)
 class _Job:
-    """What expectations work with while they run."""
+    """The inputs of a run."""
 
     graph: KnowledgeGraph
     rules: Sequence[QualityRule]
@@ -71,7 +72,7 @@ def _key(rule: QualityRule) -> tuple[str, str]:
 
 
 class OutcomesMetric(TableMetricProvider):
-    """What all lent rules find in the batch: the rows are gone through once."""
+    """Outcomes of all rules of bbflow, from one pass over the rows."""
 
     metric_name = "bbflow.outcomes"
     value_keys = ("run",)
@@ -81,15 +82,15 @@ class OutcomesMetric(TableMetricProvider):
         cls, execution_engine: Any, metric_domain_kwargs: dict[str, Any], metric_value_kwargs: dict[str, Any], **_: Any
     ) -> dict[str, Any]:
         frame, _, _ = execution_engine.get_compute_domain(domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE)
-        lent = _RUNNING[metric_value_kwargs["run"]]
-        if tuple(frame.index) != lent.ids:
-            raise ValueError("the batch is not the table that was lent")
-        found = evaluate([(rule.rule, rule.kwargs) for rule in lent.rules], lent.table, lent.graph, lent.workers)
-        return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(lent.rules, found, strict=True)}}
+        job = _RUNNING[metric_value_kwargs["run"]]
+        if tuple(frame.index) != job.ids:
+            raise ValueError("the batch is not the table of the run")
+        found = evaluate([(rule.rule, rule.kwargs) for rule in job.rules], job.table, job.graph, job.workers)
+        return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(job.rules, found, strict=True)}}
 
 
 class RuleMetric(TableMetricProvider):
-    """What one rule finds; a crash is a value too, so that one rule cannot silence the others."""
+    """Outcome of one rule; a crash is a value too, so that one rule cannot silence the others."""
 
     metric_name = "bbflow.rule"
     value_keys = ("rule", "settings", "run")
@@ -112,7 +113,7 @@ class RuleMetric(TableMetricProvider):
 
 
 class RuleExpectation(BatchExpectation):
-    """Expects a rule to find nothing.
+    """Expect a rule to find nothing.
 
     Args:
         rule: Name of the rule.
@@ -129,8 +130,8 @@ class RuleExpectation(BatchExpectation):
 
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
         found = metrics[RuleMetric.metric_name]
-        lent = _RUNNING[self.run]
-        ids = list(dict.fromkeys(lent.ids[row] for row, *_ in found["findings"] if row is not None))
+        job = _RUNNING[self.run]
+        ids = list(dict.fromkeys(job.ids[row] for row, *_ in found["findings"] if row is not None))
         result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
         result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
         return {"success": not found["findings"] and not found["error"], "result": result}
@@ -147,7 +148,7 @@ class RuleExpectation(BatchExpectation):
 
 
 def expectation_type(rule: Rule) -> str:
-    """Returns the name of the expectation that wraps a rule, defining its class at the first call."""
+    """Return the name of the expectation that wraps a rule, defining its class at the first call."""
     if _RULES.get(rule.name) is not rule:
         _RULES[rule.name] = rule
         camel = "Expect" + "".join(word.capitalize() for word in rule.name.split("_"))
@@ -160,7 +161,7 @@ for _rule in (COLUMNS_RULE, *RULES.values()):
 
 
 def suite_of(rules: Sequence[QualityRule], run: str) -> gx.ExpectationSuite:
-    """Builds the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
+    """Build the suite, one expectation a rule, each with its severity and with the rule's id in `meta`."""
     return gx.ExpectationSuite("contract", expectations=[_expectation(rule, run) for rule in rules])
 
 
@@ -176,7 +177,7 @@ def _expectation(rule: QualityRule, run: str) -> Any:
 def run(
     rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None
 ) -> dict[str, Outcome | str]:
-    """Runs rules over a table.
+    """Run rules over a table.
 
     Args:
         rules: What to run; ids are unique.
@@ -236,7 +237,7 @@ def validated(
 
 
 def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
-    """Reads results back by rule id; a rule whose result is missing, doubled, incomplete or failed gets an error instead."""
+    """Read results back by rule id; a rule whose result is missing, doubled, incomplete or failed gets an error instead."""
     by_id: dict[Any, list[Any]] = {}
     for result in results:
         by_id.setdefault((result.expectation_config.meta or {}).get("rule_id"), []).append(result)

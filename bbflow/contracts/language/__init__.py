@@ -1,1 +1,4 @@
-"""The language of data contracts: JSON Schema, columns, mappings, embedded tests, explanation and drafts."""
+"""The language of contracts: JSON Schema, validation with line and column, former names, column mapping, tests, explanations, drafts.
+
+`expectations` is the closed set of Great Expectations' own expectations; `declared_columns` is the check of declared columns.
+"""

@@ -1,6 +1,6 @@
 """A user's own tables: CSV files, columns under other names, flat columns that belong into a patient, and graphs as rows.
 
-What a contract calls a column is its `name`; what the data call it is its `physicalName`, or what the command line says.
+`name` is the column in the contract, `physicalName` (or the command line) the column in the data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
-    """Reads a CSV file; every cell is text, an empty one is None.
+    """Read a CSV file; every cell is text, an empty one is None.
 
     Raises:
         InputError: It is no UTF-8, has no header, names a column twice, or a line has another number of cells; each with its line.
@@ -49,7 +49,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 def mapping_of(given: Mapping[str, str], contract: Contract) -> dict[str, str]:
-    """Joins the contract's `physicalName`s with what the command line says of columns.
+    """Join the contract's `physicalName`s with what the command line says of columns.
 
     Args:
         given: Column of the contract, dotted for one inside an object (`patient.conditions`), to the column of the data.
@@ -72,7 +72,7 @@ def mapping_of(given: Mapping[str, str], contract: Contract) -> dict[str, str]:
 
 
 def map_rows(rows: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], contract: Contract) -> list[dict[str, Any]]:
-    """Gives columns the names and shapes that the contract speaks of.
+    """Rename and reshape columns as in the contract.
 
     A prompt that is plain text becomes a chat of one message, names of drugs become recommendations, and rows without an
     `example_id` are numbered. Texts of a CSV become lists, numbers and truth values where the contract declares them so; what
@@ -130,7 +130,7 @@ def _mapped(i: int, row: Mapping[str, Any], mapping: Mapping[str, str], taken: s
 
 
 def _read(value: Any, declared: Mapping[str, Any], flat: bool = False) -> Any:
-    """Reads a text as what the contract declares; whatever is no text, or no such value, stays.
+    """Parse a text as the declared type; other values, and texts that do not parse, stay as they are.
 
     In a `flat` column an empty cell says that there is nothing, and is an empty list; a null amid JSON says nothing, and rules report it.
     """
@@ -160,7 +160,7 @@ def _read(value: Any, declared: Mapping[str, Any], flat: bool = False) -> Any:
 
 
 def graph_rows(graph: KnowledgeGraph) -> list[dict[str, Any]]:
-    """Returns a row for each node and each edge; what does not apply to one is None.
+    """Return a row for each node and each edge; what does not apply to one is None.
 
     Columns: `example_id`, `record` (node, edge), `node_id`, `kind`, `name`, `synonyms`, `value`, `unit`, `subject`, `predicate`,
     `object`, `source`, `verified`, `severity`.

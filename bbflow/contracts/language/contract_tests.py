@@ -19,7 +19,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What became of one case.
+    """Result of one case.
 
     Attributes:
         rule: Id of the rule in the contract.
@@ -39,7 +39,7 @@ class CaseResult:
 
 
 def run_cases(contract: Contract, graph: KnowledgeGraph) -> list[CaseResult]:
-    """Runs every case of a contract against its rule."""
+    """Run every case of a contract against its rule."""
     return [_run(contract, rule, kind, i + 1, case, graph) for rule in contract.rules for kind, i, case in _cases(rule)]
 
 
@@ -71,7 +71,7 @@ def _outcome(rule: QualityRule, rows: list[dict[str, Any]], graph: KnowledgeGrap
 
 
 def case_rows(contract: Contract, case: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the whole rows of a case."""
+    """Return the whole rows of a case."""
     made: list[dict[str, Any]] = []
     for change in case.get("rows", [case]):
         change = {key: value for key, value in change.items() if key != "why"}

@@ -1,6 +1,6 @@
 """The check of declared columns: types, nulls, lengths and bounds, as `schema[].properties` states them.
 
-It runs before the rules of a contract and like them, but cannot be named in one.
+It runs before the rules of a contract; a contract cannot name it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _run(rows: Sequence[Row], graph: KnowledgeGraph, *, columns: list[Mapping[st
 
 
 def _quick(column: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """Returns a test that only values without a violation pass; most do, and it is far cheaper than listing the reasons."""
+    """Return a test that only values without a violation pass; most do, and it is far cheaper than listing the reasons."""
     kind = _TYPES[column["logicalType"]]
     exact, null_passes = kind[0], not (column.get("required") or column.get("primaryKey"))
     if "logicalTypeOptions" in column:
@@ -99,4 +99,4 @@ def _violations(value: Any, column: Mapping[str, Any], name: str) -> Iterator[st
 
 
 COLUMNS_RULE = Rule("columns_as_declared", "Columns hold what the contract declares.", (), _run)
-"""Takes `columns`: the contract's declared columns."""
+"""Its argument `columns`: the contract's declared columns."""

@@ -17,7 +17,7 @@ _FOLLOWS = {
 
 
 def explain(contract: Contract) -> Iterator[tuple[str, list[str]]]:
-    """Yields headings with sentences: what the contract is about, then each rule under what it looks at."""
+    """Yield headings with sentences: what the contract is about, then each rule under what it looks at."""
     about = [f"It judges {_ABOUT[contract.table]}."]
     about += [f"{key.capitalize()}: {text}" for key, text in (contract.description or {}).items() if isinstance(text, str)]
     about.append(f"Owner: {contract.owner or 'nobody is named'}.")
@@ -45,7 +45,7 @@ _ABOUT = {
 
 
 def describe_rule(rule: QualityRule) -> str:
-    """Says what a rule demands, with which arguments, and what follows.
+    """Describe a rule: its check, its arguments, and the action on failure.
 
     The words are those of the rule and of its owner, never code.
     """
@@ -99,13 +99,13 @@ class VerdictChange:
 
 
 def row_outcomes(verdict: Verdict) -> list[RowOutcome]:
-    """Says of each row by itself whether its findings refuse it, set it aside, or leave it."""
+    """Return for each row whether its findings refuse it, set it aside or leave it."""
     refused = {row for result in verdict.results if result.on_failure == "refuse" for row in result.rows}
     return ["refused" if i in refused else "quarantined" if i in verdict.quarantined_rows else "accepted" for i in range(len(verdict.ids))]
 
 
 def verdict_changes(before: Verdict, after: Verdict) -> list[VerdictChange]:
-    """Lists the rows whose verdict or whose failing rules differ between two contracts on the same data."""
+    """List the rows whose verdict or whose failing rules differ between two contracts on the same data."""
     found = []
     failing: list[dict[int, set[str]]] = [{}, {}]
     for side, verdict in enumerate((before, after)):

@@ -1,4 +1,4 @@
-"""The JSON Schemas of this floor, generated from the code: of data contracts, and of the report of a verdict.
+"""The JSON Schemas of data contracts and of the report of a verdict, generated from the code.
 
 A contract is checked against the very schema that editors use, so the two cannot disagree.
 """
@@ -16,7 +16,7 @@ ACTIONS = {"critical": ("refuse", "quarantine"), "warning": ("quarantine", "refu
 """What may follow a failure, by severity; the first is what follows unless the rule's `onFailure` says otherwise."""
 
 TABLES = ("examples", "preferences", "graph")
-"""What a contract may be about: examples, preference pairs, or the nodes and edges of a graph."""
+"""Subjects of a contract: examples, preference pairs, or the nodes and edges of a graph."""
 
 DIMENSIONS = ("accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness")
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "array", "object")
@@ -27,7 +27,7 @@ _ANYTHING: dict[str, Any] = {}
 
 
 def data_contract_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of a data contract: bbflow's profile of the Open Data Contract Standard 3.1."""
+    """Return the JSON Schema of a data contract: bbflow's profile of the Open Data Contract Standard 3.1."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bbflow data contract",
@@ -90,7 +90,7 @@ _WHOLE_ENTRIES = {
 
 
 def verdict_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of `Verdict.to_json`, the `report.json` of a validation."""
+    """Return the JSON Schema of `Verdict.to_json`, the `report.json` of a validation."""
     count = {"type": "integer", "minimum": 0}
     span = {"type": ["array", "null"], "items": count, "minItems": 2, "maxItems": 2}
     edges = {"type": "array", "items": {**_TEXTS, "minItems": 3, "maxItems": 3}}

@@ -19,7 +19,7 @@ _FEW = 20
 
 
 def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: str, physical: Mapping[str, str] | None = None) -> str:
-    """Writes the text of a contract.
+    """Write the text of a contract.
 
     Rules that need arguments which only the owner knows, or columns that the data lack, stand there as comments.
 

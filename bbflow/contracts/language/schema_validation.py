@@ -1,6 +1,8 @@
-"""Checks a YAML file against a JSON Schema and says where each mistake stands and what was probably meant.
+"""Validate a YAML file against a JSON Schema, with line, column and a suggestion for each mistake.
 
-Only the keywords that `bbflow.contracts.language.json_schema` uses are known; a schema with another keyword is an error of the schema.
+It knows the keywords that `bbflow.contracts.language.json_schema` uses; another keyword in a schema is a programming error.
+The `jsonschema` library is the oracle of this module in the tests, and is not used here: every one of its messages would have to be
+rewritten by keyword, and then nothing independent would check that editors and reader agree.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _SILENT = {"$schema", "$defs", "title", "description", "default", "format"}
 
 
 def check(file: YamlFile, schema: Mapping[str, Any]) -> list[Problem]:
-    """Lists everything in a file that its schema does not allow."""
+    """List everything in a file that its schema does not allow."""
     return list(dict.fromkeys(_Checker(file, schema).walk(file.data, schema, ())))
 
 
@@ -123,13 +125,13 @@ class _Checker:
 
 
 def _is(value: Any, wanted: str | list[str]) -> bool:
-    """Tells whether a value is of a JSON type; true and false are no numbers."""
+    """Return whether a value is of a JSON type; true and false are no numbers."""
     names = [wanted] if isinstance(wanted, str) else wanted
     return any(isinstance(value, _TYPES[n]) and (n == "boolean" or not isinstance(value, bool)) for n in names)
 
 
 def _name(at: Path) -> str:
-    """Writes a path as in `schema[0].quality[2].severity`."""
+    """Write a path as in `schema[0].quality[2].severity`."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in at).lstrip(".")
     return f"'{text}'" if text else "the contract"
 

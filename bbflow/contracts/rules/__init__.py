@@ -1,6 +1,9 @@
-"""The rules that ship: one file each, or a few small relatives. To add one, copy a file; every module below this folder is loaded.
+"""The rules that ship, one file each or a few small relatives: `answer/`, `dataset/`, `graph/`, `safety/`.
 
-Nothing outside this folder can become a rule, so that a contract stays data.
+To add a rule, copy a file (`answer/response_not_empty.py` for single rows, `dataset/no_duplicates.py` for all rows together) into one of
+the folders; every module here is loaded. Add a test to `tests/contracts/test_rules.py`, cases to `benchmarks/contract_mutations/`, an entry
+with accept and reject rows to a contract, and the name to the table in `docs/contracts.md`. Nothing outside this folder can become
+a rule, so that a contract remains data.
 """
 
 from __future__ import annotations

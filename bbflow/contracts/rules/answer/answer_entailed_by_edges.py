@@ -39,7 +39,7 @@ def answer_entailed_by_edges(
     edges = [edge for edge in row.triples() if graph.has(*edge)]
     unsafe = proven_unsafe(edges, patient_nodes(row, graph))
     refused = {fold(refusal) for refusal in refusals}
-    others = [option for option in _offered(row) if fold(option) not in {answer, *refused, YES, NO}]
+    others = _others(row, {answer, *refused, YES, NO})
     if answer == NO and not unsafe:
         yield "the answer is no, and no edge proves a drug unsafe"
     elif answer in refused:
@@ -54,9 +54,11 @@ def answer_entailed_by_edges(
         yield from (f"no edge proves option '{option}' unsafe" for option in others if entity_linker(graph).resolve(option) not in unsafe)
 
 
-def _offered(row: Row) -> list[str]:
+def _others(row: Row, known: set[str]) -> list[str]:
+    """Return the options that are neither the answer nor a fixed one."""
     options = row.cell("options")
-    return [] if options is None else as_texts(options, "options")
+    offered = [] if options is None else as_texts(options, "options")
+    return [option for option in offered if fold(option) not in known]
 
 
 def _unlinked(answer: str, edges: Sequence[Triple], graph: KnowledgeGraph) -> Iterator[str]:
@@ -69,7 +71,7 @@ def _unlinked(answer: str, edges: Sequence[Triple], graph: KnowledgeGraph) -> It
 
 
 def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:
-    """Returns the nodes of the patient's context that the graph knows, for edges to lead into."""
+    """Return the nodes of the patient's context that the graph knows, for edges to lead into."""
     patient = row.cell("patient")
     if not isinstance(patient, dict):
         return set()
@@ -80,7 +82,7 @@ def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:
 
 
 def proven_unsafe(edges: Iterable[Triple], context: set[str]) -> set[str]:
-    """Returns the drugs that an edge forbids in a context; an interaction forbids whichever end the patient does not take."""
+    """Return the drugs that an edge forbids in a context; an interaction forbids whichever end the patient does not take."""
     found = set()
     for subject, predicate, obj in edges:
         if predicate in UNSAFE and obj in context:

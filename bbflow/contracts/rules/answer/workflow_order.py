@@ -73,7 +73,7 @@ _URGENT = re.compile(
 
 
 def _about_a_person(row: Row) -> bool:
-    """Tells whether a row gives a patient or its prompt speaks of a person; a question in general is neither an emergency nor advice."""
+    """Return whether a row gives a patient or its prompt speaks of a person; a question in general is neither an emergency nor advice."""
     return row.cell("patient") is not None or speaks_of_person(row.prompt())
 
 
@@ -99,7 +99,7 @@ def red_flag_not_ignored(row: Row, graph: KnowledgeGraph, *, red_flags: Sequence
 
 
 def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple[str, str, tuple[int, int] | None]]:
-    """Returns the red flags of a row, each with the place where it is shown."""
+    """Return the red flags of a row, each with the place where it is shown."""
     marked, words, begins = _red_flags(graph, tuple(listed))
     found: dict[str, tuple[str, str, tuple[int, int] | None]] = {}
     patient = row.cell("patient")
@@ -127,7 +127,7 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
 
 
 def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str], dict[str, str], set[str]]:
-    """Returns the nodes that are red flags, spelling to name, and whatever a spelling begins with."""
+    """Return the nodes that are red flags, spelling to name, and whatever a spelling begins with."""
     key = (graph.sha256, listed)
     if key not in _FLAGS:
         marked = {e.object for e in graph.edges("has_phenotype") if e.attributes.get("red_flag") is True}

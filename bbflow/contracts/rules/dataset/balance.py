@@ -33,7 +33,7 @@ def balanced_capabilities(rows: Sequence[Row], graph: KnowledgeGraph, *, at_leas
 
 
 def _choices(rows: Sequence[Row], fixed: int = 2) -> Iterator[tuple[Row, list[str], int] | Finding]:
-    """Yields each multiple choice with its options and the place of the right one; yes and no are no letters."""
+    """Yield each multiple choice with its options and the place of the right one; yes and no are no letters."""
     for row in rows:
         try:
             cell = row.cell("options")

@@ -55,7 +55,7 @@ def milligrams(amount: object, unit: object) -> float:
 
 
 def daily_maximum(graph: KnowledgeGraph, drug: str) -> tuple[float | None, Triple | None]:
-    """Returns the lowest maximum of the graph in mg per day, with its edge; (None, None) where it gives none."""
+    """Return the lowest maximum of the graph in mg per day, with its edge; (None, None) where it gives none."""
     limits = [(_limit(graph, quantity), quantity) for quantity in graph.objects(drug, "has_maximum_daily_dose")]
     if not limits:
         return None, None
@@ -74,7 +74,7 @@ def _number(value: object, name: str) -> float:
 
 
 def _limit(graph: KnowledgeGraph, quantity: str) -> float:
-    """Returns a maximum of the graph in mg per day; its unit is mass per day, such as `mg/d`."""
+    """Return a maximum of the graph in mg per day; its unit is mass per day, such as `mg/d`."""
     attributes = graph.node(quantity).attributes
     mass, _, per = str(attributes.get("unit", "")).partition("/")
     if per != "d":

@@ -39,6 +39,6 @@ _LONGEST = 12
 
 
 def _ends_a_name(text: str, start: int, graph: KnowledgeGraph) -> bool:
-    """Tells whether the title at a place is the last word of a longer name of the graph."""
+    """Return whether the title at a place is the last word of a longer name of the graph."""
     words = [*text[:start].split(), text[start:].split(maxsplit=1)[0]][-_LONGEST:]
     return any(name_key(" ".join(words[i:])) in entity_linker(graph).nodes for i in range(len(words) - 1))
