@@ -165,11 +165,11 @@ def _tiers(graph: KnowledgeGraph) -> dict[str, float]:
 
 def contraindications(graph: KnowledgeGraph, drug: str, context: PatientContext, predicates: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons against a drug for a patient: conditions and their ancestors, pregnancy, allergies and their classes."""
-    return _objections(graph, drug, tuple(context.conditions), tuple(context.allergies), tuple(predicates))
+    return _contraindications(graph, drug, tuple(context.conditions), tuple(context.allergies), tuple(predicates))
 
 
 @memoize_per_graph
-def _objections(
+def _contraindications(
     graph: KnowledgeGraph, drug: str, conditions: tuple[str, ...], allergies: tuple[str, ...], predicates: tuple[str, ...]
 ) -> tuple[Reason, ...]:
     stages = [node for condition in conditions for node in _as_bad_as(graph, condition)]
