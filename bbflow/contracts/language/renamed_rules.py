@@ -19,7 +19,9 @@ def use_present_names(file: YamlFile) -> None:
     entries = table.get("quality")
     for i, entry in enumerate(entries if isinstance(entries, list) else ()):
         implementation = entry.get("implementation") if isinstance(entry, dict) else None
-        former = implementation.get("type") if isinstance(implementation, dict) else None
+        if not isinstance(implementation, dict):
+            continue
+        former = implementation.get("type")
         if not isinstance(former, str) or former not in RENAMED_RULES:
             continue
         implementation["type"] = present = RENAMED_RULES[former]
