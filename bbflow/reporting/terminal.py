@@ -1,4 +1,4 @@
-"""What evaluation shows in a terminal: a progress bar while it runs, a table at the end."""
+"""Output of an evaluation in a terminal: a progress bar while it runs, a table at the end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ STYLES = {"improved": "green", "certified": "green", "preserved": "cyan", "regre
 
 @contextmanager
 def evaluation_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a progress bar; the value is what `score_policy` calls with prompts done and prompts in all.
-
-    Where the output is no terminal, nothing is drawn.
-    """
+    """Show a progress bar, on a terminal only; yield its update, called with prompts done and prompts in total."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -30,7 +27,7 @@ def evaluation_progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def score_table(report: Mapping[str, Any]) -> Table:
-    """Builds the table of a report: one row per capability, and one for the integration score."""
+    """Return the table of a report: one row per capability and one for the integration score."""
     from rich.table import Table
     from rich.text import Text
 
@@ -64,7 +61,7 @@ def score_table(report: Mapping[str, Any]) -> Table:
 
 
 def show_report(report: Mapping[str, Any], page: object, console: Console | None = None) -> None:
-    """Prints the table and where the page lies."""
+    """Print the table and the path of the page."""
     from rich.console import Console
 
     console = console or Console(highlight=False)
