@@ -81,11 +81,27 @@ class Cue(NamedTuple):
     blames: bool
 
 
+@dataclass(slots=True)
+class _CuesOfWord:
+    """The cues that begin with a word.
+
+    Attributes:
+        longer: Those of several words by their second word, the longest first.
+        single: The word by itself, or None.
+        imperative: The word by itself as an order, or None.
+    """
+
+    longer: dict[str, list[Cue]]
+    single: Cue | None = None
+    imperative: Cue | None = None
+
+
 class StanceCues:
     """A set of cues, indexed for the reader.
 
     Attributes:
         words: The single words of the reader's rules.
+        cue_words: The first words of the phrases.
         first_words: The words that a cue can begin with; in a text, only these need a look.
 
     Args:
@@ -95,24 +111,25 @@ class StanceCues:
 
     def __init__(self, phrases: Mapping[Effect, Sequence[str]], words: CueWords) -> None:
         self.words = words
-        self._single: dict[str, Cue] = {}
-        self._longer: dict[str, dict[str, list[Cue]]] = {}  # first word, second word: cues, the longest first
+        self._by_first_word: dict[str, _CuesOfWord] = {}
         for effect, group in phrases.items():
             for phrase in group:
                 self._add(phrase.split(), effect)
-        for by_second in self._longer.values():
-            for cues in by_second.values():
-                cues.sort(key=lambda cue: -cue.size)
-        self._imperatives = {word: self._cue([word], Effect.ADVISES) for word in words.imperatives}
-        self.cue_words = frozenset({*self._single, *self._longer})
-        self.first_words = self.cue_words | words.imperatives | words.swap_prepositions
+        for cues in self._by_first_word.values():
+            for longer in cues.longer.values():
+                longer.sort(key=lambda cue: -cue.size)
+        self.cue_words = frozenset(self._by_first_word)
+        for word in words.imperatives:
+            self._by_first_word.setdefault(word, _CuesOfWord({})).imperative = self._cue([word], Effect.ADVISES)
+        self.first_words = frozenset({*self._by_first_word, *words.swap_prepositions})
 
     def _add(self, phrase: list[str], effect: Effect) -> None:
         cue = self._cue(phrase, effect)
+        cues = self._by_first_word.setdefault(phrase[0], _CuesOfWord({}))
         if cue.rest:
-            self._longer.setdefault(phrase[0], {}).setdefault(phrase[1], []).append(cue)
+            cues.longer.setdefault(phrase[1], []).append(cue)
         else:
-            self._single[phrase[0]] = cue
+            cues.single = cue
 
     def _cue(self, phrase: list[str], effect: Effect) -> Cue:
         first, words = phrase[0], self.words
@@ -135,17 +152,17 @@ class StanceCues:
         'advises_by_double_negation'
         """
         words = text.words
-        word = words[i]
-        longer = self._longer.get(word)
-        if longer is not None and i + 1 < len(words):
-            for cue in longer.get(words[i + 1], ()):
+        cues = self._by_first_word.get(words[i])
+        if cues is None:
+            return None
+        if cues.longer and i + 1 < len(words):
+            for cue in cues.longer.get(words[i + 1], ()):
                 end = i + cue.size
                 if words[i + 1 : end] == cue.rest and text.stops.isdisjoint(range(i + 1, end)):
                     return cue
-        single = self._single.get(word)
-        if single is None and word in self._imperatives and self._begins_order(text, i):
-            return self._imperatives[word]
-        return single
+        if cues.single is None and cues.imperative is not None and self._begins_order(text, i):
+            return cues.imperative
+        return cues.single
 
     def _begins_order(self, text: TokenizedText, i: int) -> bool:
         return i in text.stops or text.words[i - 1] in self.words.before_imperatives or comma_before(text, i)

@@ -74,7 +74,7 @@ class StanceReader:
 
     def stances(self) -> list[Stance | None]:
         """Return the stance of each drug; None where no cue reaches it."""
-        before, candidates = -1, self.candidates
+        before, candidates, effects, cue_at = -1, self.candidates, self.EFFECTS, self.cues.at
         for sentence in self._sentences():
             self._begin_sentence(sentence, follows=sentence == before + 1)
             before = sentence
@@ -83,13 +83,11 @@ class StanceReader:
                     continue
                 if i in self.first_word_at:
                     self._reach_drug(i)
-                    continue
-                cue = self.cues.at(self.text, i)
-                if cue is None:
+                elif (cue := cue_at(self.text, i)) is not None:
+                    self.unread = self.reach_from = i + cue.size
+                    effects[cue.effect](self, cue, i)
+                elif self.swap_open:
                     self._complete_swap(i)
-                    continue
-                self.unread = self.reach_from = i + cue.size
-                self.EFFECTS[cue.effect](self, cue, i)
         return self.found
 
     def _sentences(self) -> list[int]:
@@ -155,7 +153,8 @@ class StanceReader:
         return compared and comma_before(self.text, drug)
 
     def _complete_swap(self, i: int) -> None:
-        if self.swap_open and self.words[i] in self.cues.words.swap_prepositions and self.following > self.clause:
+        """Advise what follows the preposition of a swap, unless the clause names no drug before it: "switch from X to Y"."""
+        if self.words[i] in self.cues.words.swap_prepositions and self.following > self.clause:
             self.reach, self.swap_open = "advised", False
 
     def _advises(self, cue: Cue, i: int) -> None:
