@@ -1,8 +1,11 @@
-"""A process that runs rules over the rows it is sent; this file is both of its ends.
+"""Worker process for rule evaluation: the parent's handle and the child's main loop.
 
-Not `multiprocessing`: a script that calls `validate` without a guard on `__main__` would be run again by each process that is spawned,
-and a forked one would inherit the threads of a trainer. Messages are `marshal`led plain data with their length in front, over the
-process's own pipes; the graph goes once, pickled. Nothing from outside is ever read this way.
+`multiprocessing` is no choice: spawned processes would run a script again that calls `validate` without a guard on `__main__`, and
+forked ones would inherit the threads of a trainer. Messages are plain data, `marshal`led with their length in front, over the pipes of
+the process; the graph is sent once, pickled. Nothing from outside is read this way.
+
+joblib (loky) finds the same and is slower. Measured in pairs on a busy machine with two processes, clock and processor seconds
+relative to this module: 1.24 and 1.04 for 30,000 rows; 1.10 and 1.12, 1.15 and 1.14 for 8,000 rows.
 """
 
 from __future__ import annotations
