@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bbflow.data.contract_datamodule import ContractedData
-from bbflow.data.fingerprint import fingerprint
+from bbflow.data.fingerprint import class_settings, fingerprint
 from bbflow.data.sharding import ShardPlan
 from bbflow.errors import Problem, did_you_mean
 from bbflow.graph import GraphSource
@@ -66,7 +66,7 @@ class KnowledgeGraphData(ContractedData):
         super().__init__(graph, contract, batch_size, cache_dir, num_workers)
         defaults: list[Task] = [FactRecall(), MultiHop(), ConstrainedAnswer(), TreatmentChoice()]
         self.tasks: dict[str, Task] = tasks or {task.name: task for task in defaults}
-        self._task_settings = {n: [type(t).__module__, type(t).__qualname__, _settings(t)] for n, t in self.tasks.items()}
+        self._task_settings = {name: class_settings(task, _settings(task)) for name, task in self.tasks.items()}
         self.mix, self.held_out_mix = mix or {}, held_out_mix
         self.sizes: dict[Split, int] = {"train": train_size, "validation": validation_size, "test": test_size}
         self.seed, self.stage = seed, stage
@@ -129,17 +129,16 @@ class KnowledgeGraphData(ContractedData):
 
 
 def _settings(task: Task) -> dict[str, Any]:
-    """What a new task keeps of its arguments, before it has indexed a graph; it is part of what determines the examples."""
+    """Return the plain attributes of a new task, which are its arguments as long as it has not indexed a graph."""
     return {name: value for name, value in sorted(vars(task).items()) if isinstance(value, (bool, int, float, str, list, dict, tuple))}
 
 
 def _described(value: Any) -> Any:
-    """What determines a setting, as plain data: classes by name with what they keep of their arguments."""
+    """Return a setting as plain data; of an object, its class and its public attributes."""
     if isinstance(value, dict):
         return {str(k): _described(v) for k, v in sorted(value.items())}
     if isinstance(value, (list, tuple)):
         return [_described(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    settings = {name: _described(v) for name, v in sorted(vars(value).items()) if not name.startswith("_")}
-    return [type(value).__module__, type(value).__qualname__, settings]
+    return class_settings(value, {name: _described(v) for name, v in sorted(vars(value).items()) if not name.startswith("_")})

@@ -120,8 +120,7 @@ class PreferenceData(KnowledgeGraphData):
         """Hash of everything that determines examples and pairs."""
         own = [[c.name, type(c).__module__, type(c).__qualname__, repr(sorted(vars(c).items()))] for c in self.corruptions]
         settings = [self.held_out_corruptions, self.held_out_clusters, self.facts, self.pairs_per_example, self.test_pairs]
-        code = [file_sha256(Path(file)) for file in (__file__, preference_pairs.__file__)]
-        return fingerprint({"examples": super().fingerprint, "corruptions": own, "settings": settings, "code": code})
+        return fingerprint({"examples": super().fingerprint, "corruptions": own, "settings": settings})
 
     def _take_over(self) -> bool:
         """Check the examples as `KnowledgeGraphData` does, and every byte of the pairs; make the pairs again where one has changed."""
