@@ -6,7 +6,6 @@ Only bytes count; a modification time is never looked at.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
