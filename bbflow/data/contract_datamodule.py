@@ -1,22 +1,20 @@
-"""`ContractedData`: examples that pass a data contract once, are cached as Parquet, and are loaded from there."""
+"""`ContractDataModule`: base class of data modules whose examples pass a data contract once and are cached as Parquet."""
 
 from __future__ import annotations
 
 import json
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from bbflow.contracts import Contract, check_receipt, load_contract, validate, write_receipt
-from bbflow.data.example_io import read_examples, write_examples, write_quarantine
+from bbflow.data.example_io import as_dataset, read_examples, write_examples, write_quarantine
 from bbflow.data.sampler import training_order
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import GraphSource, KnowledgeGraph
@@ -28,25 +26,25 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 _HASHES = "sha256.json"
-"""What stands beside uncontracted examples instead of a receipt."""
+"""File of split hashes, written instead of a receipt when no contract is set."""
 
 
-class ContractedData(LightningDataModule, ABC):
-    """Examples from somewhere; a subclass says from where (`write`), and what determines them (`fingerprint`).
+class ContractDataModule(LightningDataModule, ABC):
+    """Examples that pass a data contract. A subclass makes them (`write`) and identifies them (`fingerprint`).
 
-    What was made once is read from `cache_dir/<fingerprint>` afterwards, after its receipt was checked against every byte. Nothing that
-    the contract refuses reaches a loader.
+    Examples are made once and kept in `cache_dir/<fingerprint>`; every later run checks their receipt against every byte and
+    reads them from there. A row that the contract refuses or quarantines never reaches a loader.
 
     Args:
-        graph: Where the facts come from that the examples speak of.
+        graph: Source of the graph whose entities and facts the examples are about.
         contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
         batch_size: Examples (prompts) of one training batch on one device.
-        cache_dir: Where examples are kept.
+        cache_dir: Folder of the cache.
         num_workers: Processes that collate batches.
     """
 
     tasks: Mapping[str, Any]
-    """Name of a task in the records to what tells its `capabilities` and the `fields` that its examples fill."""
+    """Name of a task in the records to an object with its `capabilities` and the `fields` that its examples fill."""
 
     def __init__(self, graph: GraphSource, contract: str | None, batch_size: int, cache_dir: str, num_workers: int) -> None:
         super().__init__()
@@ -55,10 +53,8 @@ class ContractedData(LightningDataModule, ABC):
         self.batch_size, self.cache_dir, self.num_workers = batch_size, Path(cache_dir), num_workers
         self._graph: KnowledgeGraph | None = None
         self.splits: dict[Split, list[Example]] = {}
-        self.dataset: DatasetDict | None = None
         self.receipt: dict[str, Any] | None = None
         self._refusal: Exception | None = None
-        self.generation_seconds = 0.0
 
     @property
     @abstractmethod
@@ -67,10 +63,10 @@ class ContractedData(LightningDataModule, ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> object:
-        """Makes the examples and hands them to `_write_accepted`."""
+        """Make the examples and hand them to `_write_accepted`."""
 
     def problems(self) -> list[Problem]:
-        """Lists what is wrong with the data part of a recipe, before anything is made."""
+        """List the mistakes in the `data` section of a recipe, before any example is made."""
         found = []
         if self.batch_size < 1:
             found.append(Problem(f"batch_size must be at least 1, not {self.batch_size}", "data.init_args"))
@@ -89,7 +85,7 @@ class ContractedData(LightningDataModule, ABC):
         return self._graph
 
     def use_graph(self, source: GraphSource) -> None:
-        """Takes the facts from elsewhere."""
+        """Replace the source of the graph."""
         self.graph_source, self._graph = source, None
 
     def _contract(self) -> Contract | None:
@@ -102,16 +98,16 @@ class ContractedData(LightningDataModule, ABC):
 
     @property
     def folder(self) -> Path:
-        """Where the examples of this recipe lie or will lie."""
+        """Folder of the examples of this recipe, whether or not they are made yet."""
         return self.cache_dir / self.fingerprint[:16]
 
     def prepare_data(self) -> None:
-        """Makes and checks the examples unless they are there; runs on one process of each machine.
+        """Make and check the examples unless they are cached; runs on one process of each machine.
 
         Raises:
             InputError: Graph, contract or tasks are wrong.
-            Refused: The contract refuses the data. With several processes `setup` raises both, and whatever else went wrong, on every one
-                of them, since the others would wait for this one forever.
+            Refused: The contract refuses the data. With several processes this and every other error is raised by `setup`, on all
+                of them, since the other processes would wait for this one forever.
         """
         try:
             self._prepare()
@@ -125,14 +121,16 @@ class ContractedData(LightningDataModule, ABC):
         problems = self.problems()
         if problems:
             raise InputError(*problems)
-        start = time.perf_counter()
         if not self.folder.exists() or not self._take_over():
             with atomic_directory(self.folder) as folder:
                 self.write(folder)
-        self.generation_seconds = time.perf_counter() - start
 
     def _take_over(self) -> bool:
-        """Checks every byte of what was made before; what has changed passes the contract again. False: it is broken, make it anew."""
+        """Check every byte of the cached examples, and run the contract again where one has changed.
+
+        Returns:
+            False if the cache is broken and the examples have to be made anew.
+        """
         files = {split: self.folder / f"{split}.parquet" for split in SPLITS}
         try:
             if self.contract_path is None:
@@ -151,7 +149,7 @@ class ContractedData(LightningDataModule, ABC):
         return sound
 
     def _write_accepted(self, folder: Path, examples: Mapping[Split, list[Example]]) -> None:
-        """Writes what the contract accepts, what it quarantines, and the receipt."""
+        """Write the accepted examples, the quarantine and the receipt."""
         everything = [example for split in SPLITS for example in examples[split]]
         contract = self._contract()
         verdict = None if contract is None else validate(contract, everything, self.graph)
@@ -166,34 +164,35 @@ class ContractedData(LightningDataModule, ABC):
             write_receipt(folder / "receipt.json", verdict, list(files.values()), self.graph)
 
     def setup(self, stage: str) -> None:
-        """Reads the splits.
+        """Read the splits.
 
         Raises:
-            InputError: Graph, contract or tasks are wrong, as the process that prepared the data found.
-            Refused: The contract refuses the data, as that process found.
+            InputError: The process that prepared the data found graph, contract or tasks to be wrong.
+            Refused: That process found that the contract refuses the data.
         """
         if self.trainer is not None and self.trainer.world_size > 1:
             self._refusal = self.trainer.strategy.broadcast(self._refusal)
         if self._refusal is not None:
             raise self._refusal
-        from datasets import Dataset, DatasetDict
-
         if self.splits:
             return
-        files = {split: self.folder / f"{split}.parquet" for split in SPLITS}
-        self.dataset = DatasetDict({split: Dataset(pyarrow.parquet.read_table(file)) for split, file in files.items()})
-        self.splits = {split: read_examples(file) for split, file in files.items()}
+        self.splits = {split: read_examples(self.folder / f"{split}.parquet") for split in SPLITS}
         receipt = self.folder / "receipt.json"
         self.receipt = json.loads(receipt.read_text(encoding="utf-8")) if receipt.exists() else None
 
+    @cached_property
+    def dataset(self) -> DatasetDict:
+        """The accepted examples as typed Hugging Face datasets, one for each split; available after `setup`."""
+        return as_dataset([example for examples in self.splits.values() for example in examples])
+
     def state_dict(self) -> dict[str, Any]:
-        """Says in every checkpoint by which contract its data passed, or that they passed none."""
+        """Return the contract and graph of the data for the checkpoint, or a note that no contract was applied."""
         if self.receipt is None:
             return {"contract": "uncontracted"}
         return {"contract": self.receipt["verdict"]["contract"], "graph": self.receipt["verdict"]["graph"]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes nothing from a checkpoint: the recipe decides which data and which contract."""
+        """Ignore the checkpoint: data and contract are those of the recipe."""
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled training examples."""
@@ -212,7 +211,7 @@ class ContractedData(LightningDataModule, ABC):
         return self._loader("test")
 
     def _loader(self, split: Split, shuffle: bool = False) -> DataLoader[Any]:
-        """Loads examples with the collation of the module in use."""
+        """Return a loader that collates with the module in use."""
         module: Any = self.trainer.lightning_module if self.trainer is not None else None
         collate = getattr(module, "collate", list)
         examples = self.splits[split]

@@ -1,4 +1,4 @@
-"""`ExampleFiles`: examples that lie in files, such as `bbflow generate` writes, edited or not, or questions of one's own."""
+"""`ExampleFiles`: examples from files, such as `bbflow generate` writes, or your own questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
-from bbflow.data.contract_datamodule import ContractedData
+from bbflow.data.contract_datamodule import ContractDataModule
 from bbflow.data.example_io import files_of, read_examples
 from bbflow.data.fingerprint import fingerprint
 from bbflow.errors import InputError, Problem
@@ -17,28 +17,28 @@ from bbflow.records import SPLITS, Example
 
 @dataclass(frozen=True)
 class RecordedTask:
-    """What the records of one task name and fill.
+    """Capabilities and fields of the records of one task.
 
     Attributes:
-        capabilities: That any of them names.
-        fields: That any of them fills; whether each record fills what a reward reads is checked record by record.
+        capabilities: Capabilities that at least one record names.
+        fields: Fields that at least one record fills; each record is checked against the fields its rewards read elsewhere.
     """
 
     capabilities: tuple[str, ...]
     fields: frozenset[str]
 
 
-class ExampleFiles(ContractedData):
-    """Examples from files, checked by a data contract before anything is trained.
+class ExampleFiles(ContractDataModule):
+    """Examples from files, checked by a data contract before training.
 
-    Each record says in its `split` what it is for; the three splits must be there. Rewards and contract rules look facts up in the graph.
+    The `split` of each record decides its split, and each split needs at least one. Rewards and contract rules look facts up in the graph.
 
     Args:
         path: A `.parquet` or `.jsonl` file of examples, or a folder of them as `bbflow generate` writes it.
-        graph: The graph that the examples speak of.
+        graph: Source of the graph that the examples are about.
         contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
         batch_size: Examples (prompts) of one training batch on one device.
-        cache_dir: Where the accepted examples are kept.
+        cache_dir: Folder of the cache of accepted examples.
         num_workers: Processes that collate batches.
     """
 
@@ -61,12 +61,12 @@ class ExampleFiles(ContractedData):
     @cached_property
     def _examples(self) -> list[Example]:
         examples = read_examples(self.path)
-        _ = self._files_sha256  # of what was read, not of what the files may become
+        _ = self._files_sha256  # hash the files now, before somebody changes them
         return examples
 
     @cached_property
     def tasks(self) -> dict[str, RecordedTask]:  # type: ignore[override]  # read when first asked for
-        """The tasks of the records; none where the files cannot be read, which `problems` tells."""
+        """The tasks of the records; empty if the files cannot be read, which `problems` reports."""
         found: dict[str, tuple[dict[str, None], set[str]]] = {}
         try:
             examples = self._examples
@@ -80,7 +80,7 @@ class ExampleFiles(ContractedData):
         return {task: RecordedTask(tuple(capabilities), frozenset(filled)) for task, (capabilities, filled) in found.items()}
 
     def problems(self) -> list[Problem]:
-        """Lists what is wrong with the data part of a recipe: settings, files and records."""
+        """List the mistakes in the `data` section of a recipe: settings, files and records."""
         found, where = super().problems(), "data.init_args.path"
         try:
             examples = self._examples
@@ -96,7 +96,7 @@ class ExampleFiles(ContractedData):
         return found
 
     def _foreign(self, examples: list[Example], where: str) -> list[Problem]:
-        """Says whether records were made from a graph of another name: what is true in one is unknown to the other."""
+        """List the graphs of other names that records were made from; their facts may be unknown to this graph."""
         made_from = {str(e.provenance["graph"]).partition("@")[0] for e in examples if e.provenance} - {self.graph.name, ""}
         said = "the examples were made from the graph '{}', and the recipe's is '{}'"
         return [Problem(said.format(name, self.graph.name), where, "name it under data.init_args.graph") for name in sorted(made_from)]
@@ -107,5 +107,5 @@ class ExampleFiles(ContractedData):
         return fingerprint({"files": self._files_sha256, "graph": self.graph.sha256, "contract": self._contract_sha256})
 
     def write(self, folder: Path) -> None:
-        """Writes what the contract accepts of the records."""
+        """Write the records that the contract accepts."""
         self._write_accepted(folder, {split: [e for e in self._examples if e.split == split] for split in SPLITS})

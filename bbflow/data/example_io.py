@@ -1,4 +1,4 @@
-"""Files of examples: Parquet and JSONL in, `Example` records out, and back, byte for byte the same every time.
+"""Files of examples: Parquet and JSONL to `Example` records or Hugging Face datasets and back, with the same bytes every time.
 
 The types of all columns are fixed here, so that a column of nulls still has its type and any two files can be joined.
 """
@@ -17,6 +17,7 @@ from bbflow.records import SPLITS, Example
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import DatasetDict
 
     from bbflow.contracts import Verdict
 
@@ -26,7 +27,7 @@ _PROBLEMS_SHOWN = 20
 
 @cache
 def arrow_schema() -> pa.Schema:
-    """Returns the column types of a Parquet file of examples, in the order of `Example`'s fields."""
+    """Return the column types of a Parquet file of examples, in the order of `Example`'s fields."""
     import pyarrow as pa
 
     text, texts, number = pa.string(), pa.list_(pa.string()), pa.float64()
@@ -68,7 +69,7 @@ def arrow_schema() -> pa.Schema:
 
 
 def read_examples(path: str | Path) -> list[Example]:
-    """Reads examples.
+    """Read examples.
 
     Args:
         path: A `.parquet` or `.jsonl` file, or a folder with one such file for each split, or its Parquet shards.
@@ -87,8 +88,32 @@ def read_examples(path: str | Path) -> list[Example]:
     return examples
 
 
+def read_dataset(path: str | Path) -> DatasetDict:
+    """Read examples as Hugging Face datasets.
+
+    Args:
+        path: As of `read_examples`.
+
+    Returns:
+        Typed datasets as of `as_dataset`.
+
+    Raises:
+        InputError: As of `read_examples`.
+    """
+    return as_dataset(read_examples(path))
+
+
+def as_dataset(examples: Sequence[Example]) -> DatasetDict:
+    """Return examples as Hugging Face datasets with typed features, one for each split; `Example.from_row` reads a row back."""
+    import pyarrow as pa
+    from datasets import Dataset, DatasetDict
+
+    rows = {split: [example.to_row() for example in examples if example.split == split] for split in SPLITS}
+    return DatasetDict({split: Dataset(pa.Table.from_pylist(rows[split], schema=arrow_schema())) for split in SPLITS})
+
+
 def files_of(path: Path) -> list[Path]:
-    """Lists the files of a folder of examples, in order of splits; a file is itself.
+    """List the files of a folder of examples in order of splits, or the file itself.
 
     Raises:
         InputError: The folder holds none.
@@ -103,7 +128,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """Reads rows as they are, for a contract to judge: they need not be examples.
+    """Read rows as they are, valid examples or not, for a contract to judge.
 
     Raises:
         InputError: The file is missing, unreadable, or holds what is no table row.
@@ -112,7 +137,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def located_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
-    """Reads rows as they are, each with its place: file and line, or file and row of a table.
+    """Read rows as they are, each with its place: file and line, or file and row of a table.
 
     Raises:
         InputError: As of `read_rows`.
@@ -124,7 +149,7 @@ def located_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
-    """Writes examples to a `.parquet` or `.jsonl` file, whole or not at all.
+    """Write examples to a `.parquet` or `.jsonl` file, completely or not at all.
 
     Raises:
         InputError: The suffix is another one, or an example does not fit the columns' types.
@@ -139,10 +164,10 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
 
 
 def write_quarantine(path: str | Path, examples: Sequence[Example], verdict: Verdict) -> None:
-    """Writes what a contract quarantined to Parquet: the example, the rule and the reason, one row for each reason.
+    """Write quarantined examples to Parquet with rule and reason, one row for each reason.
 
     Args:
-        path: Where to.
+        path: File to write.
         examples: The examples that were validated, in the same order.
         verdict: The verdict on them.
     """
@@ -165,7 +190,7 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) ->
 
 
 def refuse(problems: list[Problem], path: str | Path) -> None:
-    """Raises what is wrong with a file, if anything is: the first problems, and how many more there are."""
+    """Raise the first problems of a file, and the number of further ones, if there are any."""
     if len(problems) > _PROBLEMS_SHOWN:
         problems = [*problems[:_PROBLEMS_SHOWN], Problem(f"and {len(problems) - _PROBLEMS_SHOWN} more problems", str(path))]
     if problems:
@@ -173,7 +198,7 @@ def refuse(problems: list[Problem], path: str | Path) -> None:
 
 
 def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields each row with its place; what is wrong with single lines is added to the problems, and the lines after them are read."""
+    """Yield each row with its place; a malformed line is added to the problems, and the lines after it are read."""
     for file in files_of(path):
         suffix = _suffix(file)
         if not file.is_file():

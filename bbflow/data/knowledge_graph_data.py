@@ -1,4 +1,4 @@
-"""`KnowledgeGraphData`: graph in, contract-checked splits out."""
+"""`KnowledgeGraphData`: generates examples from a knowledge graph and checks them by a data contract."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bbflow.data.contract_datamodule import ContractedData
+from bbflow.data.contract_datamodule import ContractDataModule
 from bbflow.data.fingerprint import class_settings, fingerprint
 from bbflow.data.sharding import ShardPlan
 from bbflow.errors import Problem, did_you_mean
@@ -20,29 +20,29 @@ from bbflow.synthesis.splits import TrainingStage
 from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, Task, TreatmentChoice
 
 
-class KnowledgeGraphData(ContractedData):
-    """Examples of a medical knowledge graph.
+class KnowledgeGraphData(ContractDataModule):
+    """Examples generated from a medical knowledge graph.
 
-    Graph, contract, tasks, sizes, mix, seed and the code that turns them into examples make up a fingerprint; what was made
-    once is read from `cache_dir/<fingerprint>` afterwards, after its receipt was checked against every byte. Nothing that
-    the contract refuses reaches a loader.
+    Graph, contract, tasks, sizes, mix, seed and the generating code make up a fingerprint. Examples are made once and kept in
+    `cache_dir/<fingerprint>`; every later run checks their receipt against every byte and reads them from there. A row that the
+    contract refuses or quarantines never reaches a loader.
 
     Args:
-        graph: Where the facts come from.
+        graph: Source of the graph.
         contract: Data contract that every example must pass; null trains on unchecked data, and the report says so.
         tasks: Name to task family; null: fact recall, multi-hop, constrained answer and treatment choice.
         mix: Name of a task to its share of the examples; 1 where not named.
-        held_out_mix: The same for validation and test, so that scores stay comparable whatever is trained on ({}: all tasks evenly);
-            null: as `mix`.
+        held_out_mix: The same for validation and test, so that scores stay comparable between training mixes ({}: all tasks
+            evenly); null: as `mix`.
         train_size: Number of training examples.
         validation_size: Number of validation examples.
         test_size: Number of test examples.
         batch_size: Examples (prompts) of one training batch on one device.
-        seed: Of the training examples; validation and test do not depend on it.
-        stage: Which training questions: "pretraining" takes some, in the base wordings; "alignment" takes the others, which a policy
-            pretrained so has never been asked, in all wordings; "all" takes both.
-        curation: What happens to proven examples before the contract: near duplicates, benchmarks, balance, stages; null: nothing.
-        cache_dir: Where examples are kept.
+        seed: Seed of the training examples; validation and test do not depend on it.
+        stage: Subset of the training questions: "pretraining" takes some, in the base wordings; "alignment" takes the others, which
+            a policy pretrained on the first has never seen, in all wordings; "all" takes both.
+        curation: Filters of proven examples before the contract: near duplicates, benchmarks, balance, stages; null: none.
+        cache_dir: Folder of the cache.
         num_workers: Processes that collate batches.
     """
 
@@ -74,7 +74,7 @@ class KnowledgeGraphData(ContractedData):
         self._curation_settings = _described(curation)
 
     def problems(self) -> list[Problem]:
-        """Lists what is wrong with the data part of a recipe, before anything is generated."""
+        """List the mistakes in the `data` section of a recipe, before any example is generated."""
         found = super().problems()
         for key, mix in (("mix", self.mix), ("held_out_mix", self.held_out_mix or {})):
             for name, share in mix.items():
@@ -107,13 +107,17 @@ class KnowledgeGraphData(ContractedData):
         )
 
     def resize(self, total: int) -> None:
-        """Makes `total` examples in all, divided over the splits in the present proportions, at least one in each."""
+        """Set the number of examples to `total`, divided over the splits in the present proportions, at least one in each."""
         before = sum(self.sizes.values())
         held_out = {split: max(1, round(total * self.sizes[split] / before)) for split in SPLITS[1:]}
         self.sizes = {"train": max(1, total - sum(held_out.values())), **held_out}
 
     def write(self, folder: Path, workers: int = 1) -> Generated:
-        """Generates all splits into a folder: Parquet files, quarantine and receipt; returns what was made before the contract."""
+        """Generate all splits into a folder: Parquet files, quarantine and receipt.
+
+        Returns:
+            The examples before the contract, with the counts of what the stages dropped.
+        """
         with progress_bar("generating examples", sum(self.sizes.values())) as advance:
             made = generate(
                 self.graph, self.tasks, self.sizes, self.mix, self.seed, advance, workers, self.stage, self.curation, self.held_out_mix

@@ -28,7 +28,7 @@ def ready(folder: Path, **changes) -> KnowledgeGraphData:
 def test_splits_receipt_and_cache(tmp_path: Path) -> None:
     module = ready(tmp_path)
     assert {split: len(module.splits[split]) for split in SPLITS} == {"train": 60, "validation": 12, "test": 24}
-    assert module.dataset["train"].num_rows == 60
+    assert module.dataset.num_rows == {"train": 60, "validation": 12, "test": 24}
     assert module.receipt["verdict"]["accepted"] == 96
     before = {f.name: f.stat().st_mtime_ns for f in module.folder.iterdir()}
     again = ready(tmp_path)
