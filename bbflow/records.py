@@ -1,14 +1,14 @@
-"""What flows between the floors: one `Example` per training, validation or test item.
+"""`Example`, the record that the packages exchange: one training, validation or test item.
 
-The same record lies in Parquet, in JSONL and in memory; `schemas/example.schema.json` is generated from here. Triples are
-`(subject, predicate, object)` of graph node ids. Everything a reward, rule or metric needs stands in the record itself, so
-that a file of examples can be checked against nothing but its graph.
+The same record is kept in Parquet, in JSONL and in memory; `schemas/example.schema.json` is generated from this module. Triples
+are `(subject, predicate, object)` of graph node ids. The record holds everything that a reward, rule or metric needs, so a file
+of examples can be checked with its graph alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
@@ -27,7 +27,7 @@ class Message(TypedDict):
 
 
 class Constraint(TypedDict):
-    """A format demand that a program can verify; `type` names a verifier of `bbflow.rewards.instructions`."""
+    """A format constraint that a program can verify; `type` names a verifier of `bbflow.rewards.instructions`."""
 
     type: str
     kwargs: dict[str, Any]
@@ -56,7 +56,7 @@ class Recommendation(TypedDict):
 
 
 class Provenance(TypedDict):
-    """Where an example comes from: enough to make it again."""
+    """Origin of an example, sufficient to generate it again."""
 
     graph: str
     graph_sha256: str
@@ -71,25 +71,25 @@ class Example:
 
     Attributes:
         example_id: Hash of what the item asks; the same item has the same id in every run.
-        task: Task family that made it.
-        capabilities: Capabilities that its author says it exercises.
+        task: Task family that generated it.
+        capabilities: Capabilities that it exercises, as declared by its task.
         messages: The prompt, chat form.
         response: A reference response.
         answer: Canonical gold: the text that an ideal final answer consists of.
         options: Texts to choose from, in the order of their letters; None for an open question.
-        constraints: Format demands on the response.
-        patient: Whom the question is about, or None.
+        constraints: Format constraints on the response.
+        patient: The patient of the question, or None.
         recommended: Drugs that the reference response recommends.
         workflow: Ordered names of clinical steps in the response.
-        entities: Graph nodes that the item speaks of.
+        entities: Graph nodes that the item is about.
         edges: Triples that prove the answer, in reasoning order.
-        open_book: Whether the evidence stands in the prompt.
+        open_book: Whether the prompt contains the evidence.
         hops: Number of edges between question and answer.
         level: Difficulty, 1 (easiest) and up.
         cluster: The entity whose items belong together in resampling and splitting.
         split: train, validation or test.
-        provenance: Where it comes from.
-        accepted: Every text that is right, where more than one is (the answer is the first); empty: only `answer`.
+        provenance: Its origin.
+        accepted: All correct texts if there is more than one (`answer` is the first); empty: only `answer`.
     """
 
     example_id: str
@@ -119,7 +119,7 @@ class Example:
         return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
 
     def to_row(self) -> dict[str, Any]:
-        """The record as a table row: `kwargs` of constraints become JSON text, since their keys differ by type."""
+        """Return the record as a table row; `kwargs` of constraints become JSON text, since their keys differ by type."""
         row = asdict(self)
         row["constraints"] = [{"type": c["type"], "kwargs": json.dumps(c["kwargs"])} for c in self.constraints]
         row["edges"] = [list(edge) for edge in self.edges]
@@ -127,7 +127,7 @@ class Example:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], where: str = "") -> Example:
-        """Reads a table row or JSON object back.
+        """Read a table row or JSON object.
 
         Args:
             row: Column names to values, as `to_row` or a JSONL line gives them; numpy arrays count as lists.
@@ -157,7 +157,7 @@ class Example:
 
 
 def _plain(value: Any) -> Any:
-    """Turns the arrays and scalars that table readers return into plain Python, so that `list` means list everywhere."""
+    """Convert the arrays and scalars of table readers to plain Python, so that a list is a `list` everywhere."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -198,6 +198,22 @@ def _check_patient(patient: Any) -> None:
 
 
 def _check_shapes(value: Mapping[str, Any]) -> None:
+    _check_texts(value)
+    _check_messages(value["messages"])
+    _check_scalars(value)
+    if "patient" in value:
+        _check_patient(value["patient"])
+    for drug in value.get("recommended", []):
+        if not isinstance(drug, Mapping) or not isinstance(drug.get("drug"), str):
+            raise TypeError(f"'recommended' must be a list of objects with a drug, not {drug!r}")
+    provenance = value.get("provenance", dict.fromkeys(Provenance.__annotations__))
+    if not isinstance(provenance, Mapping) or not Provenance.__annotations__.keys() <= provenance.keys():
+        raise TypeError(f"'provenance' must be an object with {', '.join(Provenance.__annotations__)}, not {provenance!r}")
+    if value.get("split", "train") not in SPLITS:
+        raise ValueError(f"'split' must be one of {', '.join(SPLITS)}, not {value['split']!r}")
+
+
+def _check_texts(value: Mapping[str, Any]) -> None:
     for name in ("capabilities", "options", "workflow", "entities", "accepted"):
         cell = value.get(name, [])
         if not isinstance(cell, list) or not all(isinstance(v, str) for v in cell):
@@ -205,23 +221,19 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
     for name in ("example_id", "task", "response", "answer", "cluster"):
         if not isinstance(value.get(name, ""), str):
             raise TypeError(f"'{name}' must be text, not {value[name]!r}")
-    if not value["messages"]:
+
+
+def _check_messages(messages: Sequence[Any]) -> None:
+    if not messages:
         raise ValueError("'messages' must hold at least one message")
-    for message in value["messages"]:
+    for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or not isinstance(message.get("content"), str):
             raise TypeError(f"'messages' must be a list of objects with a role and a content, not {message!r}")
+
+
+def _check_scalars(value: Mapping[str, Any]) -> None:
     for name in ("hops", "level"):
         if isinstance(value.get(name, 1), bool) or not isinstance(value.get(name, 1), int):
             raise TypeError(f"'{name}' must be a whole number, not {value[name]!r}")
     if not isinstance(value.get("open_book", False), bool):
         raise TypeError(f"'open_book' must be true or false, not {value['open_book']!r}")
-    if "patient" in value:
-        _check_patient(value["patient"])
-    for told in value.get("recommended", []):
-        if not isinstance(told, Mapping) or not isinstance(told.get("drug"), str):
-            raise TypeError(f"'recommended' must be a list of objects with a drug, not {told!r}")
-    provenance = value.get("provenance", dict.fromkeys(Provenance.__annotations__))
-    if not isinstance(provenance, Mapping) or not Provenance.__annotations__.keys() <= provenance.keys():
-        raise TypeError(f"'provenance' must be an object with {', '.join(Provenance.__annotations__)}, not {provenance!r}")
-    if value.get("split", "train") not in SPLITS:
-        raise ValueError(f"'split' must be one of {', '.join(SPLITS)}, not {value['split']!r}")

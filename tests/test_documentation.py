@@ -9,7 +9,10 @@ import pytest
 import bbflow
 
 ROOT = Path(bbflow.__file__).parents[1]
-PAGES = sorted(page.relative_to(ROOT) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md"), *ROOT.glob("bbflow/**/*.md")))
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md"), *ROOT.glob("bbflow/**/*.md"))
+)
 FOLDERS = ("tests", "benchmarks", "bbflow", "recipes", "data_contracts", "schemas", "docs")
 PLACEHOLDERS = {"data_contracts/my.odcs.yaml", "recipes/parts/trainer/X.yaml"}
 """Paths that a reader is meant to replace by their own."""

@@ -9,7 +9,7 @@ import networkx as nx
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.elements import Edge, Node
-from bbflow.graph.ontology import AXES, KINDS, PREDICATES, is_curie
+from bbflow.graph.ontology import AXES, KINDS, PREDICATES, Predicate, is_curie
 from bbflow.records import Triple
 
 RULES = {
@@ -124,7 +124,6 @@ def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violatio
 
 def _of_edges(nodes: Sequence[Node], edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:
     kind_of = {node.id: node.kind for node in nodes}
-    ids = kind_of if len(kind_of) <= _HINTS_BELOW else ()
     seen: dict[Triple, int] = {}
     for i, edge in enumerate(edges):
         triple = edge.triple
@@ -136,27 +135,32 @@ def _of_edges(nodes: Sequence[Node], edges: Sequence[Edge], places: Sequence[str
         if predicate is not None and subject and obj and edge.source and first is None and predicate.fits(subject, obj):
             continue
         said = f"edge {_short(edge.subject)} {edge.predicate} {_short(edge.object)}"
-        found: list[tuple[str, str, str]] = []
-        if predicate is None:
-            hint = did_you_mean(edge.predicate, PREDICATES)
-            found.append(("predicate", f"{said}: unknown predicate '{edge.predicate}'", hint))
-        if not edge.source:
-            found.append(("source", f"{said} has no source", ""))
-        for end, kind in ((edge.subject, subject), (edge.object, obj)):
-            if kind is None:
-                found.append(("dangling", f"{said} dangles: there is no node '{_short(end)}'", did_you_mean(end, ids)))
-        if predicate is not None and subject and obj and not predicate.fits(subject, obj):
-            if subject not in predicate.domain:
-                found.append(("domain", f"{said}: the subject is a {subject}, not a {' or '.join(predicate.domain)}", ""))
-            if obj not in predicate.range:
-                found.append(("range", f"{said}: the object is a {obj}, not a {' or '.join(predicate.range)}", ""))
-            if subject in predicate.domain and obj in predicate.range:
-                found.append(("range", f"{said}: it joins a {subject} to a {obj}, not to another {subject}", ""))
+        found = list(_of_edge(edge, predicate, kind_of))
         if first is not None:
             place = _at(places, first)
-            found.append(("duplicate edge", f"{said} stands twice", f"first at {place}" if place else ""))
+            found.append(("duplicate edge", " stands twice", f"first at {place}" if place else ""))
         for rule, what, hint in found:
-            yield Violation(rule, Problem(what, _at(places, i), hint), edge=i)
+            yield Violation(rule, Problem(f"{said}{what}", _at(places, i), hint), edge=i)
+
+
+def _of_edge(edge: Edge, predicate: Predicate | None, kind_of: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the violations of one edge by itself: rule, the sentence after the edge, and hint."""
+    ids = kind_of if len(kind_of) <= _HINTS_BELOW else ()
+    subject, obj = kind_of.get(edge.subject), kind_of.get(edge.object)
+    if predicate is None:
+        yield "predicate", f": unknown predicate '{edge.predicate}'", did_you_mean(edge.predicate, PREDICATES)
+    if not edge.source:
+        yield "source", " has no source", ""
+    for end, kind in ((edge.subject, subject), (edge.object, obj)):
+        if kind is None:
+            yield "dangling", f" dangles: there is no node '{_short(end)}'", did_you_mean(end, ids)
+    if predicate is not None and subject and obj and not predicate.fits(subject, obj):
+        if subject not in predicate.domain:
+            yield "domain", f": the subject is a {subject}, not a {' or '.join(predicate.domain)}", ""
+        if obj not in predicate.range:
+            yield "range", f": the object is a {obj}, not a {' or '.join(predicate.range)}", ""
+        if subject in predicate.domain and obj in predicate.range:
+            yield "range", f": it joins a {subject} to a {obj}, not to another {subject}", ""
 
 
 def _contradictions(edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:

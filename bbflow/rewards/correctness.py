@@ -1,9 +1,9 @@
-"""Is the answer right? Domain knowledge, whatever the form it is asked in."""
+"""Rewards for correct answers to questions of any form: options, names, decisions, amounts and texts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import ClassVar
 
 from bbflow.errors import InputError, Problem
@@ -25,12 +25,12 @@ from bbflow.text.entity_linking import mentions, spellings
 
 
 class GraphReward(Reward):
-    """Shared by rewards that look names up in the graph."""
+    """Base class of rewards that look names up in the graph."""
 
     graph: KnowledgeGraph
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Keeps the graph.
+        """Keep the graph.
 
         Raises:
             InputError: There is none.
@@ -40,7 +40,7 @@ class GraphReward(Reward):
         self.graph = graph
 
     def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
-        """Lists records that cannot be judged: scoring their own responses names each."""
+        """List the records that cannot be judged, by scoring their own responses."""
         found = []
         for example in examples:
             try:
@@ -51,13 +51,12 @@ class GraphReward(Reward):
 
 
 class CorrectAnswer(GraphReward):
-    """1 where the answer is right, else 0. Range: 0 or 1; never abstains.
+    """1 if the answer is right, else 0. Range: 0 or 1; never abstains.
 
-    A question with options wants the right one, by letter or text. An open question wants as many right names as its proof
-    has answers, and not a single wrong one; the entity that the question itself names counts neither way. A gold that is no name of the
-    graph is a decision (yes, no, maybe), an amount, whatever its unit, or else a text. Two different answers are wrong, however the
-    second one is given (`The answer is A. Answer: B`, `Answer: B. No, A.`), and so are a name that is denied and letters that only look
-    right.
+    A question with options requires the right one, by letter or text. An open question requires as many right names as its proof
+    has answers, and no wrong one; the entity that the question itself names is ignored. A gold that is no name of the graph is a
+    decision (yes, no, maybe), an amount in any unit, or else a text. Two different answers are wrong in any form (`The answer is A.
+    Answer: B`, `Answer: B. No, A.`), and so are a denied name and look-alike letters.
 
     >>> from bbflow.testing import CHOICE, DECISION, DOSE, OPEN, print_scores
     >>> print_scores(CorrectAnswer(), CHOICE, ["Answer: amlodipine", "Answer: B", "Answer: A) amlodipine", "Answer: B. Answer: A"])
@@ -92,7 +91,7 @@ class CorrectAnswer(GraphReward):
         return [float(self.is_right(example, text)) for example, text in zip(examples, completions, strict=True)]
 
     def is_right(self, example: Example, completion: str) -> bool:
-        """Tells whether one completion answers its example.
+        """Return whether a completion answers its example.
 
         Raises:
             InputError: The record has no answer that a completion could give.
@@ -101,14 +100,7 @@ class CorrectAnswer(GraphReward):
 
     def _answers(self, example: Example, completion: str) -> bool:
         if example.options is not None:
-            if example.answer not in example.options:
-                what = f"the answer {example.answer!r:.40} is none of the options, so nothing could be right"
-                raise InputError(Problem(what, f"example {example.example_id}: answer"))
-            if not _is_free_form(example):
-                index = chosen_option(example, completion)
-                return index is not None and example.options[index] == example.answer and not retracts_option(example, completion, index)
-            index = mentioned_option(example, completion)
-            return index is not None and example.options[index] == example.answer and not denied(example, completion, [example.answer])
+            return _chooses(example, example.options, completion)
         golds = example.accepted or [example.answer]
         right = {self.graph.resolve(name) for name in golds}
         if right == {None}:
@@ -116,10 +108,10 @@ class CorrectAnswer(GraphReward):
         amounts = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
         if amounts and _states(example, golds, completion):  # an amount that the graph names, in another unit
             return True
-        dimensions = {amount.dimension for amount in amounts}
-        others = [q for q in quantities(completion) if q.dimension in dimensions] if amounts else []
-        if any(not any(q.equals(amount) for amount in amounts) for q in others):
-            return False
+        return not _contradicts(amounts, completion) and self._names_right(example, completion, right)
+
+    def _names_right(self, example: Example, completion: str, right: Set[str | None]) -> bool:
+        """Return whether a completion names as many right nodes as are wanted, none twice, no other, and denies none of them."""
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]
         wanted = len(example.edges) if len(example.accepted) > 1 else 1
@@ -140,10 +132,10 @@ class CorrectAnswer(GraphReward):
 
 
 class PartialAnswer(CorrectAnswer):
-    """Partial credit: F1 of the names given against the names wanted. Range: [0, 1]; abstains where options are offered.
+    """Partial credit: F1 of the given names against the wanted names. Range: [0, 1]; abstains on questions with options.
 
-    For owners who ask for it: `CorrectAnswer` pays for a whole answer alone. Naming more than was asked for divides the score by
-    the excess, twice as many names are worth nothing, and where one name is wanted there is no part of it.
+    An alternative to `CorrectAnswer`, which rewards complete answers only. Naming more than the wanted number divides the score by
+    the excess, twice as many names score 0, and a question for one name gets no partial credit.
 
     >>> from bbflow.testing import LISTED, print_scores
     >>> everything = "aspirin, ibuprofen, warfarin, amlodipine"
@@ -180,8 +172,27 @@ class PartialAnswer(CorrectAnswer):
         return 2 * precision * recall / (precision + recall) / max(1.0, len(named) / wanted)
 
 
+def _chooses(example: Example, options: Sequence[str], completion: str) -> bool:
+    """Return whether a completion chooses the right option and does not take it back."""
+    if example.answer not in options:
+        what = f"the answer {example.answer!r:.40} is none of the options, so nothing could be right"
+        raise InputError(Problem(what, f"example {example.example_id}: answer"))
+    if not _is_free_form(example):
+        index = chosen_option(example, completion)
+        return index is not None and options[index] == example.answer and not retracts_option(example, completion, index)
+    index = mentioned_option(example, completion)
+    return index is not None and options[index] == example.answer and not denied(example, completion, [example.answer])
+
+
+def _contradicts(amounts: Sequence[Quantity], completion: str) -> bool:
+    """Return whether a completion gives another amount of the same dimension."""
+    dimensions = {amount.dimension for amount in amounts}
+    others = [q for q in quantities(completion) if q.dimension in dimensions] if amounts else []
+    return any(not any(q.equals(amount) for amount in amounts) for q in others)
+
+
 def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
-    """Tells whether a completion states a gold that is no name of the graph: a decision, an amount, or a text."""
+    """Return whether a completion states a gold that is no name of the graph: a decision, an amount, or a text."""
     if not any(gold.strip() for gold in golds):
         raise InputError(Problem("the record has no answer to compare with", f"example {example.example_id}: answer"))
     said, (claims, after) = final_answers(completion), other_answers(completion)
@@ -190,32 +201,36 @@ def _states(example: Example, golds: Sequence[str], completion: str) -> bool:
         what = f"the answer {golds[0]!r:.40} has no letter or digit that could be compared"
         raise InputError(Problem(what, f"example {example.example_id}: answer"))
     if folded <= set(DECISIONS):
-        found = {decision(text) for text in said} | {
-            decision(t) for t in (*claims, *map(strip_explanation, claims), *after) if len(t.split()) <= _SHORT
-        } - {None}
+        short = [t for t in (*claims, *map(strip_explanation, claims), *after) if len(t.split()) <= _SHORT]
+        found = {decision(text) for text in said} | {decision(text) for text in short} - {None}
         return len(found) == 1 and found <= folded
     wanted = [amount for gold in golds if (amount := _whole_amount(gold)) is not None]
     if wanted:
-        stated = [single_quantity(text) for text in said]
-        again = [amount for text in (*claims, *after) if (amount := _whole_amount(text)) is not None]
-        return any(
-            all(amount is not None and amount.equals(gold) for amount in stated)
-            and all(amount.equals(gold) for amount in again if amount.dimension == gold.dimension)
-            for gold in wanted
-        )
+        return _states_amount(wanted, said, [*claims, *after])
     agrees = all(fold(claim) in folded or fold(strip_explanation(claim)) in folded for claim in claims)
     return agrees and len({fold(text) for text in said}) == 1 and fold(said[0]) in folded
 
 
+def _states_amount(wanted: Sequence[Quantity], said: Sequence[str], further: Sequence[str]) -> bool:
+    """Return whether all final answers are the same wanted amount and no further text is another amount of its dimension."""
+    stated = [single_quantity(text) for text in said]
+    again = [amount for text in further if (amount := _whole_amount(text)) is not None]
+    return any(
+        all(amount is not None and amount.equals(gold) for amount in stated)
+        and all(amount.equals(gold) for amount in again if amount.dimension == gold.dimension)
+        for gold in wanted
+    )
+
+
 _SHORT = 3
-"""A sentence of so many words after the answer may be another decision; a longer one explains."""
+"""Most words of a sentence after the answer that is read as another decision; a longer one explains."""
 
 
 def _whole_amount(gold: str) -> Quantity | None:
-    """Returns the amount that a gold is; None where it is a text, perhaps with a number in it."""
+    """Return the amount that a gold is; None for a text, even one with a number in it."""
     return single_quantity(gold) if re.match(r"\s*[-+\u2212]?[\d.]", gold) else None
 
 
 def _is_free_form(example: Example) -> bool:
-    """Tells whether the demanded form leaves no room for an `Answer:` mark, so that the one option it names is the answer."""
+    """Return whether the constraints leave no room for an `Answer:` mark, so that the one option it names is the answer."""
     return bool(example.constraints) and all(c["type"] not in (LETTER_ONLY, MARKED) for c in example.constraints)

@@ -167,17 +167,21 @@ _ECHO = 6
 
 
 def _answers_openly(example: Example, completion: str, graph: KnowledgeGraph | None) -> bool:
-    """Tells whether an open question gets an answer of its kind: a decision, an amount, or as many names as were asked for, not denied."""
+    """Return whether an open question gets an answer of its kind: a decision, an amount, or undenied names, at most as many as wanted."""
     golds, told = example.accepted or [example.answer], final_answers(completion)
-    right = [node for gold in golds if graph is not None and (node := graph.resolve(gold)) is not None]
+    right = [] if graph is None else [node for gold in golds if (node := graph.resolve(gold)) is not None]
     if graph is not None and right:
-        asked = {node for node in example.entities[:1] if node not in right}
-        named = [node for text in told for node in mentions(graph, text) if node not in asked]
-        wanted = len(example.edges) if len(example.accepted) > 1 else 1
-        names = [name for node in named for name in (graph.name_of(node), *graph.node(node).synonyms)]
-        return 0 < len(named) <= wanted and not denied(example, completion, [*names, *spellings(graph, completion, named)])
+        return _names_entities(example, completion, graph, right)
     if {fold(gold) for gold in golds} <= set(DECISIONS):
         return all(decision(text) is not None for text in told)
     if all(single_quantity(gold) is not None for gold in golds):
         return all(single_quantity(text) is not None for text in told)
     return not denied(example, completion, golds)
+
+
+def _names_entities(example: Example, completion: str, graph: KnowledgeGraph, right: Sequence[str]) -> bool:
+    asked = {node for node in example.entities[:1] if node not in right}
+    named = [node for text in final_answers(completion) for node in mentions(graph, text) if node not in asked]
+    wanted = len(example.edges) if len(example.accepted) > 1 else 1
+    names = [name for node in named for name in (graph.name_of(node), *graph.node(node).synonyms)]
+    return 0 < len(named) <= wanted and not denied(example, completion, [*names, *spellings(graph, completion, named)])

@@ -11,10 +11,52 @@ _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 _ID = {"type": "string", "pattern": f"^{CURIE.pattern}$"}
 
 
+_PREDICATE = {"enum": list(PREDICATES), "description": "; ".join(f"{name}: {p.phrase}" for name, p in PREDICATES.items())}
+_SOURCE = {
+    "type": "string",
+    "minLength": 1,
+    "description": "package:name@version#row, or label:drug section for what was curated by hand",
+}
+_QUALIFIERS = {
+    "verified": {"type": "boolean", "default": False, "description": "a clinician or a data set vouches for it"},
+    "qualifier": {
+        "type": "string",
+        "minLength": 1,
+        "description": "the condition under which it holds; resolves treats against contraindicated_in",
+    },
+}
+
+
 def graph_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of a graph file, with the kinds and predicates that bbflow knows."""
-    predicate = {"enum": list(PREDICATES), "description": "; ".join(f"{name}: {p.phrase}" for name, p in PREDICATES.items())}
-    node = {
+    """Return the JSON Schema of a graph file, with the kinds and predicates of bbflow's ontology."""
+    nodes = {"type": "array", "items": _node()}
+    links = {"type": "array", "items": _link()}
+    head = {"name": _TEXT, "version": {"type": ["string", "number"]}, "salt": _TEXT}
+    return {
+        "title": "bbflow knowledge graph",
+        "description": "A YAML graph, one file of a folder of them, or node-link JSON. Kinds and predicates follow the Biolink Model.",
+        "type": "object",
+        "anyOf": [
+            {
+                "title": "YAML",
+                "properties": {**head, "nodes": nodes, "edges": {"type": "array", "items": {"anyOf": [_listed_edge(), _spelled_edge()]}}},
+            },
+            {
+                "title": "node-link JSON",
+                "required": ["nodes"],
+                "properties": {
+                    "graph": {"type": "object", "properties": head},
+                    "nodes": nodes,
+                    "edges": links,
+                    "links": links,
+                },
+            },
+        ],
+    }
+
+
+def _node() -> dict[str, Any]:
+    return {
         "type": "object",
         "required": ["id", "kind", "name"],
         "properties": {
@@ -31,73 +73,37 @@ def graph_schema() -> dict[str, Any]:
             "risk": {"type": "boolean", "description": "coverage of drugs was judged against this node", "default": False},
         },
     }
-    source = {
-        "type": "string",
-        "minLength": 1,
-        "description": "package:name@version#row, or label:drug section for what was curated by hand",
-    }
-    verified = {"type": "boolean", "default": False, "description": "a clinician or a data set vouches for it"}
-    qualifier = {
-        "type": "string",
-        "minLength": 1,
-        "description": "the condition under which it holds; resolves treats against contraindicated_in",
-    }
-    listed = {
+
+
+def _listed_edge() -> dict[str, Any]:
+    return {
         "type": "array",
         "description": "[subject, predicate, object, source] and maybe a mapping of attributes",
-        "prefixItems": [_ID, predicate, _ID, source, {"type": "object", "properties": {"verified": verified, "qualifier": qualifier}}],
+        "prefixItems": [_ID, _PREDICATE, _ID, _SOURCE, {"type": "object", "properties": _QUALIFIERS}],
         "items": False,
         "minItems": 4,
     }
-    spelled = {
+
+
+def _spelled_edge() -> dict[str, Any]:
+    return {
         "type": "object",
         "required": ["subject", "predicate", "object", "source"],
-        "properties": {
-            "subject": _ID,
-            "predicate": predicate,
-            "object": _ID,
-            "source": source,
-            "verified": verified,
-            "qualifier": qualifier,
-        },
+        "properties": {"subject": _ID, "predicate": _PREDICATE, "object": _ID, "source": _SOURCE, **_QUALIFIERS},
     }
-    link = {
+
+
+def _link() -> dict[str, Any]:
+    return {
         "type": "object",
         "required": ["source", "target", "provenance"],
         "anyOf": [{"required": ["key"]}, {"required": ["predicate"]}],
         "properties": {
             "source": _ID,
             "target": _ID,
-            "key": predicate,
-            "predicate": predicate,
-            "provenance": source,
-            "verified": verified,
-            "qualifier": qualifier,
+            "key": _PREDICATE,
+            "predicate": _PREDICATE,
+            "provenance": _SOURCE,
+            **_QUALIFIERS,
         },
-    }
-    head = {"name": _TEXT, "version": {"type": ["string", "number"]}, "salt": _TEXT}
-    return {
-        "title": "bbflow knowledge graph",
-        "description": "A YAML graph, one file of a folder of them, or node-link JSON. Kinds and predicates follow the Biolink Model.",
-        "type": "object",
-        "anyOf": [
-            {
-                "title": "YAML",
-                "properties": {
-                    **head,
-                    "nodes": {"type": "array", "items": node},
-                    "edges": {"type": "array", "items": {"anyOf": [listed, spelled]}},
-                },
-            },
-            {
-                "title": "node-link JSON",
-                "required": ["nodes"],
-                "properties": {
-                    "graph": {"type": "object", "properties": head},
-                    "nodes": {"type": "array", "items": node},
-                    "edges": {"type": "array", "items": link},
-                    "links": {"type": "array", "items": link},
-                },
-            },
-        ],
     }

@@ -335,26 +335,28 @@ def integration_score(
         return skill, null_corrected(drawn[~np.isnan(drawn).any(1)], null).mean(1)
 
     tails = (50 * (1 - level), 50 * (1 + level))
-
-    def percentiles(drawn: Floats, shares: Sequence[float], widest: Interval) -> list[float]:
-        if len(labels) < 2 or len(drawn) < _LEAST_DRAWS:
-            return list(widest)
-        return [float(v) for v in np.percentile(drawn, shares)]
-
-    def summary(skill: Floats, drawn: Floats) -> dict[str, Any]:
-        geometric = float(np.exp(np.log(skill).mean())) if (skill > 0).all() else 0.0
-        ci = percentiles(drawn, tails, (0.0, 1.0))
-        return {"score": float(skill.mean()), "ci": ci, "minimum": float(skill.min()), "geometric_mean": geometric}
-
+    enough = len(labels) >= 2
     skill_before, drawn_before = resampled(before)
-    result = {"before": summary(skill_before, drawn_before)}
+    result = {"before": _summary(skill_before, _percentiles(drawn_before, tails, (0.0, 1.0), enough))}
     if after is not None:
         skill_after, drawn_after = resampled(after)
         change = drawn_after - drawn_before
-        result["after"] = summary(skill_after, drawn_after)
+        result["after"] = _summary(skill_after, _percentiles(drawn_after, tails, (0.0, 1.0), enough))
         result["difference"] = {
             "estimate": float(skill_after.mean() - skill_before.mean()),
-            **dict(zip(("lower", "upper"), percentiles(change, (5, 95), (-1.0, 1.0)), strict=True)),
-            "ci": percentiles(change, tails, (-1.0, 1.0)),
+            **dict(zip(("lower", "upper"), _percentiles(change, (5, 95), (-1.0, 1.0), enough), strict=True)),
+            "ci": _percentiles(change, tails, (-1.0, 1.0), enough),
         }
     return result
+
+
+def _percentiles(drawn: Floats, shares: Sequence[float], widest: Interval, enough: bool) -> list[float]:
+    """Return percentiles of bootstrap draws; the widest interval without enough clusters or draws."""
+    if not enough or len(drawn) < _LEAST_DRAWS:
+        return list(widest)
+    return [float(v) for v in np.percentile(drawn, shares)]
+
+
+def _summary(skill: Floats, ci: list[float]) -> dict[str, Any]:
+    geometric = float(np.exp(np.log(skill).mean())) if (skill > 0).all() else 0.0
+    return {"score": float(skill.mean()), "ci": ci, "minimum": float(skill.min()), "geometric_mean": geometric}

@@ -1,16 +1,15 @@
-"""Proportions of independent items: Wilson, Clopper-Pearson, Tango, the exact split, power. `statistics.py` is for clustered ones.
+"""Proportions of independent items: Wilson, Clopper-Pearson, Tango, the exact split. `clustered` is for items in clusters.
 
 References:
     Wilson (1927), Journal of the American Statistical Association 22, 209-212.
     Clopper and Pearson (1934), Biometrika 26, 404-413.
     Tango (1998), Statistics in Medicine 17, 891-908.
-    Connor (1987), Biometrics 43, 207-211: sample size of paired proportions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 
 Interval = tuple[float, float]
 
@@ -91,29 +90,6 @@ def exact_split(losses: int, gains: int, n: int, alpha: float = 0.05) -> float:
     """
     _check_counts(n, losses, gains)
     return exact_lower(gains, n, alpha / 2) - exact_upper(losses, n, alpha / 2)
-
-
-def items_needed(margin: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Items that show a loss below `margin` when there is none and a share `discordance` of the items flips.
-
-    >>> items_needed(0.02, 0.1), items_needed(0.03, 0.1)
-    (1546, 687)
-    """
-    from scipy.stats import norm
-
-    return ceil((norm.ppf(1 - alpha) + norm.ppf(power)) ** 2 * discordance / margin**2)
-
-
-def power_of(difference: float, discordance: float, n: int, margin: float = 0.0, alpha: float = 0.05) -> float:
-    """Probability that the lower bound of a difference exceeds -margin, by the normal approximation (Connor 1987).
-
-    >>> round(power_of(0.0, 0.1, 687, margin=0.03), 2)
-    0.8
-    """
-    from scipy.stats import norm
-
-    under_null, under_truth = (sqrt(max(discordance - d * d, 1e-12)) for d in (margin, difference))
-    return float(norm.cdf(((difference + margin) * sqrt(n) - norm.ppf(1 - alpha) * under_null) / under_truth))
 
 
 def _check_counts(n: int, *counts: int) -> None:

@@ -1,4 +1,4 @@
-"""Mappings: YAML files that say what the columns and words of a data set mean in bbflow's ontology.
+"""Mappings: YAML files that translate the columns and words of a data set into bbflow's ontology.
 
 A mapping is data: it names columns and terms, and nothing in it is executed. It may start with `extends: primekg` (a mapping
 that ships) or `extends: ./ours.yaml`; `kinds`, `predicates` and `ids` are then added to what is there, everything else replaces
@@ -32,7 +32,7 @@ _TABLE_KEYS = ("files", "columns", "delimiter", "header", "only_if", "kind", "pr
 
 @dataclass(frozen=True)
 class Relation:
-    """What a data set's word for a relation means: a predicate, with the ends swapped where `inverse`, and fixed attributes."""
+    """Meaning of a data set's word for a relation: a predicate, with swapped ends if `inverse`, and fixed attributes."""
 
     predicate: str
     inverse: bool = False
@@ -41,7 +41,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Column:
-    """Where a value stands: the first of `names` that the table has, or all of them `join`ed by colons."""
+    """Source of a value: the first of `names` that the table has, or all of them `join`ed by colons."""
 
     names: tuple[str, ...]
     join: bool = False
@@ -50,15 +50,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One kind of file: which files (patterns within a folder), how they are written, what their columns are.
+    """One kind of file: patterns of file names within a folder, format, and columns.
 
     Attributes:
         files: File name patterns.
         columns: Part of a node or edge to its column.
         attributes: Name of an attribute to its column.
         delimiter: Between columns; None: by suffix, a comma for `.csv`, else a tab.
-        header: What a file's name ends with that holds the header of others, as `-header.csv`; None: the first line is the header.
-        only_if: Files whose header lacks this column are not meant.
+        header: End of the name of a separate header file, as `-header.csv`; None: the first line is the header.
+        only_if: Files whose header lacks this column are skipped.
         kind: Kind of all nodes of the table.
         predicate: Predicate of all edges of the table.
         optional: Whether a folder may lack it.
@@ -80,23 +80,23 @@ class Mapping:
     """A mapping, read and checked. Keys of the file are the attributes below.
 
     Attributes:
-        name: Of the graph.
-        version: Of the graph's contents.
-        about: What it is.
-        licence: Its terms.
-        citation: How to cite it.
-        salt: Of the splits; by default the name.
+        name: Name of the graph.
+        version: Version of the graph's contents.
+        about: Description.
+        licence: Terms of use.
+        citation: Reference to cite.
+        salt: Salt of the splits; by default the name.
         source: Source of edges that name none; {file}, {row}, {name} and {version} are filled in.
-        encoding: Of the tables.
-        delimiter: Default of the tables.
+        encoding: Encoding of the tables.
+        delimiter: Default delimiter of the tables.
         quote: Quote character of the tables.
-        list_separator: Between the synonyms, or labels, of one cell.
+        list_separator: Separator between the synonyms, or labels, of one cell.
         duplicates: `merge` keeps the first of several rows for one edge; `refuse` reports the others.
-        both_directions: Every edge stands twice, once in each direction; the first, or the one that fits, is kept.
-        verified: Whether the data set vouches for its edges, where no column says so.
-        ids: Start of an identifier to its CURIE prefix, longest first, and the width to fill up to with zeros.
+        both_directions: Whether every edge occurs twice, once in each direction; the first, or the one that fits, is kept.
+        verified: Whether edges count as verified if no column says so.
+        ids: Start of an identifier to its CURIE prefix, longest first, and the width of zero padding.
         kinds: Word for a kind to the kind; None leaves such nodes out.
-        predicates: Word for a relation to what it means; None leaves such edges out.
+        predicates: Word for a relation to its meaning; None leaves such edges out.
         nodes: Tables of nodes.
         edges: Tables of edges.
         languages: UMLS: languages of names.
@@ -127,12 +127,12 @@ class Mapping:
 
     @property
     def card(self) -> dict[str, str]:
-        """What the graph says about itself."""
+        """Description, licence, citation and salt for the graph, as far as given."""
         told = {"about": self.about, "licence": self.licence, "citation": self.citation, "salt": self.salt}
         return {key: text for key, text in told.items() if text}
 
     def curie(self, raw: str) -> str:
-        """Returns an identifier as a CURIE, as far as `ids` knows its beginning.
+        """Return an identifier as a CURIE, if `ids` contains its beginning.
 
         >>> Mapping(ids=(("MONDO:", "MONDO:", 7),)).curie("MONDO:5148")
         'MONDO:0005148'
@@ -143,16 +143,16 @@ class Mapping:
         return raw
 
     def kind(self, word: str) -> str | None:
-        """Returns the kind that a word stands for, None where it is to be left out; raises KeyError for an unknown word."""
+        """Return the kind that a word means, None if such nodes are left out; raise KeyError for an unknown word."""
         return self.kinds[word] if word in self.kinds else self.kinds[fold_word(word)]
 
     def relation(self, word: str) -> Relation | None:
-        """Returns the relation that a word stands for, None where it is to be left out; raises KeyError for an unknown word."""
+        """Return the relation that a word means, None if such edges are left out; raise KeyError for an unknown word."""
         return self.predicates[word] if word in self.predicates else self.predicates[fold_word(word)]
 
 
 def fold_word(word: str) -> str:
-    """Folds the spellings of a term into one.
+    """Return one spelling for all spellings of a term.
 
     >>> fold_word("biolink:MayTreat") == fold_word("may treat") == fold_word("may-treat")
     True
@@ -162,13 +162,13 @@ def fold_word(word: str) -> str:
 
 
 def shipped() -> list[str]:
-    """Returns the names of the mappings that ship."""
+    """Return the names of the bundled mappings."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 @cache
 def biolink() -> Mapping:
-    """Returns the mapping that all others build on: bbflow's own terms, and the table of synonyms."""
+    """Return the mapping that all others build on: bbflow's terms and the table of synonyms."""
     own = Mapping(
         kinds={word: kind for kind in KINDS for word in (kind, fold_word(kind))},
         predicates={predicate: Relation(predicate) for predicate in PREDICATES},
@@ -177,10 +177,10 @@ def biolink() -> Mapping:
 
 
 def load_mapping(name: str | Path) -> Mapping:
-    """Reads a mapping.
+    """Read a mapping.
 
     Args:
-        name: One that ships (`primekg`, `hetionet`, ...), or a file.
+        name: A bundled mapping (`primekg`, `hetionet`, ...), or a file.
 
     Raises:
         InputError: There is no such mapping, or it is malformed; every problem with file and line.
@@ -220,6 +220,23 @@ def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
         beside = path.parent / parent
         base = _load(beside if parent not in shipped() and _is_file(beside) else parent, chain, file.where("extends"))
     base = base or biolink()
+    changed = _settings(file, problems)
+    changed["kinds"] = _words(base.kinds, _section(file, "kinds", problems), lambda raw, where: _kind(raw, where, problems))
+    said = _section(file, "predicates", problems)
+    changed["predicates"] = _words(base.predicates, said, lambda raw, where: _relation(raw, where, problems))
+    changed["ids"] = _ids(base, _section(file, "ids", problems), problems)
+    for key in ("nodes", "edges"):
+        if key in data:
+            tables = data[key] if isinstance(data[key], list) else [data[key]]
+            changed[key] = tuple(t for i, raw in enumerate(tables) if (t := _table(file, key, i, raw, problems)) is not None)
+    if problems:
+        raise InputError(*problems)
+    return replace(base, **changed)
+
+
+def _settings(file: YamlFile, problems: list[Problem]) -> dict[str, Any]:
+    """Return the settings of a mapping that are no words, identifiers or tables."""
+    data = file.data
     changed: dict[str, Any] = {}
     for key in ("name", "version", "about", "licence", "citation", "salt", "source", "encoding", "quote", "list_separator"):
         if key in data:
@@ -239,17 +256,7 @@ def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
     for key in ("languages", "sources"):
         if key in data:
             changed[key] = None if data[key] is None else tuple(map(str, data[key] if isinstance(data[key], list) else [data[key]]))
-    changed["kinds"] = _words(base.kinds, _section(file, "kinds", problems), lambda raw, where: _kind(raw, where, problems))
-    said = _section(file, "predicates", problems)
-    changed["predicates"] = _words(base.predicates, said, lambda raw, where: _relation(raw, where, problems))
-    changed["ids"] = _ids(base, _section(file, "ids", problems), problems)
-    for key in ("nodes", "edges"):
-        if key in data:
-            tables = data[key] if isinstance(data[key], list) else [data[key]]
-            changed[key] = tuple(t for i, raw in enumerate(tables) if (t := _table(file, key, i, raw, problems)) is not None)
-    if problems:
-        raise InputError(*problems)
-    return replace(base, **changed)
+    return changed
 
 
 def _section(file: YamlFile, key: str, problems: list[Problem]) -> list[tuple[str, Any, str]]:
@@ -261,7 +268,7 @@ def _section(file: YamlFile, key: str, problems: list[Problem]) -> list[tuple[st
 
 
 def _words(base: Dict[str, Any], entries: list[tuple[str, Any, str]], parse: Any) -> dict[str, Any]:
-    """Adds entries to a table, each under its own spelling and its folded one."""
+    """Return a table with entries added, each under its spelling and its folded spelling."""
     table = dict(base)
     for word, raw, where in entries:
         value = parse(raw, where)
@@ -315,16 +322,7 @@ def _table(file: YamlFile, key: str, i: int, raw: Any, problems: list[Problem]) 
     problems += [
         Problem(f"unknown key '{k}'", file.where(key, i, k), did_you_mean(str(k), _TABLE_KEYS)) for k in raw if k not in _TABLE_KEYS
     ]
-    columns: dict[str, Column] = {}
-    attributes: dict[str, Column] = {}
-    for part, said in raw["columns"].items():
-        at = file.where(key, i, "columns", part)
-        if part not in _COLUMNS[key]:
-            problems.append(Problem(f"'{part}' is no part of {key[:-1]} tables", at, did_you_mean(str(part), _COLUMNS[key])))
-        elif part == "attributes" and isinstance(said, dict):
-            attributes = {str(name): column for name, spec in said.items() if (column := _column(spec, at, problems)) is not None}
-        elif (column := _column(said, at, problems)) is not None:
-            columns[part] = column
+    columns, attributes = _columns(file, key, i, raw["columns"], problems)
     given = {*columns, *(k for k in ("kind", "predicate") if raw.get(k) is not None)}
     needed = (*_REQUIRED[key], "kind" if key == "nodes" else "predicate")
     problems += [Problem(f"the table says nothing about '{part}'", where) for part in needed if part not in given]
@@ -342,8 +340,23 @@ def _table(file: YamlFile, key: str, i: int, raw: Any, problems: list[Problem]) 
     return Table(named, columns, attributes, **texts, optional=raw.get("optional", False))
 
 
+def _columns(file: YamlFile, key: str, i: int, raw: dict[str, Any], problems: list[Problem]) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Return the columns of the parts of a node or edge, and those of its attributes."""
+    columns: dict[str, Column] = {}
+    attributes: dict[str, Column] = {}
+    for part, said in raw.items():
+        at = file.where(key, i, "columns", part)
+        if part not in _COLUMNS[key]:
+            problems.append(Problem(f"'{part}' is no part of {key[:-1]} tables", at, did_you_mean(str(part), _COLUMNS[key])))
+        elif part == "attributes" and isinstance(said, dict):
+            attributes = {str(name): column for name, spec in said.items() if (column := _column(spec, at, problems)) is not None}
+        elif (column := _column(said, at, problems)) is not None:
+            columns[part] = column
+    return columns, attributes
+
+
 def _column(raw: Any, where: str, problems: list[Problem]) -> Column | None:
-    """A name: must be there. A list of names: the first that is there, maybe none. {any: names}: one must. {join: names}: all."""
+    """Read a column: a required name; a list of names, the first present or none; {any: names}, at least one; {join: names}, all."""
     if isinstance(raw, str):
         return Column((raw,))
     if isinstance(raw, list) and raw:

@@ -23,44 +23,61 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
-    """Reads a node-link file."""
+    """Read a node-link file."""
+    about, arrays = _decode(path)
+    if "nodes" not in arrays:
+        raise InputError(Problem("a node-link file is an object with 'nodes' and 'edges'", str(path)))
+    for line, raw in arrays["nodes"]:
+        _read_node(raw, draft, path, line)
+    for line, raw in arrays.get("edges") or arrays.get("links") or []:
+        _read_edge(raw, draft, path, line)
+    head = about.get("graph")
+    card: dict[str, Any] = head if isinstance(head, dict) else {}
+    return draft.build(str(card.get("name", path.stem)), str(card.get("version", "0")), card)
+
+
+def _decode(path: Path) -> tuple[dict[str, Any], dict[str, list[tuple[int, Any]]]]:
+    """Return what `_parse` makes of a file.
+
+    Raises:
+        InputError: The file cannot be read or is no JSON object.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         if text.lstrip()[:1] not in ("{", ""):
             raise InputError(Problem("a node-link file is an object with 'nodes' and 'edges'", str(path)))
-        about, arrays = _parse(text)
+        return _parse(text)
     except json.JSONDecodeError as error:
         raise InputError(Problem(f"not valid JSON: {error.msg}", f"{path}:{error.lineno}:{error.colno}")) from None
     except RecursionError:
         raise InputError(Problem("the JSON is nested too deeply", str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(Problem(f"cannot be read as UTF-8 text: {error}", str(path))) from None
-    if "nodes" not in arrays:
-        raise InputError(Problem("a node-link file is an object with 'nodes' and 'edges'", str(path)))
-    for line, raw in arrays["nodes"]:
-        if isinstance(raw, dict) and all(isinstance(raw.get(k), str) for k in ("id", "kind", "name")) and _well_shaped(raw):
-            attributes = {k: v for k, v in raw.items() if k not in _NODE_KEYS}
-            draft.node(Node(raw["id"], raw["kind"], raw["name"], tuple(raw.get("synonyms") or ()), attributes), path, line)
-        else:
-            draft.malformed("a node needs id, kind and name, synonyms are a list of texts, coverage is an object", f"{path}:{line}")
-    for line, raw in arrays.get("edges") or arrays.get("links") or []:
-        predicate = raw.get("predicate", raw.get("key")) if isinstance(raw, dict) else None
-        verified = raw.get("verified", False) if isinstance(raw, dict) else False
-        if not isinstance(verified, bool):
-            draft.malformed(f"'verified' is true or false, not {verified!r:.60}", f"{path}:{line}", reason="verified is no truth value")
-        elif isinstance(predicate, str) and all(isinstance(raw.get(k), str) for k in ("source", "target")):
-            attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
-            origin = str(raw.get("provenance") or "")
-            draft.edge(Edge(raw["source"], predicate, raw["target"], origin, verified, attributes), path, line)
-        else:
-            draft.malformed("an edge needs source, target and predicate", f"{path}:{line}")
-    head = about.get("graph")
-    told: dict[str, Any] = head if isinstance(head, dict) else {}
-    return draft.build(str(told.get("name", path.stem)), str(told.get("version", "0")), told)
+
+
+def _read_node(raw: Any, draft: GraphBuilder, path: Path, line: int) -> None:
+    if isinstance(raw, dict) and all(isinstance(raw.get(k), str) for k in ("id", "kind", "name")) and _well_shaped(raw):
+        attributes = {k: v for k, v in raw.items() if k not in _NODE_KEYS}
+        draft.node(Node(raw["id"], raw["kind"], raw["name"], tuple(raw.get("synonyms") or ()), attributes), path, line)
+    else:
+        draft.malformed("a node needs id, kind and name, synonyms are a list of texts, coverage is an object", f"{path}:{line}")
+
+
+def _read_edge(raw: Any, draft: GraphBuilder, path: Path, line: int) -> None:
+    predicate = raw.get("predicate", raw.get("key")) if isinstance(raw, dict) else None
+    verified = raw.get("verified", False) if isinstance(raw, dict) else False
+    if not isinstance(verified, bool):
+        draft.malformed(f"'verified' is true or false, not {verified!r:.60}", f"{path}:{line}", reason="verified is no truth value")
+    elif isinstance(predicate, str) and all(isinstance(raw.get(k), str) for k in ("source", "target")):
+        attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
+        origin = str(raw.get("provenance") or "")
+        draft.edge(Edge(raw["source"], predicate, raw["target"], origin, verified, attributes), path, line)
+    else:
+        draft.malformed("an edge needs source, target and predicate", f"{path}:{line}")
 
 
 def write(graph: KnowledgeGraph, path: Path) -> None:
-    """Writes a graph so that `read` gives it back."""
+    """Write a graph in the form that `read` reads."""
     nodes = [{"id": n.id, "kind": n.kind, "name": n.name, "synonyms": list(n.synonyms), **n.attributes} for n in graph.nodes()]
     edges = [
         {"source": e.subject, "target": e.object, "key": e.predicate, "provenance": e.source, "verified": e.verified, **e.attributes}
@@ -77,7 +94,7 @@ def _well_shaped(raw: dict[str, Any]) -> bool:
 
 
 def _parse(text: str) -> tuple[dict[str, Any], dict[str, list[tuple[int, Any]]]]:
-    """Decodes an object member by member, and its arrays of nodes and edges element by element, each with its line."""
+    """Decode an object member by member, and its arrays of nodes and edges element by element, each with its line."""
     decode = json.JSONDecoder().raw_decode
     about: dict[str, Any] = {}
     arrays: dict[str, list[tuple[int, Any]]] = {}
@@ -101,7 +118,7 @@ def _parse(text: str) -> tuple[dict[str, Any], dict[str, list[tuple[int, Any]]]]
 
 
 class _Elements:
-    """The elements of an array that starts at `at`, with their lines; `end` is where it ended."""
+    """The elements of an array that starts at `at`, with their lines; `end` is the position after it."""
 
     def __init__(self, text: str, at: int, decode: Any) -> None:
         self.text, self.at, self.decode, self.end = text, at, decode, at
@@ -125,7 +142,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _expect(text: str, at: int, mark: str) -> int:
-    """Returns the position after a mark and the space behind it."""
+    """Return the position after a mark and the space behind it."""
     if text[at : at + 1] != mark:
         raise json.JSONDecodeError(f"Expecting '{mark}'", text, at)
     return _skip(text, at + 1)

@@ -25,7 +25,7 @@ _TRUTH = {"true": True, "1": True, "yes": True, "y": True, "false": False, "0": 
 
 
 def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
-    """Reads a folder of tables, or one table of edges."""
+    """Read a folder of tables, or one table of edges."""
     draft.merge = mapping.duplicates == "merge" or mapping.both_directions
     reading = _Reading(path, draft, mapping)
     alone = path.is_file() and len(mapping.edges) == 1
@@ -54,7 +54,7 @@ def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
 
 
 def _all_there(path: Path, mapping: Mapping, found: set[int]) -> None:
-    """A table that the mapping names and the folder lacks would be a part of the graph that nobody misses."""
+    """Raise if the folder lacks a table that the mapping names; part of the graph would be lost silently."""
     names = [file.name for file in path.iterdir()]
     problems = []
     for table in (*mapping.nodes, *mapping.edges):
@@ -68,7 +68,7 @@ def _all_there(path: Path, mapping: Mapping, found: set[int]) -> None:
 
 
 def guess(path: Path, names: Sequence[str]) -> Mapping | None:
-    """Returns the mapping whose edge table has most of its columns in a table or folder; None where none has half of them."""
+    """Return the mapping whose edge table has most of its columns in a table or folder; None if none has half of them."""
     best: tuple[float, bool, Mapping] | None = None
     for name in names:
         mapping = load_mapping(name)
@@ -86,7 +86,7 @@ def guess(path: Path, names: Sequence[str]) -> Mapping | None:
 
 
 class _Reading:
-    """The state of one reading: what the words and identifiers seen so far mean."""
+    """State of reading a data set: the meanings of the words and identifiers seen so far."""
 
     def __init__(self, path: Path, draft: GraphBuilder, mapping: Mapping) -> None:
         self.path, self.draft, self.mapping = path, draft, mapping
@@ -97,7 +97,7 @@ class _Reading:
         self.first: dict[tuple[str, str], str] = {}
 
     def nodes(self, file: Path, table: Table) -> bool:
-        """Reads a table of nodes; False where the file is none."""
+        """Read a table of nodes; return False if the file is none."""
         header, rows = _open(file, table, self.mapping)
         if table.only_if is not None and table.only_if not in header:
             return False
@@ -126,23 +126,20 @@ class _Reading:
         return True
 
     def edges(self, file: Path, table: Table) -> bool:
-        """Reads a table of edges; False where the file is none."""
+        """Read a table of edges; return False if the file is none."""
         header, rows = _open(file, table, self.mapping)
         if table.only_if is not None and table.only_if not in header:
             return False
         cell = _cells(table, header, file)
         attributes = _attributes(table, header)
-        ends = "subject_kind" in cell and "object_kind" in cell
         template = self._template(file)
         for line, row in rows:
             if not self._whole(row, header, file, line):
                 continue
-            subject, obj = self._curie(cell["subject"](row)), self._curie(cell["object"](row))
-            if not subject or not obj:
-                self.draft.malformed(f"an edge without {'object' if subject else 'subject'}", f"{file}:{line}")
+            ends = self._ends(cell, row, file, line)
+            if ends is None:
                 continue
-            if ends and not (self._end(cell, "subject", subject, row, file, line) and self._end(cell, "object", obj, row, file, line)):
-                continue
+            subject, obj = ends
             word = table.predicate or cell["predicate"](row)
             try:
                 relation = self.mapping.relation(word)
@@ -165,8 +162,20 @@ class _Reading:
                     self._add(relation, subject, obj, source, verified, more, file, line)
         return True
 
+    def _ends(self, cell: dict[str, Cell], row: list[str], file: Path, line: int) -> tuple[str, str] | None:
+        """Return subject and object of an edge, with their nodes noted where the row declares them; None if it does so wrongly."""
+        subject, obj = self._curie(cell["subject"](row)), self._curie(cell["object"](row))
+        if not subject or not obj:
+            self.draft.malformed(f"an edge without {'object' if subject else 'subject'}", f"{file}:{line}")
+            return None
+        if "subject_kind" in cell and "object_kind" in cell:
+            for role, node in (("subject", subject), ("object", obj)):
+                if not self._end(cell, role, node, row, file, line):
+                    return None
+        return subject, obj
+
     def finish(self) -> None:
-        """Reports each unknown word once, with the number of its rows."""
+        """Report each unknown word once, with the number of its rows."""
         for (part, word), count in self.unknown.items():
             hint = f"add it to `{part}s:` in a mapping that extends '{self.mapping.name}'; null leaves it out"
             near = did_you_mean(word, PREDICATES if part == "predicate" else KINDS)
@@ -189,7 +198,7 @@ class _Reading:
         self.draft.edge(Edge(subject, relation.predicate, obj, source, verified, more), file, line, either_way=either_way)
 
     def _end(self, cell: dict[str, Cell], role: str, node: str, row: list[str], file: Path, line: int) -> bool:
-        """Notes the node at one end of an edge, from columns of the edge's own row; False where the row says it badly."""
+        """Add the node at one end of an edge from columns of the edge's row; return False if these are malformed."""
         said = cell[f"{role}_kind"](row)
         if not said or node in self.dropped:
             return True
@@ -219,7 +228,7 @@ class _Reading:
         return found
 
     def _kind(self, word: str, file: Path, line: int) -> tuple[bool, str | None]:
-        """Returns whether a word, or one of the labels it is a list of, is known, and the kind it means."""
+        """Return whether a word, or one of the labels it lists, is known, and its kind."""
         for label in word.split(self.mapping.list_separator):
             try:
                 return True, self.mapping.kind(label)
@@ -244,7 +253,7 @@ class _Reading:
 
 
 def _files(path: Path, table: Table, alone: bool = False) -> list[Path]:
-    """The files of a table, in order of their names; a single file is itself, whatever its name, where only one table is read."""
+    """List the files of a table in order of their names; a single file of any name if only one table is read."""
     if path.is_file():
         return [path] if (alone and table.header is None) or any(path.match(pattern) for pattern in table.files) else []
     found = dict.fromkeys(file for pattern in table.files for file in sorted(path.glob(pattern)) if file.is_file())
@@ -252,7 +261,7 @@ def _files(path: Path, table: Table, alone: bool = False) -> list[Path]:
 
 
 def _open(file: Path, table: Table, mapping: Mapping) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Returns the header of a table and its rows, each with its line (of Parquet: its number)."""
+    """Return the header of a table and its rows, each with its line (of Parquet: its number)."""
     if file.suffix == ".parquet":
         return _parquet(file)
     suffix = Path(file.name.removesuffix(".gz")).suffix
@@ -288,7 +297,7 @@ def _open(file: Path, table: Table, mapping: Mapping) -> tuple[list[str], Iterat
 
 
 def _names(header: list[str], file: Path) -> list[str]:
-    """Column names, without the types and groups that Neo4j's importer writes behind them."""
+    """Return column names without the types and groups that Neo4j's importer appends."""
     names = [re.sub(r"(?<=.):(string|long|int|double|float|boolean)(\[\])?$|\([^)]*\)$", "", name.strip()) for name in header]
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
@@ -331,7 +340,7 @@ def _present(column: Column, header: list[str]) -> bool:
 
 
 def _cells(table: Table, header: list[str], file: Path) -> dict[str, Cell]:
-    """For each part of a node or edge, the function that takes it out of a row."""
+    """Return a function for each part of a node or edge that extracts it from a row."""
     problems = []
     cells: dict[str, Cell] = {}
     for part, column in table.columns.items():
@@ -366,7 +375,7 @@ def _values(attributes: list[tuple[str, Cell]], row: list[str]) -> dict[str, str
 
 
 def _node_values(attributes: list[tuple[str, Cell]], row: list[str]) -> dict[str, Any]:
-    """The attributes of a node: `risk` as a truth value, `coverage.disease` and the like as one mapping of axes."""
+    """Return the attributes of a node: `risk` as a truth value, `coverage.disease` and the like as one mapping of axes."""
     found: dict[str, Any] = {}
     for name, value in _values(attributes, row).items():
         part, _, axis = name.partition(".")
