@@ -1,9 +1,12 @@
 # ruff: noqa: RUF001 (letters that only look like others are the point)
-"""Completions written to be paid without deserving it: each was tried against every reward, and those that were once paid stay here."""
+"""Completions that try to be paid without deserving it, and honest ones that must still be paid."""
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reward_samples import CLINICAL_CHOICE, PROVED, on_clinical, scored
 
 from bbflow.errors import InputError
 from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
@@ -25,20 +28,49 @@ from bbflow.rewards import (
     SafeAdvice,
     SafeChoice,
     WorkflowSteps,
-)  # fmt: skip
+)
 from bbflow.testing import CHOICE, CITED, DECISION, DOSE, GRAPH, LISTED, MULTI_HOP, OPEN, REFUSE, WORKFLOW, example
 
+PROBES = {
+    "empty": "",
+    "refusal": "Answer: none of these",
+    "all options": "Answer: propranolol, amlodipine, none of these",
+    "all letters": "Answer: A Answer: B Answer: C",
+    "entity soup": "amlodipine propranolol hypertension asthma warfarin metformin",
+    "prompt echo": "A) propranolol B) amlodipine C) none of these",
+    "answer in the reasoning only": "amlodipine treats hypertension.",
+    "contradiction": "Answer: amlodipine. Answer: propranolol",
+    "repeated marks": "Answer: Answer: Answer:",
+    "look-alikes": "Answer: аmlodipine",
+    "very long": "amlodipine treats hypertension. " * 200,
+    "letter and text disagree": "Answer: A) amlodipine",
+}
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=list(PROBES))
+@pytest.mark.parametrize("reward", [CorrectAnswer(), ReasonedAnswer(), SafeChoice()], ids=lambda r: type(r).__name__)
+def test_no_probe_exceeds_an_honest_wrong_answer(reward, probe: str) -> None:
+    wrong = on_clinical(reward, CLINICAL_CHOICE, "amlodipine treats hypertension. Answer: propranolol")
+    assert on_clinical(reward, CLINICAL_CHOICE, PROBES[probe]) <= wrong == 0.0
+    assert on_clinical(reward, CLINICAL_CHOICE, PROVED) == 1.0
+
+
 ZERO_WIDTH, CYRILLIC_A = "\u200b", "\u0430"
+
+
 TEXT = example("Who told doctors to wash their hands?", "Ignaz Semmelweis")
+
+
 NUMBER = example("How many steps has the plan?", "200")
+
+
 YES = example("May amlodipine be given?", "yes")
+
+
 NO = example("Does it help?", "no")
+
+
 DAILY = example("What is the maximum daily dose?", "2400 mg per day")
-
-
-def scored(reward: Reward, record: Example, text: str):
-    reward.prepare(GRAPH)
-    return reward([record], [text])[0]
 
 
 CHOICES = [
@@ -198,6 +230,8 @@ def test_honest_refusals_are_still_paid() -> None:
 
 
 ADULT = {"age": 40, "conditions": ["disease:osteoarthritis"], "medications": [], "allergies": [], "pregnant": False}
+
+
 PAIN = example(
     "Which drug?", "ibuprofen", patient=ADULT, recommended=[{"drug": "drug:ibuprofen"}], edges=[("drug:ibuprofen", "treats", "disease:osteoarthritis")],
 )  # fmt: skip
@@ -253,29 +287,6 @@ def test_a_record_whose_answer_cannot_be_given_is_an_error_and_never_a_silent_0(
             scored(CorrectAnswer(), record, "Answer: B")
 
 
-WELL_FORMED = {
-    "example_id": "e",
-    "task": "t",
-    "capabilities": ["a"],
-    "messages": [{"role": "user", "content": "q"}],
-    "response": "r",
-    "answer": "a",
-}
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("patient", "x"), ("patient", {"conditions": "x"}), ("patient", {"age": "old"}), ("recommended", ["x"]), ("recommended", [{"dose": 1}]),
-        ("messages", "x"), ("messages", ["x"]), ("messages", 3), ("constraints", 3), ("edges", 3), ("edges", ["abc"]), ("capabilities", 3), ("constraints", "x"), ("constraints", [{"type": "a"}]), ("hops", "x"), ("edges", [["a", "b"]]),
-        ("workflow", "x"), ("open_book", "x"), ("options", "ab"), ("options", [1]), ("answer", 3), ("answer", None),
-    ],
-)  # fmt: skip
-def test_a_record_with_a_field_of_another_type_is_refused_when_it_is_read(field: str, value: object) -> None:
-    with pytest.raises(InputError, match=f"row 1.*'{field}"):
-        Example.from_row({**WELL_FORMED, field: value}, "row 1")
-
-
 @pytest.mark.parametrize("text", [MULTI_HOP.response, "Answer: B", ""])
 @pytest.mark.parametrize("reward", [ChainReward(), ConnectedReasoning(), ReasonedAnswer()], ids=lambda r: type(r).__name__)
 def test_an_edge_with_an_unknown_predicate_is_named_whatever_is_said(reward: Reward, text: str) -> None:
@@ -315,3 +326,60 @@ def test_a_red_flag_is_not_handled_by_saying_anything() -> None:
         1.0,
         None,
     ]
+
+
+GOLDS: dict[str, tuple[Example, tuple[str, ...]]] = {
+    "options": (CHOICE, ("amlodipine", "propranolol", "none of these")),
+    "free form": (replace(CHOICE, constraints=[{"type": "punctuation:no_comma", "kwargs": {}}]), ("amlodipine", "propranolol", "none of these")),
+    "names": (OPEN, ("aspirin", "ibuprofen", "warfarin")),
+    "amounts": (DOSE, ("200 mg", "300 mg", "0.02 g", "200 g")),
+    "decisions": (DECISION, ("yes", "no", "maybe")),
+    "texts": (TEXT, ("Ignaz Semmelweis", "Joseph Lister")),
+}  # fmt: skip
+
+
+GLUE = (
+    "Answer:", "answer :", "The answer is", "Final answer:", "**Answer:**", "<answer>", "</answer>", "\\boxed{", "}", "(", ")", "A", "B", "C", "b)", "(A)",
+    "or", "and", "not", "no", "n't", "never", "No,", "Wait,", "actually", "rather", "either", "both", "all of them", "except", "but", "~~", "*", '"', ":",
+    ",", ".", ";", "?", "\n", "-", "/", "=", "|", "1.", "2", "0", "k", "mg", "per day", "think", "it is", "is wrong", "\u200b", "\u0430", "\u00b5", "\u2212",
+)  # fmt: skip
+
+
+def alike(kind: str) -> list[Example]:
+    record, golds = GOLDS[kind]
+    subject = "drug:{}".format
+    edges = [[(subject(gold), *record.edges[0][1:])] if kind == "names" else record.edges for gold in golds]
+    return [replace(record, answer=gold, accepted=[], edges=e) for gold, e in zip(golds, edges, strict=True)]
+
+
+GLUED = st.lists(st.sampled_from(("Answer:", "Answer:", *GLUE)), max_size=2)
+
+
+@pytest.mark.parametrize("kind", GOLDS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_completion_is_right_for_one_gold_at_most(kind: str, data: st.DataObject) -> None:
+    first, second = data.draw(st.permutations(GOLDS[kind][1]))[:2]
+    before, between, after = data.draw(GLUED), data.draw(GLUED), data.draw(GLUED)
+    text = data.draw(st.sampled_from((" ", ""))).join((*before, first, *between, second, *after))
+    records = alike(kind)
+    for reward in rewards(kind):
+        reward.prepare(GRAPH)
+        paid = [score or 0.0 for score in reward(records, [text] * len(records))]
+        assert sum(paid) <= 1.0, (type(reward).__name__, text, paid)
+
+
+def rewards(kind: str) -> list[Reward]:
+    if kind == "options":
+        return [CorrectAnswer(), SafeChoice(), AnswerFormat()]
+    if kind == "free form":
+        return [CorrectAnswer(), FollowsInstructions()]
+    return [CorrectAnswer(), PartialAnswer(), AnswerFormat()]
+
+
+@pytest.mark.parametrize("kind", GOLDS)
+def test_each_gold_is_paid_by_itself(kind: str) -> None:
+    reward = CorrectAnswer()
+    reward.prepare(GRAPH)
+    for record in alike(kind):
+        assert reward([record], [record.answer]) == [1.0]
