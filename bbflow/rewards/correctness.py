@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bbflow.errors import InputError, Problem
@@ -110,7 +110,7 @@ class CorrectAnswer(GraphReward):
             return True
         return not _contradicts(amounts, completion) and self._names_right(example, completion, right)
 
-    def _names_right(self, example: Example, completion: str, right: Set[str | None]) -> bool:
+    def _names_right(self, example: Example, completion: str, right: set[str | None]) -> bool:
         """Return whether a completion names as many right nodes as are wanted, none twice, no other, and denies none of them."""
         asked = {node for node in example.entities[:1] if node not in right}
         named = [node for node in mentions(self.graph, completion) if node not in asked]

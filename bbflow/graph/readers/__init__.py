@@ -1,4 +1,16 @@
-"""Readers: files or folders in, a `KnowledgeGraph` out. A reader is one file here and one entry in `READERS`."""
+"""Readers: files or folders to a `KnowledgeGraph`.
+
+| module | content |
+|---|---|
+| `formats` | `READERS`, recognition of formats, `GraphFile` |
+| `graph_builder` | nodes and edges in the making, problems with their places |
+| `lines` | lines of plain and compressed text files |
+| `mapping`, `mappings/` | translation of the columns and words of a data set into the ontology |
+| `tabular` | delimited tables and Parquet, by a mapping |
+| `yaml_graph`, `node_link`, `obo`, `hpo`, `umls` | one format each |
+
+A new format is one module with `read(path, draft)` and one entry in `READERS`; a new table layout is one YAML file in `mappings/`.
+"""
 
 from bbflow.graph.readers.formats import READERS, GraphFile, GraphSource, read_graph
 
