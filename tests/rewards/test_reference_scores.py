@@ -5,9 +5,9 @@
 
 import pytest
 
-from benchmarks.maintenance.record_reference_scores import REWARDS, graph_of, read_scores, score
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.rewards import Reward
+from benchmarks.maintenance.record_reference_scores import REWARDS, graph_of, read_scores, score
 
 RECORDED = read_scores()
 
