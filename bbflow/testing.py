@@ -1,4 +1,4 @@
-"""A graph of a dozen nodes and a few records, small enough to check rewards by hand: docstrings, guides and tests use them."""
+"""A graph of a dozen nodes and a few records for docstrings, guides and tests, small enough to check rewards by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.records import Example, Message
 from bbflow.rewards.base import Reward
+
+__all__ = [
+    "CHOICE", "CITED", "DECISION", "DOSE", "GRAPH", "LISTED", "MULTI_HOP", "OPEN", "REFUSE", "WORKFLOW", "example", "print_scores",
+]  # fmt: skip
 
 _COMPLETE = {"disease": "complete", "pregnancy": "complete", "allergy": "complete", "interaction": "complete"}
 _DRUGS = {"propranolol": ("Inderal",), "amlodipine": (), "aspirin": (), "ibuprofen": ("Advil",), "warfarin": ("Coumadin",)}
@@ -46,11 +50,11 @@ GRAPH = KnowledgeGraph(
     name="worked",
     about={"disclaimer": "For documentation. Not medical advice."},
 )
-"""Five drugs, four diseases, and what joins them."""
+"""Five drugs, four diseases, and their edges."""
 
 
 def example(question: str, answer: str, **changes: Any) -> Example:
-    """Returns a record with a question, its answer, and whatever else is given."""
+    """Return a record with a question, its answer, and the given further fields."""
     fields: dict[str, Any] = {
         "example_id": "worked",
         "task": "worked",
@@ -96,7 +100,7 @@ OPEN = example(
     entities=["disease:osteoarthritis", "drug:aspirin"],
     edges=[("drug:aspirin", "treats", "disease:osteoarthritis")],
 )
-"""An open question with two right answers, of which one is wanted."""
+"""An open question with two right answers that asks for one."""
 
 LISTED = example(
     "Name two drugs that treat osteoarthritis. Use 2 bullets. No commas.",
@@ -111,7 +115,7 @@ LISTED = example(
     ],
     capabilities=["instruction", "domain"],
 )
-"""Two names under two demands on the form."""
+"""Two names under two format constraints."""
 
 DOSE = example("A child of 20 kg gets 10 mg/kg of ibuprofen. How much is one dose?", "200 mg")
 """A dose to calculate."""
@@ -147,7 +151,7 @@ REFUSE = example(
 
 
 def print_scores(reward: Reward, record: Example, completions: Sequence[str]) -> None:
-    """Prints what a reward gives for completions, as the table of a docstring; line ends are shown as ` / `."""
+    """Print the scores of completions as the table of a docstring; line ends are shown as ` / `."""
     reward.prepare(GRAPH)
     lines = ["| completion | score |", "|---|---|"]
     for text, score in zip(completions, reward([record] * len(completions), list(completions)), strict=True):

