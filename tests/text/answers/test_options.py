@@ -3,7 +3,8 @@
 import pytest
 from reward_samples import CLINICAL_CHOICE, CLINICAL_GRAPH, clinical_example
 
-from bbflow.text.answers import chosen_option, final_answers, mentioned_option, mentions, option_index
+from bbflow.text.answers.extraction import chosen_option, final_answers, mentioned_option, option_index
+from bbflow.text.entity_linking import mentions
 
 
 def test_extraction() -> None:
