@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from bbflow.data import preference_pairs
 from bbflow.data.example_io import read_examples
 from bbflow.data.fingerprint import fingerprint
 from bbflow.data.knowledge_graph_data import KnowledgeGraphData
@@ -21,7 +20,7 @@ from bbflow.data.sampler import training_order
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph import GraphSource
 from bbflow.io.atomic import atomic_write
-from bbflow.io.checksums import file_sha256, verify_checksum, write_checksum
+from bbflow.io.checksums import verify_checksum, write_checksum
 from bbflow.records import SPLITS, Split
 from bbflow.synthesis.corruption import CORRUPTIONS, HEADS, Corruption
 from bbflow.synthesis.pipeline import Generated
