@@ -192,13 +192,13 @@ class Report(Callback):
     def _score_start(self, module: LightningModule, examples: list[Example]) -> pd.DataFrame:
         start = load_policy(module.policy_settings)  # type: ignore[arg-type]
         start.model.to(module.device)
-        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation_batch_size}
+        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation.batch_size}  # type: ignore[union-attr]
         with isolate_rng(), evaluation_progress("scoring the policy before training") as progress:
             return score_policy(start, module.capabilities, examples, progress=progress, **settings)  # type: ignore[arg-type]
 
     def _score(self, module: LightningModule, examples: list[Example], title: str) -> pd.DataFrame:
         start = time.perf_counter()
-        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation_batch_size}
+        settings = {"max_new_tokens": module.max_new_tokens, "batch_size": module.evaluation.batch_size}  # type: ignore[union-attr]
         with isolate_rng(), evaluation_progress(title) as progress:  # whether a report is written never changes the training
             table = score_policy(module.ready_policy, module.capabilities, examples, progress=progress, **settings)  # type: ignore[arg-type]
         self._evaluation_seconds += time.perf_counter() - start

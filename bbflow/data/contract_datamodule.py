@@ -218,7 +218,7 @@ class ContractDataModule(LightningDataModule, ABC):
         order = None
         if shuffle:
             # Batches of like length are batches of like tasks: good for a module that pads, bad for one that compares capabilities.
-            lengths = [len(e.prompt) + len(e.response) for e in examples] if getattr(module, "groups_lengths", False) else None
+            lengths = [len(e.prompt) + len(e.response) for e in examples] if getattr(module, "group_by_length", False) else None
             order = training_order(self.trainer, len(examples), self.batch_size, lengths)
         return DataLoader(
             examples,  # type: ignore[arg-type]

@@ -1,29 +1,22 @@
-"""A reward model: what a response is worth, by head and as a whole, learned from correct and corrupted responses."""
+"""A reward model: scores of a response, by head and as a whole, learned from correct and corrupted responses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from bbflow.data.preference_pairs import PreferencePair
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import Problem, did_you_mean
 from bbflow.evaluation.pair_scores import PairScores, evaluate_pairs, fit_temperature
-from bbflow.modules.base import WHERE
 from bbflow.modules.batch import Batch
+from bbflow.modules.recipe_module import WHERE, RecipeModule
 from bbflow.modules.training.distributed import all_gather_dict
-from bbflow.modules.training.gradient_check import GradientCheck
-from bbflow.modules.training.hyperparameters import plain
 from bbflow.modules.training.metric_sums import MetricSums
-from bbflow.modules.training.micro_batching import MicroBatches, micro_batch_problems
-from bbflow.modules.training.preflight import warn_of_emulated_precision
-from bbflow.modules.training.state_dict_errors import fitting_weights
+from bbflow.modules.training.settings import EvaluationSettings
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.preference_losses import bradley_terry, correctness
 from bbflow.policies import PolicySettings, load_policy
@@ -35,7 +28,7 @@ FOLDER = "reward_model"
 """Where in the run folder the trained model is saved."""
 
 
-class RewardModel(LightningModule):
+class RewardModel(RecipeModule):
     """Scores responses in several dimensions; a gate mixes them by what the prompt asks for.
 
     Every pair teaches its own head and the mixture, each by two losses: Bradley-Terry with the pair's margin and centring, and the
@@ -58,7 +51,7 @@ class RewardModel(LightningModule):
         optimizer: Optimiser and schedule.
         max_length: Longest prompt and response together, in tokens; longer ones keep the end of the prompt. At most what the
             model reads.
-        evaluation_batch_size: Rows scored together at evaluation.
+        evaluation: How held-out pairs are scored; by default all of them, 64 rows at a time.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: pairs are then run in several
             passes, each differentiated before the next, and the gradient is the same; null: in one pass.
     """
@@ -75,30 +68,21 @@ class RewardModel(LightningModule):
         language_weight: float = 0.1,
         optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1.0e-3),  # noqa: B008 (frozen)
         max_length: int = 512,
-        evaluation_batch_size: int = 64,
+        evaluation: EvaluationSettings = EvaluationSettings(examples=None, batch_size=64),  # noqa: B008 (frozen)
         micro_batch_tokens: int | None = None,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)
-        for name, value in self.hparams.items():
-            self.hparams[name] = plain(value)
-        self.policy_settings, self.optimizer_settings = policy, optimizer
+        super().__init__(policy, optimizer, evaluation, micro_batch_tokens)
         self.file = RewardModelFile(tuple(heads or HEADS), pooling, pointer, max_length)
         self.margins, self.centring = margins, centring
         self.absolute_weight, self.language_weight = absolute_weight, language_weight
-        self.evaluation_batch_size = evaluation_batch_size
-        self.micro_batches = MicroBatches(micro_batch_tokens)
         self._scorer: RewardScorer | None = None
         self._encoded: dict[str, list[tuple[list[int], list[int]]]] = {}
-        self._held_out: list[PreferencePair] = []
-        self._finishing = False
-        self._gradient_check = GradientCheck(optimizer.nonfinite)
 
     # ---- before anything is loaded
 
     def problems(self, data: Any) -> list[Problem]:
-        """Lists what is wrong with the recipe, by itself and against the data module; loads nothing."""
-        found = self.policy_settings.problems(f"{WHERE}.policy") + self.optimizer_settings.problems(f"{WHERE}.optimizer")
+        """List the problems of the recipe, alone and together with the data module; loads nothing."""
+        found = super().problems(data)
         for name in ("centring", "absolute_weight", "language_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 found.append(Problem(f"{name} must be 0 or more, not {getattr(self, name)}", f"{WHERE}.{name}"))
@@ -114,29 +98,12 @@ class RewardModel(LightningModule):
                 found.append(Problem(what, f"{WHERE}.heads", did_you_mean(corruption.head, self.file.heads)))
         return list(dict.fromkeys(found))
 
-    def setup(self, stage: str) -> None:
-        """Refuses a wrong recipe; Lightning loads the model after this."""
-        problems = self.problems(getattr(self.trainer, "datamodule", None))
-        problems += micro_batch_problems(self.micro_batches.tokens, self.trainer, f"{WHERE}.micro_batch_tokens") if stage == "fit" else []
-        if problems:
-            raise InputError(*problems)
-        warn_of_emulated_precision(self.trainer)
-
     def configure_model(self) -> None:
-        """Loads the backbone and makes the heads, once."""
+        """Load the backbone and make the heads, once."""
         if self._scorer is None:
             policy = load_policy(self.policy_settings)
             self.file = replace(self.file, max_length=policy.clamp_max_length(self.file.max_length))
             self.scorer = self._scorer = RewardScorer(policy, self.file)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Takes the weights of a checkpoint.
-
-        Raises:
-            InputError: They are those of another model.
-        """
-        with fitting_weights():
-            return super().load_state_dict(state_dict, strict, assign)
 
     @property
     def ready(self) -> RewardScorer:
@@ -148,7 +115,7 @@ class RewardModel(LightningModule):
     # ---- training
 
     def collate(self, pairs: list[PreferencePair]) -> Batch:
-        """Tokenises N pairs into 2N rows: the chosen responses, then the rejected ones."""
+        """Tokenise N pairs into 2N rows: the chosen responses, then the rejected ones."""
         rows = [self._encode(pair) for pair in pairs]
         ids, response = stack([both[0] for both in rows] + [both[1] for both in rows], self.ready.policy.pad_id)
         tensors = {
@@ -165,11 +132,11 @@ class RewardModel(LightningModule):
         return self._encoded[pair.pair_id]
 
     def on_train_start(self) -> None:
-        """Switches dropout off: a pair is compared under one and the same network."""
+        """Switch dropout off: both responses of a pair are compared under the same network."""
         self.ready.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of a batch of pairs."""
+        """Return the loss of a batch of pairs."""
         widths = [2 * batch.tensors["ids"].shape[1]] * len(batch)
         answers = batch.tensors["response"][: len(batch), 1:].sum()
 
@@ -185,11 +152,11 @@ class RewardModel(LightningModule):
         return loss
 
     def _loss(self, batch: Batch, pairs_n: Tensor, answers: Tensor, won_N: Tensor) -> Tensor:
-        """What some pairs add to the batch's loss, the mean over its pairs; notes whether each was ranked rightly.
+        """Return the share of some pairs in the batch's loss, the mean over its pairs; mark in `won_N` the pairs ranked rightly.
 
         Args:
             batch: N pairs.
-            pairs_n: Numbers of n of them.
+            pairs_n: Indices of n of them.
             answers: Tokens of all chosen responses, the divisor of the language-model loss.
             won_N: Gets 1 where the chosen response scores higher.
         """
@@ -210,57 +177,37 @@ class RewardModel(LightningModule):
         won_N[pairs_n] = (gated_m[:count] > gated_m[count:]).float()
         return loss
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Remembers the batch, for the case that its gradient is not finite."""
-        self._gradient_check.note(batch)
-
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Refuses a gradient that is not finite, or passes over it."""
+        """Refuse a gradient that is not finite, or skip its step."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
         self._gradient_check(self, norm)
 
     def _language_loss(self, ids_NL: Tensor, predicts_NL: Tensor, hidden_NLD: Tensor) -> Tensor:
-        """Mean over the tokens of the responses, which `predicts_NL` marks one place before them."""
+        """Return the mean over the tokens of the responses, which `predicts_NL` marks one position before them."""
         return -head_logprobs(self.ready.model, hidden_NLD[:, :-1][predicts_NL], ids_NL[:, 1:][predicts_NL]).mean()
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with the recipe's schedule over the whole run."""
-        settings, steps = self.optimizer_settings, self.trainer.estimated_stepping_batches
-        if steps == float("inf") and settings.schedule != "constant":
-            raise InputError(
-                Problem(f"the {settings.schedule} schedule needs an end", f"{WHERE}.optimizer.schedule", "set trainer.max_steps")
-            )
-        optimizer, schedule = settings.build(self.parameters(), steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     # ---- held-out evaluation
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collects the pairs; they are scored together at the end, sorted by length."""
-        self._held_out += cast("list[PreferencePair]", batch.examples)
-
     def on_validation_epoch_end(self) -> None:
-        """Logs `validation/accuracy`, and one value per head."""
+        """Log `validation/accuracy`, and one value per head, over all pairs or a fixed selection of them."""
         pairs, self._held_out = self._held_out, []
+        if self.evaluation.examples is not None:
+            pairs = sorted(pairs, key=lambda pair: pair.pair_id)[: self.evaluation.examples]  # ids are hashes: a fair, fixed choice
         if not self.trainer.sanity_checking:
             self._log_accuracy("validation", self.score_pairs(pairs))
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collects the pairs."""
-        self._held_out += cast("list[PreferencePair]", batch.examples)
-
     def on_test_epoch_end(self) -> None:
-        """Logs `test/accuracy`."""
+        """Log `test/accuracy`."""
         pairs, self._held_out = self._held_out, []
         self._log_accuracy("test", self.score_pairs(pairs))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
-        """Scores of both responses of each pair."""
+        """Return the scores of both responses of each pair."""
         scores = self.score_pairs(cast("list[PreferencePair]", batch.examples))
         return scores.table().to_dict("records")  # type: ignore[no-any-return]
 
     def _log_accuracy(self, stage: str, scores: PairScores) -> None:
-        """Logs shares of the pairs of all ranks; a pair that a distributed sampler gave out twice to fill up counts once."""
+        """Log the share of pairs ranked rightly over all ranks; a pair that a sampler gave out twice to fill up counts once."""
         own = {pair.pair_id: (pair.head, won) for pair, won in zip(scores.pairs, scores.won().tolist(), strict=True)}
         pairs = all_gather_dict(self.trainer, own)
         for head in (GATED, *self.file.heads):
@@ -270,21 +217,21 @@ class RewardModel(LightningModule):
                 self.log(name, sum(won) / len(won), prog_bar=head == GATED, rank_zero_only=False)
 
     def score_pairs(self, pairs: list[PreferencePair]) -> PairScores:
-        """Scores pairs with the current weights."""
+        """Return the scores of pairs under the current weights."""
         texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
-        return PairScores(pairs, self.ready.score([pair.messages for pair in pairs] * 2, texts, self.evaluation_batch_size))
+        return PairScores(pairs, self.ready.score([pair.messages for pair in pairs] * 2, texts, self.evaluation.batch_size))
 
-    # ---- what a run leaves behind
+    # ---- end of a run
 
     def on_fit_end(self) -> None:
-        """Fits the temperatures, saves the model, and writes the report; on the first process."""
+        """Fit the temperatures, save the model, and write the report; on the first process."""
         folder, data = self.trainer.log_dir, cast("Any", getattr(self.trainer, "datamodule", None))
         if not folder or not self.trainer.loggers or not self.trainer.is_global_zero or getattr(self.trainer, "fast_dev_run", False):
             return
         from bbflow.reporting.pages.reward_page import write_reward_report
 
         self.to(self.trainer.strategy.root_device)  # the strategy has already moved the weights to the CPU
-        if not hasattr(data, "pairs"):  # loaders of one's own: nothing is held out that could be reported
+        if not hasattr(data, "pairs"):  # custom loaders: no held-out pairs to report
             self.save(Path(folder) / FOLDER)
             return
         validation = self.score_pairs(data.pairs["validation"])
@@ -298,8 +245,6 @@ class RewardModel(LightningModule):
         self.print(f"test accuracy {result['accuracy']:.3f}, held-out corruption {result['held_out_accuracy']}; report: {page}")
 
     def save(self, folder: str | Path, temperature: dict[str, float] | None = None) -> None:
-        """Writes the reward model to a folder that `LearnedReward` and `bbflow score` read."""
-        from dataclasses import replace
-
+        """Write the reward model to a folder that `LearnedReward` and `bbflow score` read."""
         self.ready.file = replace(self.file, temperature=temperature or {})
         self.ready.save(folder)

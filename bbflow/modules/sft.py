@@ -7,13 +7,14 @@ from torch import Tensor
 
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
-from bbflow.modules.base import WHERE, PolicyModule
+from bbflow.modules.base import PolicyModule
 from bbflow.modules.batch import Batch
+from bbflow.modules.recipe_module import WHERE
 from bbflow.modules.training.capability_jacobian import add_rows, every_token
 from bbflow.modules.training.capability_update import CapabilityUpdate
-from bbflow.modules.training.distributed import all_gather_dict
+from bbflow.modules.training.distributed import all_gather_dict, whole_parameters
 from bbflow.modules.training.metric_sums import MetricSums
-from bbflow.modules.training.sharding import whole_parameters
+from bbflow.modules.training.settings import EvaluationSettings, InterferenceSettings
 from bbflow.optimization.optimizer import OptimizerSettings
 from bbflow.optimization.weightings import Weighting
 from bbflow.policies import PolicySettings
@@ -41,11 +42,9 @@ class SFT(PolicyModule):
         packing: Put several short examples of a batch into one row, up to `max_length` tokens. Attention stays within an example, so that
             loss and gradient are those of the rows by themselves; a model that would let examples read each other is refused.
         weighting: Turns the gradients of the capabilities into one update that harms none; null: one loss over all tokens.
-        measure_interference: With a weighting, keep the gradients of two halves of each batch apart, and the parameters before each update:
-            what interference is estimated from. Memory for 2 K gradients and a copy of what is trained.
+        interference: Which gradients are kept to measure interference; without a weighting SFT measures none.
         max_new_tokens: Longest completion at evaluation, in tokens.
-        validation_examples: How many validation examples are judged each time; null: all.
-        evaluation_batch_size: Prompts decoded together at evaluation.
+        evaluation: How held-out examples are scored.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: the batch is then run in several
             passes, each differentiated before the next, and the gradient is the same; null: in one pass.
     """
@@ -58,27 +57,26 @@ class SFT(PolicyModule):
         max_length: int = 512,
         packing: bool = False,
         weighting: Weighting | None = None,
-        measure_interference: bool = True,
+        interference: InterferenceSettings = InterferenceSettings(),  # noqa: B008 (frozen)
         max_new_tokens: int = 96,
-        validation_examples: int | None = 256,
-        evaluation_batch_size: int = 128,
+        evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008 (frozen)
         micro_batch_tokens: int | None = None,
     ) -> None:
-        super().__init__(
-            policy, capabilities or {}, optimizer, max_new_tokens, validation_examples, evaluation_batch_size, micro_batch_tokens
-        )
+        super().__init__(policy, capabilities or {}, optimizer, max_new_tokens, evaluation, micro_batch_tokens)
         self.max_length = max_length
         self.packing = packing
         self.weighting = weighting
-        self.measure_interference = measure_interference
-        self.groups_lengths = weighting is None
+        self.interference = interference
+        self.group_by_length = weighting is None
         self._encoded: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
-        self._sums = MetricSums()
         self._losses: dict[str, tuple[list[str], float, float]] = {}  # of each validation example
 
     def problems(self, data: object) -> list[Problem]:
-        """Lists what is wrong with the recipe."""
+        """List the problems of the recipe."""
         found = super().problems(data)
+        if self.interference.every:
+            what = "SFT takes gradients apart with a weighting alone, so `every` has no effect"
+            found.append(Problem(what, f"{WHERE}.interference.every", "set `weighting`"))
         if self.max_length < 2:
             found.append(Problem(f"max_length must be at least 2, not {self.max_length}", f"{WHERE}.max_length"))
         if self.max_new_tokens < 1:
@@ -91,7 +89,7 @@ class SFT(PolicyModule):
         return found
 
     def configure_model(self) -> None:
-        """Loads the policy, once, and gives it no more than it reads."""
+        """Load the policy, once, and limit `max_length` to the tokens that it reads."""
         super().configure_model()
         self.max_length = self.ready_policy.clamp_max_length(self.max_length)
 
@@ -101,7 +99,7 @@ class SFT(PolicyModule):
         return True
 
     def on_fit_start(self) -> None:
-        """Tries whether the model keeps packed examples apart."""
+        """Refuse packing where the model lets packed examples read each other."""
         if not self.packing:
             return
         with whole_parameters(self.trainer):
@@ -110,7 +108,7 @@ class SFT(PolicyModule):
             raise InputError(Problem("this model lets packed examples read each other", f"{WHERE}.packing", "set it to false"))
 
     def collate(self, examples: list[Example]) -> Batch:
-        """Tokenises; each row is prompt, response, end mark and padding, its width a multiple of 8 so that few shapes occur.
+        """Tokenise; each row is prompt, response, end mark and padding, its width a multiple of 8 so that few shapes occur.
 
         Returns:
             `ids` and `supervised` [rows, width]; `example`, the number of the example that a token belongs to; with packing `positions`,
@@ -136,21 +134,24 @@ class SFT(PolicyModule):
         return Batch(examples, tensors | {"positions": positions} if self.packing else tensors)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Negative log-likelihood, summed over the response tokens of the batch."""
+        """Return the negative log-likelihood, summed over the response tokens of the batch."""
         update = self.update
 
-        def run() -> tuple[Tensor, Tensor]:
-            self._sums = MetricSums()  # the step may begin anew
-            return self._negative_log_likelihood(batch) if update is None else self.collect_rows(update, batch)
+        def run() -> tuple[Tensor, tuple[Tensor, MetricSums]]:
+            if update is None:
+                loss, tokens = self._negative_log_likelihood(batch)
+                return loss, (tokens, MetricSums())
+            loss, tokens, by_capability = self.collect_rows(update, batch)
+            return loss, (tokens, by_capability)
 
-        loss, tokens = self.micro_batches.step(self, run, update)
-        self._sums.add("train/loss", loss, tokens)
-        for name, mean in self._sums.means(self.trainer).items():
+        loss, (tokens, sums) = self.micro_batches.step(self, run, update)
+        sums.add("train/loss", loss, tokens)
+        for name, mean in sums.means(self.trainer).items():
             self.log(name, mean, prog_bar=name == "train/loss", batch_size=len(batch))
         return self.sum_over_tokens(loss, tokens)
 
-    def collect_rows(self, update: CapabilityUpdate, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Adds every capability's gradient to the update; returns the summed loss, without gradient, and the count of its tokens."""
+    def collect_rows(self, update: CapabilityUpdate, batch: Batch) -> tuple[Tensor, Tensor, MetricSums]:
+        """Add every capability's gradient to the update; return the summed loss, without gradient, its token count, and loss sums."""
         prompts, answers = zip(*(self._encode(example) for example in batch.examples), strict=True)
         responses = rollouts_from_responses(prompts, answers, self.ready_policy.pad_id, self.device)
         named_KN = self._named(batch).to(self.device)
@@ -158,21 +159,22 @@ class SFT(PolicyModule):
         # a row of the Jacobian climbs, the shared one descends
         parts = [(update.rows(half), ~shared_N & (number_N % update.halves == half), named_KN.float()) for half in range(update.halves)]
         parts.append((update.shared_rows, shared_N, -shared_N[None].float()))
-        jacobian, mode = update.collect(self.model.parameters()), update.decide(self.model, responses)
+        jacobian, mode = update.jacobian_of(self.model.parameters()), update.choose_mode(self.model, responses)
         likelihood_N = torch.zeros(len(batch), device=self.device)
         for rows, own_N, weights_RN in parts:
             numbers = own_N.nonzero()[:, 0]
             for part in self.micro_batches.parts(responses.groups(numbers).widths()) if len(numbers) else []:
                 some = numbers[part]
                 own, weights_Rn = responses.groups(some), weights_RN[:, some]
-                update.count(rows, weights_Rn.abs() @ own.lengths_N.float())
+                update.add_normalizer(rows, weights_Rn.abs() @ own.lengths_N.float())
                 likelihood_N[some] = add_rows(jacobian, rows, self.model, own, weights_Rn, every_token(own), mode=mode).sum(1).float()
+        sums = MetricSums()
         for name, named_N in zip(self.capabilities, named_KN, strict=True):
-            self._sums.add(f"train/loss/{name}", -likelihood_N[named_N].sum(), responses.lengths_N[named_N].sum())
-        return -likelihood_N.sum(), responses.lengths_N.sum()
+            sums.add(f"train/loss/{name}", -likelihood_N[named_N].sum(), responses.lengths_N[named_N].sum())
+        return -likelihood_N.sum(), responses.lengths_N.sum(), sums
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Notes loss and tokens of each example; then as every module."""
+        """Keep the loss and token count of each example, and collect the examples."""
         super().validation_step(batch, batch_idx)
         losses, tokens = (self._per_example(batch, values).tolist() for values in (-self._logprobs(batch), batch.tensors["supervised"]))
         for example, loss, count in zip(batch.examples, losses, tokens, strict=True):
@@ -180,7 +182,7 @@ class SFT(PolicyModule):
             self._losses[example.example_id] = (["", *named], loss, count)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the loss per token, over all examples and per capability that an example names; then as every module."""
+        """Log the loss per token, over all examples and per capability that an example names, and the scores."""
         sums, losses = MetricSums(), self._losses
         self._losses = {}
         for named, loss, count in all_gather_dict(self.trainer, losses).values():
@@ -191,7 +193,7 @@ class SFT(PolicyModule):
         super().on_validation_epoch_end()
 
     def _named(self, batch: Batch) -> Tensor:
-        """Which examples count for which capability, [K, N]."""
+        """Return the mask [K, N] of the examples that count for each capability."""
         named = [[capability.judges(name, example) for example in batch.examples] for name, capability in self.capabilities.items()]
         return torch.tensor(named, dtype=torch.bool).view(len(self.capabilities), len(batch))
 
@@ -206,7 +208,7 @@ class SFT(PolicyModule):
 
     @staticmethod
     def _per_example(batch: Batch, values: Tensor) -> Tensor:
-        """Sums values of tokens over each example."""
+        """Return the sum of token values over each example."""
         total = torch.zeros(len(batch), dtype=torch.float32, device=values.device)
         return total.index_add(0, batch.tensors["example"].flatten(), values.float().flatten())
 

@@ -1,8 +1,8 @@
 """Advantages: from the rewards of groups of completions to one learning signal per completion, and its parts per capability.
 
-All statistics are computed in float64 within a group, which is told by position (neighbours from one prompt's rollout), never by
-the prompt's text: equal prompts in a batch stay apart. A reward of NaN abstains: it is left out of its capability's statistics and
-its part is 0. Spread below `NO_SPREAD` is no signal but rounding, and gives exactly 0; so does a group of one.
+All statistics are computed in float64 within a group. Position decides the group (neighbours come from one prompt), never the prompt's
+text: equal prompts in a batch stay apart. A reward of NaN abstains: it is left out of its capability's statistics and its part is 0.
+Spread below `NO_SPREAD` is rounding and gives exactly 0; so does a group of one.
 
 Parts and weights are kept apart so that the combined advantage is the weighted sum of the parts, exactly: `combined = weights @ parts`.
 The gradient of capability k's own objective is then that of parts[k], with the same normaliser as the plain step.
@@ -25,12 +25,12 @@ NO_SPREAD = 1e-6
 
 @dataclass(frozen=True)
 class Advantages:
-    """What a group of rollouts teaches.
+    """Advantages of a batch of completions, by capability and combined.
 
     Attributes:
-        parts_KN: Advantage of each capability by itself, before its weight.
+        parts_KN: Advantage for each capability alone, before its weight.
         weights_K: Weight of each capability, in the order of the parts.
-        alive_KG: Whether a capability tells the completions of a group apart; K x number of groups.
+        alive_KG: Whether the rewards of a capability vary within a group; K x number of groups.
     """
 
     parts_KN: Tensor
@@ -39,25 +39,25 @@ class Advantages:
 
     @property
     def combined_N(self) -> Tensor:
-        """The weighted sum over capabilities."""
+        """Weighted sum over capabilities."""
         return self.weights_K @ self.parts_KN
 
     @property
     def alive_G(self) -> Tensor:
-        """Which groups can teach anything: those that some capability with a weight tells apart, whatever the sum looks like."""
-        return self.alive_KG[self.weights_K > 0].any(0)
+        """Mask of the groups that can teach anything; see `any_alive`."""
+        return any_alive(self.alive_KG, self.weights_K)
 
     def share(self, number: int, count: int) -> Advantages:
-        """Those of one of `count` ranks whose completions stand one after the other, equally many of each."""
+        """Return the advantages of one of `count` ranks, whose completions follow one another, equally many of each."""
         parts_KN, alive_KG = (values.chunk(count, dim=1)[number] for values in (self.parts_KN, self.alive_KG))
         return Advantages(parts_KN, self.weights_K, alive_KG)
 
 
 class Advantage(ABC):
-    """Turns rewards into advantages. One of one's own is one subclass; a recipe names it by `class_path`."""
+    """Turns rewards into advantages. Subclass it and write `parts` to add your own; a recipe names it by `class_path`."""
 
     def __call__(self, rewards: Mapping[str, Tensor], group_size: int, weights: Mapping[str, float]) -> Advantages:
-        """Computes the advantages of a batch.
+        """Return the advantages of rewards that are given by name; see `of`.
 
         Args:
             rewards: Capability to [N] rewards, NaN where it abstains.
@@ -72,23 +72,36 @@ class Advantage(ABC):
         """
         if set(rewards) != set(weights):
             raise ValueError(f"rewards for {sorted(rewards)}, but weights for {sorted(weights)}")
-        rewards_KN = torch.stack([rewards[name].double() for name in rewards])
+        rewards_KN = torch.stack([row.double() for row in rewards.values()])
+        return self.of(rewards_KN, torch.tensor([weights[name] for name in rewards], dtype=torch.float64), group_size)
+
+    def of(self, rewards_KN: Tensor, weights_K: Tensor, group_size: int) -> Advantages:
+        """Return the advantages of a batch.
+
+        Args:
+            rewards_KN: Rewards, float64, NaN where a capability abstains.
+            weights_K: Weights of the capabilities, float64.
+            group_size: G; the completions of a group are neighbours.
+
+        Raises:
+            ValueError: An infinite reward, or N is no multiple of G.
+        """
         if torch.isinf(rewards_KN).any():
             raise ValueError("an infinite reward")
         if rewards_KN.shape[1] % group_size:
             raise ValueError(f"{rewards_KN.shape[1]} rewards do not make groups of {group_size}")
-        weights_K = torch.tensor([weights[name] for name in rewards], dtype=torch.float64, device=rewards_KN.device)
+        weights_K = weights_K.to(rewards_KN.device)
         centred_KN, std_KN = group_statistics(rewards_KN, group_size)
-        alive_KG = (std_KN > 0).unflatten(1, (-1, group_size)).any(2)
-        return Advantages(self.parts(centred_KN, std_KN, weights_K, group_size), weights_K, alive_KG)
+        parts_KN = self.parts(centred_KN, std_KN, weights_K, group_size)
+        return Advantages(parts_KN, weights_K, groups_with_spread(std_KN, group_size))
 
     @abstractmethod
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
-        """Advantage of each capability by itself.
+        """Return the advantage of each capability alone.
 
         Args:
             centred_KN: Rewards less their group's mean, 0 where a capability abstains or its group has no spread.
-            std_KN: Standard deviation of the group that each completion is in, 0 where there is no spread.
+            std_KN: Standard deviation within each completion's group, 0 where there is no spread.
             weights_K: Weights of the capabilities.
             group_size: G.
 
@@ -110,7 +123,7 @@ class GDPO(Advantage):
     """
 
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
-        """Normalises within groups, then by the scale of the weighted sum."""
+        """Normalise within groups, then by the scale of the weighted sum."""
         return _scaled(_divide(centred_KN, std_KN), weights_K)
 
 
@@ -118,8 +131,8 @@ class GDPO(Advantage):
 class SumThenNormalize(Advantage):
     """Plain GRPO (arXiv 2402.03300): the weighted sum of rewards, normalised within its group.
 
-    A capability that abstains on a completion counts there as its group's mean, not as 0. The baseline to report beside anything else: the
-    widest reward decides.
+    A capability that abstains on a completion counts there as its group's mean, not as 0. This is the baseline to compare with: the widest
+    reward decides.
 
     >>> rewards = {"domain": torch.tensor([0.0, 1.0, 0.0, 1.0])}
     >>> [round(a, 3) for a in SumThenNormalize()(rewards, 4, {"domain": 1.0}).combined_N.tolist()]
@@ -127,18 +140,18 @@ class SumThenNormalize(Advantage):
     """
 
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
-        """Divides every part by the group's standard deviation of the weighted sum."""
+        """Divide every part by the group's standard deviation of the weighted sum."""
         _, std_1N = group_statistics((weights_K @ centred_KN)[None], group_size)
         return _divide(centred_KN, std_1N)
 
 
 @dataclass
 class MOGRPO(Advantage):
-    """MO-GRPO (arXiv 2509.22047): every capability weighs with one over its standard deviation in the group, and nothing is scaled after.
+    """MO-GRPO (arXiv 2509.22047): every capability is divided by its standard deviation in the group, and the sum is not scaled.
 
     A = sum_k w_k (r_k - mean_k) / std_k. Each capability has the same variance in the signal and so the same correlation with it, however
-    wide its rewards. It is `GDPO` without the scale of the batch: capabilities that agree make a long step, capabilities
-    that cancel out a short one, which is not made longer again.
+    wide its rewards. It is `GDPO` without the scale of the batch: capabilities that agree make a long step, capabilities that cancel out
+    make a short one.
 
     >>> rewards = {"domain": torch.tensor([0.0, 1.0]), "safety": torch.tensor([0.01, 0.0])}
     >>> [round(a, 3) for a in MOGRPO()(rewards, 2, {"domain": 1.0, "safety": 0.5}).combined_N.tolist()]
@@ -146,16 +159,16 @@ class MOGRPO(Advantage):
     """
 
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
-        """Normalises within groups."""
+        """Normalise within groups."""
         return _divide(centred_KN, std_KN)
 
 
 @dataclass
 class CovarianceTargeted(Advantage):
-    """The signal nearest to the decoupled one that is anti-correlated with no capability.
+    """The signal nearest to that of `GDPO` that is anti-correlated with no capability.
 
     With z_k = (r_k - mean_k) / std_k within groups, the plain signal s0 = sum_k w_k z_k can be anti-correlated with a capability that
-    others outvote. This one solves, over the batch,
+    others outvote. This advantage solves, over the batch,
 
         minimise |s - s0|^2  subject to  <s, z_k> >= 0 for every capability with a weight,
 
@@ -173,7 +186,7 @@ class CovarianceTargeted(Advantage):
     """
 
     def parts(self, centred_KN: Tensor, std_KN: Tensor, weights_K: Tensor, group_size: int) -> Tensor:
-        """Raises the weights of outvoted capabilities, then normalises by the scale of the signal."""
+        """Raise the weights of outvoted capabilities, then normalise by the scale of the signal."""
         from scipy.optimize import nnls
 
         parts_KN = _divide(centred_KN, std_KN)
@@ -186,7 +199,9 @@ class CovarianceTargeted(Advantage):
 
 
 def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
-    """Deviation from the group's mean, and its standard deviation (n - 1), over rewards that are not NaN; both 0 where there is no spread.
+    """Return the deviation from the group's mean and the group's standard deviation (n - 1), both [K, N], over rewards that are not NaN.
+
+    Both are 0 where there is no spread.
 
     >>> centred, std = group_statistics(torch.tensor([[1.0, 0.0, float("nan")]]), 3)
     >>> centred.tolist(), [round(s, 4) for s in std[0].tolist()]
@@ -202,24 +217,26 @@ def group_statistics(rewards_KN: Tensor, group_size: int) -> tuple[Tensor, Tenso
     return torch.where(spread, centred, 0.0).flatten(1), torch.where(spread, std, 0.0).expand_as(centred).flatten(1)
 
 
-def alive_groups(rewards: Mapping[str, Tensor], group_size: int, weights: Mapping[str, float]) -> Tensor:
-    """Which groups can teach anything: those that some capability with a weight tells apart, one bool per group.
+def groups_with_spread(std_KN: Tensor, group_size: int) -> Tensor:
+    """Return [K, N / G]: whether the rewards of a capability vary within a group, from `group_statistics`."""
+    return (std_KN > 0).unflatten(1, (-1, group_size)).any(2)
 
-    >>> rewards = {"a": torch.tensor([0.0, 1.0, 0.5, 0.5]), "b": torch.tensor([1.0, 0.0, 0.0, 1.0])}
-    >>> alive_groups(rewards, 2, {"a": 1.0, "b": 0.0}).tolist()
+
+def any_alive(alive_KG: Tensor, weights_K: Tensor) -> Tensor:
+    """Return the mask of groups in which some capability with a weight varies, even where the sum over capabilities is flat.
+
+    >>> any_alive(torch.tensor([[True, False], [True, True]]), torch.tensor([1.0, 0.0])).tolist()
     [True, False]
     """
-    rewards_KN = torch.stack([rewards[name].double() for name in rewards if weights[name] > 0])
-    _, std_KN = group_statistics(rewards_KN, group_size)
-    return (std_KN > 0).any(0).unflatten(0, (-1, group_size)).any(1)
+    return alive_KG[weights_K > 0].any(0)
 
 
 def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The quotient, 0 where the denominator is."""
+    """Return the quotient, 0 where the denominator is 0."""
     return torch.where(denominator > 0, numerator / denominator.clamp(min=NO_SPREAD), 0.0)
 
 
 def _scaled(parts_KN: Tensor, weights_K: Tensor) -> Tensor:
-    """The parts, divided by the root mean square of their weighted sum; 0 where it has none."""
+    """Return the parts divided by the root mean square of their weighted sum; 0 where that is 0."""
     scale = (weights_K @ parts_KN).square().mean().sqrt()
     return parts_KN / scale if scale > NO_SPREAD else torch.zeros_like(parts_KN)

@@ -13,6 +13,7 @@ from bbflow.callbacks import InterferenceMonitor
 from bbflow.cli.schemas.report import report_schema
 from bbflow.evaluation.interference_summary import summarize_interference
 from bbflow.modules import GRPO
+from bbflow.modules.training.settings import ExperienceSettings
 from bbflow.optimization import GDPO
 from bbflow.optimization.update_geometry import UpdateGeometry
 from bbflow.optimization.weightings import UPGrad
@@ -123,7 +124,7 @@ def test_the_real_thing(tiny_qwen_dir, example, vowels, make_trainer, make_data,
         TransformersRollout(group_size=4, max_new_tokens=6),
         GDPO(),
     )
-    module, monitor = Watched(*settings, weighting=UPGrad(), updates=updates), InterferenceMonitor()
+    module, monitor = Watched(*settings, weighting=UPGrad(), experience=ExperienceSettings(updates=updates)), InterferenceMonitor()
     make_trainer(max_steps=3, callbacks=[monitor]).fit(module, make_data([example(i) for i in range(12)], batch_size=4))
     assert len(module.geometries) == 3 * updates
     firsts = module.geometries[::updates]

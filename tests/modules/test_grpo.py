@@ -5,7 +5,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import GDPO, OptimizerSettings, SumThenNormalize
+from bbflow.modules.training import policy_step
+from bbflow.modules.training.metric_sums import MetricSums
+from bbflow.modules.training.policy_step import rollout_logprobs
+from bbflow.optimization import GDPO, KLSettings, OptimizerSettings, SumThenNormalize
+from bbflow.optimization.advantages import Advantages
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs
 from bbflow.policies.rollouts import TransformersRollout
@@ -16,6 +20,12 @@ def make_module(folder, capabilities, adapter=None, **changes):
     policy = PolicySettings(path=str(folder), adapter=adapter)
     rollout = TransformersRollout(group_size=4, max_new_tokens=8)
     return GRPO(policy, capabilities, rollout, changes.pop("advantage", GDPO()), **changes)
+
+
+def fixed(advantages_N, group_size):
+    """Advantages of one capability."""
+    alive_KG = (advantages_N != 0).view(1, -1, group_size).any(2)
+    return Advantages(advantages_N[None], torch.ones(1), alive_KG)
 
 
 def fit(module, data, make_trainer, tmp_path, **settings):
@@ -87,7 +97,7 @@ def test_the_same_seed_gives_the_same_metrics(tiny_qwen_dir, example, vowels, ma
 
 
 def test_what_is_logged(tiny_qwen_dir, example, vowels, make_trainer, make_data, tmp_path):
-    module = make_module(tiny_qwen_dir, {"domain": vowels(), "safety": vowels()}, kl_coefficient=0.1)
+    module = make_module(tiny_qwen_dir, {"domain": vowels(), "safety": vowels()}, kl=KLSettings(0.1))
     metrics = fit(module, make_data([example(1), example(2)]), make_trainer, tmp_path, max_steps=1)
     logged = {c.removeprefix("train/") for c in metrics if c.startswith("train/")}
     assert logged == {
@@ -131,18 +141,21 @@ def test_a_step_logs_nothing_of_the_steps_before_so_that_a_resumed_run_logs_the_
     assert whole["train/reference_loss"].notna().tolist() == [name == "safety" for name in judged]
 
 
-def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels):
+def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels, monkeypatch):
     module = make_module(tiny_qwen_dir, {"domain": vowels()})
     module.configure_model()
     experience = module.gather([example(i, question=f"Question {i}?") for i in range(3)], 0)
     rollouts, rows = experience.rollouts, []
-    module.logprobs = lambda model, r, *at: rows.append(len(r.completion_ids_NT)) or GRPO.logprobs(module, model, r, *at)
+    monkeypatch.setattr(
+        policy_step, "rollout_logprobs", lambda model, r, *at: rows.append(len(r.completion_ids_NT)) or rollout_logprobs(model, r, *at)
+    )
     advantages = torch.zeros(12)
     advantages[4:8] = torch.tensor([1.0, -1.0, 0.5, -0.5])
-    module.summed_loss(rollouts, module.objective(experience), advantages)[0].backward()
+    term = module.policy_step.sampled(experience, fixed(advantages, 4))
+    module.policy_step.scalar_loss(term, MetricSums())[0].backward()
     partial = [p.grad.clone() for p in module.parameters()]
     module.zero_grad()
-    monitored = module.logprobs(module.model.eval(), rollouts)
+    monitored = rollout_logprobs(module.model.eval(), rollouts, 1.0)
     (-(advantages[:, None] * monitored).sum()).backward()
     assert rows[0] == 4
     for seen, parameter in zip(partial, module.parameters(), strict=True):
@@ -160,7 +173,7 @@ def test_a_bad_reward_stops_the_run_and_names_itself(tiny_qwen_dir, example, vow
 
 
 def test_the_reference_stays_out_of_checkpoints(tiny_qwen_dir, vowels):
-    module = make_module(tiny_qwen_dir, {"domain": vowels()}, kl_coefficient=0.1)
+    module = make_module(tiny_qwen_dir, {"domain": vowels()}, kl=KLSettings(0.1))
     module.configure_model()
     plain = make_module(tiny_qwen_dir, {"domain": vowels()})
     plain.configure_model()

@@ -13,7 +13,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from bbflow.capabilities import DynamicMix
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import GDPO, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
+from bbflow.modules.training import policy_step
+from bbflow.modules.training.metric_sums import MetricSums
+from bbflow.modules.training.policy_step import rollout_logprobs
+from bbflow.modules.training.settings import ExperienceSettings
+from bbflow.optimization import GDPO, KLSettings, LossSettings, OptimizerSettings, SumThenNormalize, loss_mask, policy_loss, weightings
+from bbflow.optimization.advantages import Advantages
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.policy import pad
 from bbflow.policies.reference import Reference
@@ -35,7 +40,14 @@ def make_module(folder, capabilities, **changes):
 
 def values(module, rollouts, model=None):
     with torch.no_grad():
-        return module.logprobs(model or module.model, rollouts)
+        return rollout_logprobs(model or module.model, rollouts, module.rollout.temperature)
+
+
+def scalar_loss(module, experience, advantages_N):
+    """The summed loss of completions with these advantages."""
+    alive_KG = (advantages_N != 0).view(1, -1, 4).any(2)
+    term = module.policy_step.sampled(experience, Advantages(advantages_N[None], torch.ones(1), alive_KG))
+    return module.policy_step.scalar_loss(term, MetricSums())[0]
 
 
 @pytest.fixture
@@ -44,7 +56,7 @@ def examples(example):
 
 
 def test_trap_01_temperature_divides_new_and_reference_logprobs_like_the_sampled_ones(tiny_dir, vowels, examples):
-    module = make_module(tiny_dir, {"domain": vowels()}, rollout={"temperature": 0.6}, kl_coefficient=0.1)
+    module = make_module(tiny_dir, {"domain": vowels()}, rollout={"temperature": 0.6}, kl=KLSettings(0.1))
     rollouts = module.sample(examples, 0)
     module.model.eval()
     torch.testing.assert_close(values(module, rollouts), rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
@@ -87,17 +99,17 @@ def test_trap_04_a_token_is_predicted_by_the_one_before_it(tiny_dir):
     assert got.shape == (2, 2)
 
 
-def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowels, examples):
-    module = make_module(tiny_qwen_dir, {"domain": vowels()}, adapter=LoraSettings(r=4, dropout=0.5), kl_coefficient=1.0)
+def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowels, examples, monkeypatch):
+    module = make_module(tiny_qwen_dir, {"domain": vowels()}, adapter=LoraSettings(r=4, dropout=0.5), kl=KLSettings(1.0))
     module.train()
     for name, parameter in module.model.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(0, 0.5)
     seen = []
-    module.logprobs = lambda model, r, *at: seen.append(GRPO.logprobs(module, model, r, *at)) or seen[-1]
+    monkeypatch.setattr(policy_step, "rollout_logprobs", lambda model, r, *at: seen.append(rollout_logprobs(model, r, *at)) or seen[-1])
     module.log = lambda *_, **__: None
     experience = module.gather(examples, 0)
-    module.summed_loss(experience.rollouts, module.objective(experience), torch.ones(16))
+    scalar_loss(module, experience, torch.ones(16))
     reference, new = seen
     torch.testing.assert_close(new.detach(), experience.rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
     assert (new - reference).abs().max() > 0.01  # the adapter does act
@@ -109,7 +121,7 @@ def test_trap_06_a_loss_of_zero_can_have_a_gradient(tiny_qwen_dir, vowels, examp
     experience = module.gather(examples[:1], 0)
     mask = torch.ones_like(experience.rollouts.completion_mask_NT)
     experience.rollouts = replace(experience.rollouts, completion_mask_NT=mask)
-    loss, _ = module.summed_loss(experience.rollouts, module.objective(experience), torch.tensor([1.0, -1.0, 1.0, -1.0]))
+    loss = scalar_loss(module, experience, torch.tensor([1.0, -1.0, 1.0, -1.0]))
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert max(p.grad.abs().max() for p in module.parameters()) > 0.1
@@ -339,7 +351,9 @@ def test_trap_17_a_resumed_run_equals_one_that_was_not_stopped(tiny_qwen_dir, vo
         settings = OptimizerSettings(learning_rate=1e-2, schedule="linear")
         rewards = {"a": vowels().rewards["letters"], "b": vowels("a").rewards["letters"]}
         capability = vowels(rewards=rewards, dynamic_mix=DynamicMix(memory=0.5))
-        module = make_module(tiny_qwen_dir, {"domain": capability}, optimizer=settings, kl_coefficient=0.1, updates=updates)
+        module = make_module(
+            tiny_qwen_dir, {"domain": capability}, optimizer=settings, kl=KLSettings(0.1), experience=ExperienceSettings(updates=updates)
+        )
         every = ModelCheckpoint(tmp_path / name, filename="{step}", every_n_epochs=1, save_top_k=-1)
         trainer = make_trainer(max_steps=4, folder=tmp_path / name, callbacks=[every], enable_checkpointing=True)
         trainer.fit(module, make_data(examples), ckpt_path=resume, weights_only=True)

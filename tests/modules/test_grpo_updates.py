@@ -7,6 +7,8 @@ import torch
 from bbflow.capabilities import Capability, DynamicMix
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
+from bbflow.modules.training.policy_step import rollout_logprobs
+from bbflow.modules.training.settings import ExperienceSettings
 from bbflow.optimization import GDPO, LossSettings, OptimizerSettings
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.weightings import UPGrad, WeightedSum
@@ -48,7 +50,7 @@ def written_out(module, number, old_NT, settings):
         parameter.grad = None
     module.model.eval()
     rollouts, mask = module.gathered.rollouts, module.gathered.rollouts.completion_mask_NT
-    logprobs = module.logprobs(module.model, rollouts)
+    logprobs = rollout_logprobs(module.model, rollouts, 1.0)
     ratio = (logprobs - (logprobs.detach() if old_NT is None else old_NT)).exp()
     advantages = torch.tensor(module.last_rollouts.advantages)[:, None]
     low, high = settings.clip
@@ -66,7 +68,7 @@ def examples(example):
 def test_later_updates_are_clipped_against_the_first(tiny_qwen_dir, examples, vowels, make_trainer, make_data, tmp_path, weighting):
     loss = LossSettings(**CLIP)
     module, trainer = run(
-        tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), updates=3, loss=loss, weighting=weighting
+        tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), loss=loss, weighting=weighting, experience=ExperienceSettings(updates=3)
     )  # fmt: skip
     assert len(module.seen) == 3
     assert trainer.global_step == 1  # batches of rollouts
@@ -79,7 +81,7 @@ def test_later_updates_are_clipped_against_the_first(tiny_qwen_dir, examples, vo
     torch.testing.assert_close(gradients[0], first, atol=1e-6, rtol=1e-4)
     assert ((latest - old).abs() > 0.02).any()
     torch.testing.assert_close(gradients[2], written_out(module, 2, old, loss)[0], atol=1e-6, rtol=1e-3)
-    assert module._experience is None  # the next batch is sampled anew
+    assert module.batch_in_use.experience is None  # the next batch is sampled anew
 
 
 def test_old_logprobs_can_be_those_of_the_engine(tiny_qwen_dir, examples, vowels, make_trainer, make_data):
@@ -92,7 +94,14 @@ def test_old_logprobs_can_be_those_of_the_engine(tiny_qwen_dir, examples, vowels
             return replace(rollouts, logprobs_NT=rollouts.logprobs_NT + shift)
 
     loss = LossSettings(**CLIP)
-    module = Watched(PolicySettings(path=str(tiny_qwen_dir)), {"domain": vowels()}, Shifted(4, 8), GDPO(), loss, old_logprobs="sampled")
+    module = Watched(
+        PolicySettings(path=str(tiny_qwen_dir)),
+        {"domain": vowels()},
+        Shifted(4, 8),
+        GDPO(),
+        loss,
+        experience=ExperienceSettings(old_logprobs="sampled"),
+    )
     trainer = make_trainer(max_steps=1)
     trainer.fit(module, make_data(examples))
     expected, _ = written_out(module, 0, module.gathered.rollouts.logprobs_NT, loss)
@@ -114,7 +123,7 @@ def test_what_all_updates_of_a_batch_did_is_measured_by_the_next(tiny_qwen_dir, 
     capabilities = {"domain": vowels("aeiou"), "safety": vowels("nrst", tasks=["fact_recall"])}
     module = Measured(
         PolicySettings(path=str(tiny_qwen_dir)), capabilities, TransformersRollout(4, 8), GDPO(),
-        optimizer=OptimizerSettings(learning_rate=1e-3), weighting=UPGrad(), updates=3,
+        optimizer=OptimizerSettings(learning_rate=1e-3), weighting=UPGrad(), experience=ExperienceSettings(updates=3),
     )  # fmt: skip
     make_trainer(max_steps=2).fit(module, make_data(examples * 2))
     assert [applied is None for *_, applied in module.steps] == [True, True, True, False, True, True]
@@ -125,12 +134,19 @@ def test_what_all_updates_of_a_batch_did_is_measured_by_the_next(tiny_qwen_dir, 
 
 def test_several_updates_and_accumulation_are_refused_together(tiny_qwen_dir, examples, vowels, make_trainer, make_data):
     with pytest.raises(InputError, match="accumulate"):
-        run(tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), updates=2, trainer={"accumulate_grad_batches": 2})
+        run(
+            tiny_qwen_dir,
+            {"domain": vowels()},
+            make_trainer,
+            make_data(examples),
+            experience=ExperienceSettings(updates=2),
+            trainer={"accumulate_grad_batches": 2},
+        )
 
 
 def test_wrong_counts_are_refused_together(tiny_qwen_dir, examples, vowels, make_trainer, make_data):
     with pytest.raises(InputError) as caught:
-        run(tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), updates=0, resample=-1)
+        run(tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), experience=ExperienceSettings(updates=0, resample=-1))
     assert {p.where.rsplit(".", 1)[1] for p in caught.value.problems} == {"updates", "resample"}
 
 
@@ -138,7 +154,7 @@ def test_wrong_counts_are_refused_together(tiny_qwen_dir, examples, vowels, make
 def test_a_kl_in_the_reward_counts_against_the_advantage(tiny_qwen_dir, examples, vowels, make_trainer, make_data, weighting):
     data = make_data(examples * 2)
     module, trainer = run(
-        tiny_qwen_dir, {"domain": vowels()}, make_trainer, data, steps=2, weighting=weighting, kl_coefficient=0.5, kl=KLSettings(place="reward")
+        tiny_qwen_dir, {"domain": vowels()}, make_trainer, data, steps=2, weighting=weighting, kl=KLSettings(0.5, place="reward")
     )  # fmt: skip
     rollouts, reference = module.gathered.rollouts, module.gathered.reference_NT
     strayed = (rollouts.logprobs_NT - reference).sum(1).unflatten(0, (-1, 4))
@@ -150,7 +166,7 @@ def test_a_kl_in_the_reward_counts_against_the_advantage(tiny_qwen_dir, examples
         parameter.data.copy_(value)
         parameter.grad = None
     module.model.eval()
-    (-(advantages[:, None] * module.logprobs(module.model, rollouts)).sum() / mask.sum()).backward()
+    (-(advantages[:, None] * rollout_logprobs(module.model, rollouts, 1.0)).sum() / mask.sum()).backward()
     torch.testing.assert_close(gradient, torch.cat([p.grad.flatten() for p in module.parameters()]), atol=1e-6, rtol=1e-3)
     assert float(trainer.callback_metrics["train/kl"]) > 0
 
@@ -166,7 +182,13 @@ def test_sampling_again_leaves_fewer_dead_groups(tiny_qwen_dir, examples, make_t
     dead = []
     for resample in (0, 4):
         capability = Capability(Even(), {"even": Even()})
-        module, trainer = run(tiny_qwen_dir, {"domain": capability}, make_trainer, make_data(examples * 2, batch_size=8), resample=resample)
+        module, trainer = run(
+            tiny_qwen_dir,
+            {"domain": capability},
+            make_trainer,
+            make_data(examples * 2, batch_size=8),
+            experience=ExperienceSettings(resample=resample),
+        )
         dead.append(float(trainer.callback_metrics["train/dead_groups"]))
     assert dead[0] > dead[1]
     assert float(trainer.callback_metrics["train/resampled"]) > 0
@@ -191,7 +213,15 @@ def test_a_dynamic_mix_is_logged_and_comes_back_from_a_checkpoint(tiny_qwen_dir,
 @pytest.mark.parametrize("kind", ["grpo", "bnpo", "dr_grpo", "cispo", "gspo"])
 def test_every_loss_trains_with_several_updates(tiny_qwen_dir, examples, vowels, make_trainer, make_data, kind):
     loss = LossSettings(kind, entropy_coefficient=0.01)
-    module, trainer = run(tiny_qwen_dir, {"domain": vowels()}, make_trainer, make_data(examples), loss=loss, updates=2, kl_coefficient=0.1)
+    module, trainer = run(
+        tiny_qwen_dir,
+        {"domain": vowels()},
+        make_trainer,
+        make_data(examples),
+        loss=loss,
+        experience=ExperienceSettings(updates=2),
+        kl=KLSettings(0.1),
+    )
     assert torch.isfinite(trainer.callback_metrics["train/loss"])
     assert module.seen[1][1].abs().max() > 0
 

@@ -6,7 +6,8 @@ import torch
 from bbflow.callbacks import InterferenceMonitor
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
-from bbflow.optimization import GDPO
+from bbflow.modules.training.settings import InterferenceSettings
+from bbflow.optimization import GDPO, KLSettings
 from bbflow.optimization.weightings import WeightedSum
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
@@ -44,9 +45,9 @@ def train(tiny_qwen_dir, example, vowels, make_trainer, make_data):
     return run
 
 
-@pytest.mark.parametrize("more", [{}, {"reference_advantage": 1.0}, {"micro_batch_tokens": 100}, {"kl_coefficient": 0.1}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"reference_advantage": 1.0}, {"micro_batch_tokens": 100}, {"kl": KLSettings(0.1)}], ids=str)
 def test_training_is_bit_equal_to_a_run_that_measures_nothing(train, more):
-    measured, _ = train(measure_every=2, **more)
+    measured, _ = train(interference=InterferenceSettings(every=2), **more)
     plain, _ = train(**more)
     for one, other in zip(measured.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -58,14 +59,16 @@ def test_training_is_bit_equal_to_a_run_that_measures_nothing(train, more):
 
 
 def test_what_is_seen_is_what_a_weighted_sum_sees(train):
-    [measured], [whole] = (train(steps=1, **how)[0].geometries for how in ({"measure_every": 1}, {"weighting": WeightedSum()}))
+    [measured], [whole] = (
+        train(steps=1, **how)[0].geometries for how in ({"interference": InterferenceSettings(every=1)}, {"weighting": WeightedSum()})
+    )
     torch.testing.assert_close(measured.gramian_KK, whole.gramian_KK)
     torch.testing.assert_close(measured.cross_KK, whole.cross_KK)
     assert measured.weights_K.tolist() == [1.0, 2.0]
 
 
 def test_the_monitor_counts_measurements_alone(train):
-    _, trainer = train(measure_every=2)
+    _, trainer = train(interference=InterferenceSettings(every=2))
     [monitor] = [c for c in trainer.callbacks if isinstance(c, InterferenceMonitor)]
     block = monitor.block()
     assert block["steps"] == 3
@@ -74,12 +77,12 @@ def test_the_monitor_counts_measurements_alone(train):
 
 
 def test_accumulated_batches_are_measured_once(train):
-    module, _ = train(steps=4, measure_every=2, trainer={"accumulate_grad_batches": 2})
+    module, _ = train(steps=4, interference=InterferenceSettings(every=2), trainer={"accumulate_grad_batches": 2})
     assert len({id(geometry) for geometry in module.geometries}) == 2
 
 
 def test_a_trainer_that_cannot_take_gradients_apart_is_refused(train):
-    with pytest.raises(InputError, match="measure_every must be at least 0, not -1"):
-        train(measure_every=-1)
+    with pytest.raises(InputError, match="every must be at least 0, not -1"):
+        train(interference=InterferenceSettings(every=-1))
     with pytest.raises(InputError, match=r"trainer\.precision"):
-        train(measure_every=1, trainer={"precision": "16-true"})
+        train(interference=InterferenceSettings(every=1), trainer={"precision": "16-true"})

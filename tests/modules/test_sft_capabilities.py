@@ -161,5 +161,5 @@ def test_what_cannot_be_is_refused_before_the_policy_is_loaded(tiny_qwen_dir, vo
 
 
 def test_batches_of_like_length_are_left_to_the_plain_loss(tiny_qwen_dir, vowels):
-    assert make(tiny_qwen_dir, vowels, None).groups_lengths
-    assert not make(tiny_qwen_dir, vowels, UPGrad()).groups_lengths
+    assert make(tiny_qwen_dir, vowels, None).group_by_length
+    assert not make(tiny_qwen_dir, vowels, UPGrad()).group_by_length

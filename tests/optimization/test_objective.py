@@ -12,7 +12,7 @@ def batch(place, kind="dapo", off_policy=False, entropy=0.0):
     source = torch.Generator().manual_seed(4)
     logprobs, reference, old = (-torch.rand(4, 3, generator=source, dtype=torch.float64) for _ in range(3))
     whole = Objective(
-        LossSettings(kind, entropy_coefficient=entropy), KLSettings(place=place), 0.3, MASK, old if off_policy else None, reference
+        LossSettings(kind, entropy_coefficient=entropy), KLSettings(0.3, place=place), MASK, old if off_policy else None, reference
     )
     return whole.rewarded_kl(logprobs, MASK, 2), logprobs.requires_grad_(), torch.tensor([1.0, -0.5, 0.2, -2.0], dtype=torch.float64)
 

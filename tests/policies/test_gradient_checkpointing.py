@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import GDPO
+from bbflow.optimization import GDPO, KLSettings
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings, load_policy
 from bbflow.policies.gradient_checkpointing import checkpoint_layers, is_checkpointed
@@ -84,7 +84,7 @@ def test_steps_are_the_same(tiny_dir, example, vowels, make_trainer, make_data, 
         if kind == "sft":
             module = watch(SFT)(policy, capabilities, weighting=weighting)
         else:
-            module = watch(GRPO)(policy, capabilities, TransformersRollout(4, 8), GDPO(), weighting=weighting, kl_coefficient=0.1)
+            module = watch(GRPO)(policy, capabilities, TransformersRollout(4, 8), GDPO(), weighting=weighting, kl=KLSettings(0.1))
         torch.manual_seed(5)
         make_trainer(max_steps=1).fit(module, make_data(examples))
         seen.append(module.seen)

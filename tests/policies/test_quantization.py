@@ -7,7 +7,7 @@ import torch
 
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
-from bbflow.optimization import GDPO
+from bbflow.optimization import GDPO, KLSettings
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings, load_policy, settings
 from bbflow.policies.loading import quantization
@@ -61,7 +61,7 @@ def test_it_trains_the_adapter_and_comes_back(tiny_qwen_dir, example, vowels, ma
         capabilities = {"domain": vowels("aeiou"), "safety": vowels("nr", tasks=["fact_recall"])}
         if kind == "sft":
             return SFT(policy, capabilities, weighting=UPGrad())
-        return GRPO(policy, capabilities, TransformersRollout(4, 8), GDPO(), weighting=UPGrad(), kl_coefficient=0.1)
+        return GRPO(policy, capabilities, TransformersRollout(4, 8), GDPO(), weighting=UPGrad(), kl=KLSettings(0.1))
 
     torch.manual_seed(5)
     first, data = module(), make_data([example(i, question=f"Question {i}?") for i in range(8)])

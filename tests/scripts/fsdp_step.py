@@ -18,8 +18,8 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 from bbflow.modules import GRPO, SFT
-from bbflow.modules.training.sharding import total_norm, whole_parameters
-from bbflow.optimization import GDPO, OptimizerSettings
+from bbflow.modules.training.distributed import total_norm, whole_parameters
+from bbflow.optimization import GDPO, KLSettings, OptimizerSettings
 from bbflow.policies import PolicySettings
 
 
@@ -40,7 +40,7 @@ def steps(folder, processes, kind="grpo"):
     capabilities = {"domain": make_vowels("aeiou"), "safety": make_vowels("xyz", tasks=["fact_recall"])}
     policy, optimizer = PolicySettings(path=folder), OptimizerSettings(learning_rate=1e-2, weight_decay=0.5)
     if kind == "grpo":
-        module = GRPO(policy, capabilities, Recorded(), GDPO(), optimizer=optimizer, kl_coefficient=0.1)
+        module = GRPO(policy, capabilities, Recorded(), GDPO(), optimizer=optimizer, kl=KLSettings(0.1))
     else:
         module = SFT(policy, capabilities, optimizer=optimizer, max_new_tokens=8)
     sharded = OnCPU(process_group_backend="gloo", auto_wrap_policy={Qwen2DecoderLayer} if kind == "sft-wrapped" else None)

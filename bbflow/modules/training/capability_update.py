@@ -1,7 +1,7 @@
 """One update for several capabilities: collects their gradients over the micro-batches of a step, weighs them, and writes the gradient.
 
 The rows are summed over ranks first, in one reduction, and the weights solved after: every rank then solves the same problem. Solving on
-each rank and averaging would be another update, and one without the guarantee. Lightning clips what is written here, as any gradient.
+each rank and averaging would be another update, and one without the guarantee. Lightning clips the gradient afterwards, like any other.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ HALVES = 2
 
 
 class CapabilityUpdate:
-    """Gradients of K capabilities on their way into one update.
+    """Gradients of K capabilities, collected in R rows, on their way into one update.
 
     Args:
         preferences: Weight of each capability by name; their order is that of the rows.
         weighting: Turns the Gramian into weights.
         measured: Keep the gradients of two halves of the batch apart and the parameters before each update, so that interference can be
-            estimated without bias: memory for 2 K gradients and one copy of what is trained.
+            estimated without bias: memory for 2 K gradients and one copy of the trained parameters.
         shared: Whether a gradient that belongs to no capability (KL penalty, entropy, examples without one) is added after the weighting.
 
     Attributes:
         mode: How rows are formed; None until the first batch decided it.
-        fresh: Whether no update has been made yet from what the rows come from; what was done before is measured then, and only then.
+        jacobian: The rows; None until `jacobian_of`.
     """
 
     def __init__(self, preferences: Mapping[str, float], weighting: Weighting, *, measured: bool, shared: bool) -> None:
@@ -45,19 +45,18 @@ class CapabilityUpdate:
         self.halves = HALVES if measured else 1
         self.measured, self.shared = measured, shared
         self.mode: Mode | None = None
-        self.fresh = True
         self.jacobian: Jacobian | None = None
         self._normalizers_R = torch.zeros(self.halves * len(self.names) + shared, dtype=torch.float64)
         self._before_P: Tensor | None = None
 
-    def collect(self, parameters: Iterable[nn.Parameter]) -> Jacobian:
-        """The rows to add to; made on first use."""
+    def jacobian_of(self, parameters: Iterable[nn.Parameter]) -> Jacobian:
+        """Return the rows to add to, made on first use, for parameters of which the trained ones count."""
         if self.jacobian is None:
             self.jacobian = Jacobian((p for p in parameters if p.requires_grad), len(self._normalizers_R))
         return self.jacobian
 
-    def decide(self, model: Any, rollouts: Rollouts, temperature: float = 1.0) -> Mode:
-        """How the rows of a model are formed, tried on the first batch and kept."""
+    def choose_mode(self, model: Any, rollouts: Rollouts, temperature: float = 1.0) -> Mode:
+        """Return how the rows of a model are formed, tried on the first batch and kept."""
         if self.mode is None:
             with eval_mode(model):
                 self.mode, reason = exact_mode(model, rollouts, temperature=temperature)
@@ -65,16 +64,16 @@ class CapabilityUpdate:
         return self.mode
 
     def rows(self, half: int) -> slice:
-        """The rows of a half of the batch."""
+        """Return the rows of one half of the batch."""
         return slice(half * len(self.names), (half + 1) * len(self.names))
 
     @property
     def shared_rows(self) -> slice:
-        """The row of what belongs to no capability, a descent direction; no row where there is nothing of the kind."""
+        """Row of the terms that belong to no capability, a descent direction; empty where there are none."""
         return slice(self.halves * len(self.names), len(self._normalizers_R))
 
-    def count(self, rows: slice, normalizers: Tensor) -> None:
-        """Registers what summed rows are divided by (one number for all, or one each), besides what was registered before."""
+    def add_normalizer(self, rows: slice, normalizers: Tensor) -> None:
+        """Add to the divisors of summed rows: one number for all, or one each."""
         self._normalizers_R[rows] += normalizers.detach().double().cpu()
 
     @property
@@ -83,24 +82,28 @@ class CapabilityUpdate:
         return not self._normalizers_R.any()
 
     def clear(self) -> None:
-        """Forgets what was collected since the last update."""
+        """Discard the rows collected since the last update."""
         if self.jacobian is not None:
             self.jacobian.rows_RP.zero_()
         self._normalizers_R.zero_()
 
-    def apply(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry | None:
-        """Solves for the weights, writes the gradient of the step, and starts the next one.
+    def apply(
+        self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor], *, first: bool = True
+    ) -> UpdateGeometry | None:
+        """Solve for the weights, write the gradient of the step, and start the next one.
 
         Args:
             optimizer: Its second moments make the metric, where the weighting asks for that.
             sum_over_ranks: Sums a tensor over all ranks.
+            first: Whether this is the first update from its examples. The effect of earlier updates is measured on examples that they
+                have not seen, so by the rows of a first update alone.
 
         Returns:
-            What was seen of the update; see `UpdateGeometry`. None where a row is not finite: there is nothing to solve then, and the
-            gradient that is written is not finite either.
+            Geometry of the update. None where a row is not finite: there is nothing to solve then, and the gradient that is written is
+            not finite either.
         """
-        geometry, total_K, normalizers_R = self._solve(optimizer, sum_over_ranks, follow=self.measured and self.fresh)
-        jacobian = self.collect(())
+        geometry, total_K, normalizers_R = self._solve(optimizer, sum_over_ranks, follow=self.measured and first)
+        jacobian = self.jacobian_of(())
         if geometry is None:
             jacobian.write_gradient(torch.full_like(jacobian.rows_RP[0], torch.nan))
         else:
@@ -111,7 +114,7 @@ class CapabilityUpdate:
         return geometry
 
     def inspect(self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor]) -> UpdateGeometry | None:
-        """What `apply` would see of the update, without making it; the memory of the rows is given back."""
+        """Return the geometry that `apply` would return, without an update, and free the memory of the rows."""
         geometry, _, _ = self._solve(optimizer, sum_over_ranks, follow=False)
         self.clear()
         self.jacobian = None
@@ -120,9 +123,9 @@ class CapabilityUpdate:
     def _solve(
         self, optimizer: torch.optim.Optimizer, sum_over_ranks: Callable[[Tensor], Tensor], *, follow: bool
     ) -> tuple[UpdateGeometry | None, Tensor, Tensor]:
-        """Sums the rows over ranks and weighs them; returns what was seen (None where a row is not finite), and what rows are divided by.
+        """Sum the rows over ranks and weigh them; return the geometry (None where a row is not finite) and the divisors by K and by R.
 
-        With `follow`, what the previous update really did is measured too.
+        With `follow`, the effect of the previous update is measured too.
         """
         jacobian, count = self.jacobian, len(self.names)
         if jacobian is None or self.mode is None:
@@ -147,20 +150,20 @@ class CapabilityUpdate:
         return geometry, total_K, normalizers_R
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on as if it had not stopped."""
+        """Return the state that a resumed run needs to continue exactly."""
         return {"before": self._before_P}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes `state_dict` back."""
+        """Restore the state of `state_dict`."""
         self._before_P = state["before"]
 
     def _fold(self, gramian_RR: Tensor) -> Tensor:
-        """Inner products of the sums over halves."""
+        """Return the inner products of the sums over halves."""
         rows = self.halves * len(self.names)
         return gramian_RR[:rows, :rows].unflatten(0, (self.halves, -1)).unflatten(2, (self.halves, -1)).sum((0, 2))
 
     def _applied(self, jacobian: Jacobian, total_K: Tensor) -> Tensor | None:
-        """What the update, or updates, of the previous batch did to each capability, by rows of this batch, which they have not seen."""
+        """Return the effect [K] of the previous batch's updates on each capability, by rows of this batch, which they have not seen."""
         now_P = jacobian.flatten(jacobian.parameters)
         before_P, self._before_P = self._before_P, now_P
         if before_P is None:
@@ -169,7 +172,7 @@ class CapabilityUpdate:
         return change.unflatten(0, (self.halves, -1)).sum(0) / total_K
 
     def _inverse_scale(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
-        """The diagonal by which Adam multiplies a gradient, 1 / (sqrt(v) + eps), from the moments of the step before; None at first."""
+        """Return the diagonal by which Adam multiplies a gradient, 1 / (sqrt(v) + eps), from the last step's moments; None at first."""
         jacobian, parts = self.jacobian, []
         for parameter in jacobian.parameters if jacobian else []:
             state = optimizer.state.get(parameter, {})

@@ -1,10 +1,10 @@
-"""What one batch of prompts taught: completions, rewards, and groups sampled again where they taught nothing."""
+"""Experience of a batch of prompts: completions and their rewards; groups without any signal are sampled again."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bbflow.capabilities import Capability
 from bbflow.capabilities.mix import groups_with_variance, mixed
 from bbflow.io.atomic import atomic_write
 from bbflow.modules.training.metric_sums import MetricSums
-from bbflow.optimization.advantages import Advantages, alive_groups
+from bbflow.optimization.advantages import Advantages, any_alive, group_statistics, groups_with_spread
 from bbflow.policies import Policy
 from bbflow.policies.rollouts import Rollouts
 from bbflow.records import Example
@@ -24,7 +24,7 @@ from bbflow.rewards.base import Score
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """One training step's rollouts as text, for logs and reports; N completions, those of an example are neighbours.
+    """Rollouts of one training step as text, for logs and reports; N completions, those of an example are neighbours.
 
     Attributes:
         examples: Example of each completion.
@@ -41,7 +41,7 @@ class RolloutRecord:
     truncated: list[bool]
 
     def write(self, path: Path, step: int) -> None:
-        """Writes a Parquet file with one row per completion; a reader never sees a half-written one.
+        """Write a Parquet file with one row per completion; a reader never sees a half-written one.
 
         Columns: step, example_id, prompt, completion, proof (the graph's edges), `reward_<capability>` (empty where it abstained),
         advantage, truncated.
@@ -70,20 +70,22 @@ class Experience:
         rollouts: The completions.
         examples: Example of each completion.
         completions: Their texts.
-        parts: Capability to the scores of each of its rewards by itself.
-        rewards: Capability to [N] rewards, float64, NaN where it abstains.
-        tokens: Tokens generated, also those of groups that were sampled again.
-        resampled: How many groups were sampled again, each time counted.
-        seconds: Spent on sampling (`rollout`) and on scoring (`reward`).
-        old_NT: Log-probabilities that later updates on this experience compare themselves with.
-        reference_NT: Log-probabilities under the reference, where there is one.
+        parts: Capability to the scores of each of its rewards alone.
+        names: Names of the K capabilities, in the order of `rewards_KN`.
+        rewards_KN: Rewards, float64, NaN where a capability abstains.
+        tokens: Tokens generated, including those of groups that were sampled again.
+        resampled: Number of groups that were sampled again, each time counted.
+        seconds: Time spent on sampling (`rollout`) and on scoring (`reward`).
+        old_NT: Log-probabilities that later updates are compared with; None before the first update, unless those of the engine are used.
+        reference_NT: Log-probabilities under the reference; None without a KL penalty, or before the first update.
     """
 
     rollouts: Rollouts
     examples: list[Example]
     completions: list[str]
     parts: dict[str, dict[str, list[Score]]]
-    rewards: dict[str, Tensor]
+    names: tuple[str, ...]
+    rewards_KN: Tensor
     tokens: int = 0
     resampled: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: {"rollout": 0.0, "reward": 0.0})
@@ -91,13 +93,13 @@ class Experience:
     reference_NT: Tensor | None = None
 
     def record(self, advantages: Advantages) -> RolloutRecord:
-        """The texts and numbers that logs and reports keep."""
-        rewards = {name: row.tolist() for name, row in self.rewards.items()}
+        """Return the texts and numbers that logs and reports keep."""
+        rewards = dict(zip(self.names, self.rewards_KN.tolist(), strict=True))
         truncated = self.rollouts.truncated_N.tolist()
         return RolloutRecord(self.examples, self.completions, rewards, advantages.combined_N.tolist(), truncated)
 
     def add_to(self, sums: MetricSums) -> None:
-        """Adds what is logged of the completions; `tokens` and `resampled` are counts, of which no mean is taken."""
+        """Add the metrics of the completions; `tokens` and `resampled` are counts, of which no mean is taken."""
         rollouts, mask_NT = self.rollouts, self.rollouts.completion_mask_NT
         count = len(rollouts.truncated_N)
         sums.add("train/completion_length", rollouts.lengths_N.sum(), count)
@@ -109,7 +111,7 @@ class Experience:
         sums.add("resampled", self.resampled, 0)
 
     def groups_with_variance(self) -> Tensor:
-        """[rewards of all capabilities in order, 2]: groups that each reward tells apart, and groups that it judges."""
+        """Return [rewards of all capabilities in order, 2]: groups in which each reward varies, and groups that it judges."""
         counts = [groups_with_variance(row, self.rollouts.group_size) for parts in self.parts.values() for row in parts.values()]
         return torch.tensor(counts, dtype=torch.float64)
 
@@ -121,11 +123,11 @@ def gather_experience(
     examples: list[Example],
     resample: int = 0,
 ) -> Experience:
-    """Samples and scores G completions per example; a group that teaches no capability anything is sampled again.
+    """Sample and score G completions per example; sample a group again in which no capability varies.
 
-    A group is alive as long as some capability with a weight tells its completions apart, whatever their sum looks like (DAPO's dynamic
-    sampling, arXiv 2503.14476, which asks a single reward). The same prompt is tried again, not another one, so that a batch keeps its
-    prompts and ranks need not wait for one another; a group that is still dead after the last attempt stays.
+    A group is alive as long as some capability with a weight varies in it, even where the sum is flat (DAPO's dynamic sampling, arXiv
+    2503.14476, looks at a single reward). The same prompt is tried again, so that a batch keeps its prompts and ranks need not wait for
+    one another; a group that is still dead after the last attempt stays.
 
     Args:
         policy: Turns tokens into texts.
@@ -134,10 +136,11 @@ def gather_experience(
         examples: B examples.
         resample: Most further attempts.
     """
-    weights = {name: capability.weight for name, capability in capabilities.items()}
+    weights_K = torch.tensor([capability.weight for capability in capabilities.values()], dtype=torch.float64)
     result = _attempt(policy, sample, capabilities, examples, 0)
     for attempt in range(1, resample + 1):
-        dead_B = ~alive_groups(result.rewards, result.rollouts.group_size, weights)
+        _, std_KN = group_statistics(result.rewards_KN, result.rollouts.group_size)
+        dead_B = ~any_alive(groups_with_spread(std_KN, result.rollouts.group_size), weights_K)
         if not dead_B.any():
             break
         chosen = [examples[i] for i in dead_B.nonzero()[:, 0].tolist()]
@@ -158,13 +161,14 @@ def _attempt(
     repeated = [example for example in examples for _ in range(rollouts.group_size)]
     completions = policy.texts(rollouts.completions())
     parts = {name: capability.parts(name, repeated, completions) for name, capability in capabilities.items()}
-    rewards = {name: _tensor(mixed(parts[name], capability.mixture.weights())) for name, capability in capabilities.items()}
+    rewards_KN = torch.stack([_rewards(mixed(parts[name], capability.mixture.weights())) for name, capability in capabilities.items()])
     seconds = {"rollout": sampled - started, "reward": time.perf_counter() - sampled}
-    return Experience(rollouts, repeated, completions, parts, rewards, int(rollouts.completion_mask_NT.sum()), seconds=seconds)
+    tokens = int(rollouts.completion_mask_NT.sum())
+    return Experience(rollouts, repeated, completions, parts, tuple(capabilities), rewards_KN, tokens, seconds=seconds)
 
 
 def _replaced(before: Experience, dead_B: Tensor, again: Experience) -> Experience:
-    """The experience with its dead groups exchanged for what a further attempt gave."""
+    """Return the experience with its dead groups exchanged for those of a further attempt."""
     rows_N = dead_B.repeat_interleave(before.rollouts.group_size)
     rows = rows_N.nonzero()[:, 0].tolist()
     for place, new in zip(rows, range(len(rows)), strict=True):
@@ -172,8 +176,7 @@ def _replaced(before: Experience, dead_B: Tensor, again: Experience) -> Experien
         for name, parts in before.parts.items():
             for part, scores in parts.items():
                 scores[place] = again.parts[name][part][new]
-    for name, row in before.rewards.items():
-        row[rows_N] = again.rewards[name]
+    before.rewards_KN[:, rows_N] = again.rewards_KN
     before.rollouts = before.rollouts.replaced(dead_B.to(before.rollouts.truncated_N.device), again.rollouts)
     before.tokens += again.tokens
     before.resampled += int(dead_B.sum())
@@ -181,16 +184,17 @@ def _replaced(before: Experience, dead_B: Tensor, again: Experience) -> Experien
     return before
 
 
-def _tensor(scores: list[Score]) -> Tensor:
+def _rewards(scores: list[Score]) -> Tensor:
+    """Return [N] rewards, NaN where a score is None."""
     return torch.tensor([math.nan if score is None else score for score in scores], dtype=torch.float64)
 
 
 def update_reward_mixes(capabilities: Mapping[str, Capability], counts_R2: Tensor) -> None:
-    """Tells every capability's mix in how many of the step's groups (of all ranks) each of its rewards told completions apart.
+    """Update each capability's reward mix with the share of groups, over all ranks, in which each reward varied.
 
     Args:
         capabilities: By name.
-        counts_R2: As `Experience.told_apart` orders them, summed over ranks.
+        counts_R2: Result of `Experience.groups_with_variance`, summed over ranks.
     """
     rows = iter(counts_R2.tolist())
     for capability in capabilities.values():
@@ -198,11 +202,11 @@ def update_reward_mixes(capabilities: Mapping[str, Capability], counts_R2: Tenso
         capability.mixture.observe({part: apart / judged for part, (apart, judged) in counts.items() if judged})
 
 
-def reward_metrics(rewards: Mapping[str, Tensor], advantages: Advantages) -> dict[str, float]:
-    """What is logged of rewards and of what they told apart; a capability that judged nothing stays out."""
+def reward_metrics(names: Sequence[str], rewards_KN: Tensor, advantages: Advantages) -> dict[str, float]:
+    """Return the reward metrics of each capability, by name; a capability without a scored completion is left out."""
     values = {"train/dead_groups": 1 - float(advantages.alive_G.double().mean())}
-    for (name, row), alive_G in zip(rewards.items(), advantages.alive_KG, strict=True):
-        judged = row[~row.isnan()]
+    for name, rewards_N, alive_G in zip(names, rewards_KN, advantages.alive_KG, strict=True):
+        judged = rewards_N[~rewards_N.isnan()]
         if len(judged):
             values[f"train/reward/{name}"] = float(judged.mean())
             values[f"train/reward_std/{name}"] = float(judged.std(correction=0))

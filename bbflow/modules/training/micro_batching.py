@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bbflow.errors import Problem
 from bbflow.modules.training.capability_update import CapabilityUpdate
-from bbflow.modules.training.sharding import is_fsdp
+from bbflow.modules.training.distributed import is_fsdp
 from bbflow.policies.logprobs import chunks
 
 T = TypeVar("T")

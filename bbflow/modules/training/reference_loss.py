@@ -1,64 +1,47 @@
 """The reference responses of a batch as further completions whose advantage is fixed: supervision within reinforcement learning.
 
-Sampling finds what the policy nearly does already; a reference also shows what it never samples. Mixing a likelihood term into policy
-optimisation is known from InstructGPT (PPO-ptx, arXiv 2203.02155, there on pretraining text) and, on demonstrations of the same prompts,
-from LUFFY (arXiv 2504.14945). Here a reference stays outside the statistics of its group: it neither raises the baseline nor is judged.
+Sampling finds responses that the policy nearly gives already; a reference also shows responses that it never samples. A likelihood term
+within policy optimisation is known from InstructGPT (PPO-ptx, arXiv 2203.02155, there on pretraining text) and, on demonstrations of the
+same prompts, from LUFFY (arXiv 2504.14945). Here a reference stays outside the statistics of its group: it neither raises the baseline
+nor is it judged.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from bbflow.capabilities import Capability
 from bbflow.errors import Problem, did_you_mean
+from bbflow.modules.training.policy_step import LossTerm
 from bbflow.optimization.advantages import Advantages
 from bbflow.optimization.kl import KLSettings
 from bbflow.optimization.losses import LossSettings
 from bbflow.optimization.objective import Objective
 from bbflow.policies import Policy
-from bbflow.policies.rollouts import Rollouts
 from bbflow.policies.rollouts.base import rollouts_from_responses
 from bbflow.policies.sft_logprobs import encode
 from bbflow.records import Example
 
 
-@dataclass(frozen=True)
-class ReferenceLoss:
-    """What N references of a batch add to a step.
-
-    Attributes:
-        rollouts: The references as completions, groups of one; of the examples that some capability learns from.
-        objective: The loss of completions, on-policy (a reference has no ratio), without penalties.
-        advantages: The fixed advantage for every capability that judges the example, else 0: two that judge one both ask for its reference.
-        numbers_B: Which example of the batch each reference is of.
-    """
-
-    rollouts: Rollouts
-    objective: Objective
-    advantages: Advantages
-    numbers_B: torch.Tensor
-
-    @property
-    def teaches(self) -> bool:
-        """Whether any reference of the batch is learned from."""
-        return bool(self.advantages.alive_G.any())
-
-
 def reference_loss(
     policy: Policy, capabilities: Mapping[str, Capability], examples: Sequence[Example], advantages: Mapping[str, float], loss: LossSettings
-) -> ReferenceLoss:
-    """Makes the term of a batch.
+) -> LossTerm:
+    """Return the loss term of the references of a batch.
+
+    The references are completions in groups of one, of the examples that some capability learns from. Their objective is on-policy (a
+    reference has no ratio) and without penalties; their advantage is the fixed one for every capability that judges the example, else 0,
+    so that two capabilities that judge an example both ask for its reference.
 
     Args:
         policy: Tokenises; its device is used.
         capabilities: By name, in the order of the rows.
         examples: B examples.
-        advantages: Of every reference, by capability; one that is not named learns from none.
-        loss: Shape of the loss of completions; its entropy bonus stays with what was sampled.
+        advantages: Advantage of every reference, by capability; a capability without an entry learns from none.
+        loss: Shape of the loss of completions; its entropy bonus is left out.
 
     Raises:
         InputError: A response is empty.
@@ -75,13 +58,13 @@ def reference_loss(
     rollouts = rollouts_from_responses(
         [prompt for prompt, _ in encoded], [response for _, response in encoded], policy.pad_id, policy.device
     )
-    objective = Objective(replace(loss, entropy_coefficient=0.0), KLSettings(), 0.0, rollouts.completion_mask_NT)
+    objective = Objective(replace(loss, entropy_coefficient=0.0), KLSettings(), rollouts.completion_mask_NT)
     parts_KN = parts_KB[:, taught]
-    return ReferenceLoss(rollouts, objective, Advantages(parts_KN, weights_K, parts_KN != 0), torch.tensor(taught))
+    return LossTerm(rollouts, objective, Advantages(parts_KN, weights_K, parts_KN != 0), 1.0, torch.tensor(taught))
 
 
 def reference_problems(advantages: Mapping[str, float], capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
-    """Lists what is wrong with the advantages of references; `where` is the key in the recipe."""
+    """List the problems of the advantages of references; `where` is their key in the recipe."""
     unknown = [name for name in advantages if name not in capabilities]
     found = [Problem(f"unknown capability '{name}'", f"{where}.{name}", did_you_mean(name, capabilities)) for name in unknown]
     wrong = {value for value in advantages.values() if not 0 <= value < math.inf}

@@ -102,6 +102,7 @@ def run_bbflow(folder: Path, kind: str, steps: int, chosen: argparse.Namespace) 
 
     from bbflow.capabilities import Capability
     from bbflow.modules import GRPO, SFT
+    from bbflow.modules.training.settings import InterferenceSettings
     from bbflow.optimization import GDPO, OptimizerSettings
     from bbflow.optimization.weightings import UPGrad
     from bbflow.policies import LoraSettings, PolicySettings, load_policy
@@ -152,7 +153,7 @@ def run_bbflow(folder: Path, kind: str, steps: int, chosen: argparse.Namespace) 
         )
         weighting = UPGrad() if kind == "lora" else None
         module = GRPO(
-            policy, capabilities, rollout, GDPO(), optimizer=settings, weighting=weighting, measure_interference=False,
+            policy, capabilities, rollout, GDPO(), optimizer=settings, weighting=weighting, interference=InterferenceSettings(with_weighting=False),
             micro_batch_tokens=micro_batch_tokens,
         )  # fmt: skip
     module.configure_model()

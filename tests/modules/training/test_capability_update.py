@@ -6,7 +6,8 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
 from bbflow.modules.training.preflight import trainer_problems
-from bbflow.optimization import GDPO, OptimizerSettings
+from bbflow.modules.training.settings import InterferenceSettings
+from bbflow.optimization import GDPO, KLSettings, OptimizerSettings
 from bbflow.optimization.update_geometry import harmed
 from bbflow.optimization.weightings import MGDA, UPGrad, WeightedSum
 from bbflow.policies import LoraSettings, PolicySettings
@@ -60,8 +61,8 @@ def train(example, make_trainer, make_data):
 @pytest.mark.parametrize("adapter", [None, LoraSettings(r=4)], ids=["full", "lora"])
 @pytest.mark.parametrize("kl", [0.0, 0.3])
 def test_the_weighted_sum_is_the_scalar_step(tiny_dir, vowels, train, adapter, kl):
-    scalar = train(make(tiny_dir, vowels, None, adapter, kl_coefficient=kl))
-    rows = train(make(tiny_dir, vowels, WeightedSum(), adapter, kl_coefficient=kl))
+    scalar = train(make(tiny_dir, vowels, None, adapter, kl=KLSettings(kl)))
+    rows = train(make(tiny_dir, vowels, WeightedSum(), adapter, kl=KLSettings(kl)))
     for found, expected in zip(rows.seen, scalar.seen, strict=True):
         assert expected.norm() > 0
         assert (found - expected).norm() < 1e-4 * expected.norm()
@@ -108,7 +109,7 @@ def test_what_the_update_did_is_measured_by_the_next_batch(tiny_qwen_dir, vowels
 
 def test_without_measurement_nothing_is_kept(tiny_qwen_dir, vowels, train):
     with_it = train(make(tiny_qwen_dir, vowels, UPGrad()))
-    without = train(make(tiny_qwen_dir, vowels, UPGrad(), measure_interference=False))
+    without = train(make(tiny_qwen_dir, vowels, UPGrad(), interference=InterferenceSettings(with_weighting=False)))
     assert without.geometries[-1].cross_KK is None
     assert without.geometries[-1].applied_K is None
     assert len(without.update.jacobian.rows_RP) == 3

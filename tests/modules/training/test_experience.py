@@ -58,9 +58,10 @@ def test_dead_groups_are_sampled_again_and_live_ones_kept(example):
     examples = [example(i) for i in range(3)]
     found, asked = gather(attempts, examples, {"domain": capability(Length())}, resample=2)
     assert asked == [(0, ["e0000", "e0001", "e0002"]), (1, ["e0001", "e0002"]), (2, ["e0002"])]
+    assert found.names == ("domain",)
     assert found.completions == ["1 1", "1 1 1", "5 5 5 5", "5", "8 8", "8 8"]  # the last attempt stays, dead as it is
-    assert found.rewards["domain"].tolist() == pytest.approx([0.2, 0.3, 0.4, 0.1, 0.2, 0.2])
-    assert found.parts["domain"]["Length"] == found.rewards["domain"].tolist()
+    assert found.rewards_KN[0].tolist() == pytest.approx([0.2, 0.3, 0.4, 0.1, 0.2, 0.2])
+    assert found.parts["domain"]["Length"] == found.rewards_KN[0].tolist()
     assert found.rollouts.completions() == [[1, 1], [1, 1, 1], [5, 5, 5, 5], [5], [8, 8], [8, 8]]
     assert found.rollouts.truncated_N.tolist() == [False, False, True, False, False, False]
     torch.testing.assert_close(found.rollouts.logprobs_NT, -found.rollouts.completion_ids_NT.float())
@@ -93,7 +94,7 @@ def test_mixes_learn_from_the_groups_that_each_reward_tells_apart(example):
 
 def test_a_capability_that_no_example_of_the_batch_feeds_abstains(example):
     found, _ = gather([{"e0000": [[1], [1, 1]]}], [example(0)], {"safety": capability(Length()), "domain": capability(Length())}, 0)
-    assert found.rewards["safety"].isnan().all()
+    assert found.rewards_KN[0].isnan().all()
     update_reward_mixes(
         {"safety": capability(Length(), dynamic_mix=DynamicMix()), "domain": capability(Length())}, found.groups_with_variance()
     )

@@ -30,11 +30,10 @@ def make_module(kind, folder, vowels, bad_steps, nonfinite):
         def sum_over_tokens(self, total, count):
             return super().sum_over_tokens(total * (float("nan") if self.global_step in bad_steps() else 1.0), count)
 
-        def collect_rows(self, update, *args):
-            result = super().collect_rows(update, *args)
-            if self.global_step in bad_steps():
-                update.jacobian.rows_RP[0, 3] = float("inf")
-            return result
+        def on_before_optimizer_step(self, optimizer):
+            if self.update is not None and self.global_step in bad_steps():
+                self.update.jacobian.rows_RP[0, 3] = float("inf")
+            super().on_before_optimizer_step(optimizer)
 
     # Lightning counts a skipped step as a step of the optimiser, so global_step goes on
     if kind == "sft":

@@ -7,11 +7,11 @@ from lightning.pytorch.plugins import MixedPrecision
 from bbflow.data.preference_pairs import PreferencePair
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT, RewardModel
-from bbflow.modules import grpo as grpo_module
 from bbflow.modules import sft as sft_module
-from bbflow.modules.training import micro_batching
+from bbflow.modules.training import micro_batching, policy_step
 from bbflow.modules.training.micro_batching import _AccumulatedGradients
-from bbflow.optimization import GDPO, LossSettings, OptimizerSettings
+from bbflow.modules.training.settings import ExperienceSettings
+from bbflow.optimization import GDPO, KLSettings, LossSettings, OptimizerSettings
 from bbflow.optimization.weightings import UPGrad
 from bbflow.policies import LoraSettings, PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
@@ -70,8 +70,8 @@ def runs_out(call, limit, rows_of):
 @pytest.mark.parametrize(
     ("make", "settings", "function", "limit"),
     [
-        (grpo, {}, (grpo_module, "completion_logprobs"), 8),
-        (grpo, {"kl_coefficient": 0.1, "updates": 2}, (grpo_module, "completion_logprobs"), 8),
+        (grpo, {}, (policy_step, "completion_logprobs"), 8),
+        (grpo, {"kl": KLSettings(0.1), "experience": ExperienceSettings(updates=2)}, (policy_step, "completion_logprobs"), 8),
         (sft, {}, (sft_module, "supervised_logprobs"), 2),
         (sft, {"packing": True, "max_length": 40}, (sft_module, "supervised_logprobs"), 2),
     ],
@@ -113,9 +113,9 @@ def no_room(*_):
 @pytest.mark.parametrize(
     ("make", "settings", "function", "limit", "accumulated"),
     [
-        (grpo, {"reference_advantage": 1.0}, (grpo_module, "completion_logprobs"), 8, 1),
-        (grpo, {"reference_advantage": 1.0}, (grpo_module, "completion_logprobs"), 8, 2),
-        (grpo, {"kl_coefficient": 0.1, "updates": 2}, (grpo_module, "completion_logprobs"), 8, 1),
+        (grpo, {"reference_advantage": 1.0}, (policy_step, "completion_logprobs"), 8, 1),
+        (grpo, {"reference_advantage": 1.0}, (policy_step, "completion_logprobs"), 8, 2),
+        (grpo, {"kl": KLSettings(0.1), "experience": ExperienceSettings(updates=2)}, (policy_step, "completion_logprobs"), 8, 1),
         (sft, {}, (sft_module, "supervised_logprobs"), 2, 1),
         (sft, {}, (sft_module, "supervised_logprobs"), 2, 2),
     ],
@@ -139,8 +139,8 @@ def test_a_backward_pass_that_does_not_fit_is_repeated_in_halves(
 
 
 CAPABLE = [
-    (grpo, {}, grpo_module),
-    (grpo, {"reference_advantage": 1.0, "kl_coefficient": 0.1}, grpo_module),
+    (grpo, {}, policy_step),
+    (grpo, {"reference_advantage": 1.0, "kl": KLSettings(0.1)}, policy_step),
     (sft, {}, sft_module),
 ]
 
@@ -252,10 +252,10 @@ def test_gradients_that_share_their_memory_do_not_add_up_in_each_other():
 
 
 def test_the_pass_of_the_reference_is_halved_too(tiny_qwen_dir, vowels, train, monkeypatch):
-    settings = {"kl_coefficient": 0.1, "updates": 2}
+    settings = {"kl": KLSettings(0.1), "experience": ExperienceSettings(updates=2)}
     expected = train(grpo(tiny_qwen_dir, vowels, **settings))
     rows_of = lambda args: 0 if torch.is_grad_enabled() else len(args[3])  # noqa: E731
-    monkeypatch.setattr(grpo_module, "completion_logprobs", runs_out(grpo_module.completion_logprobs, 8, rows_of))
+    monkeypatch.setattr(policy_step, "completion_logprobs", runs_out(policy_step.completion_logprobs, 8, rows_of))
     module = grpo(tiny_qwen_dir, vowels, **settings)
     with pytest.warns(UserWarning, match="out of memory: from here on"):
         train(module)
@@ -326,7 +326,7 @@ def test_one_row_that_does_not_fit_ends_the_run(tiny_qwen_dir, vowels, train, mo
     ("make", "settings"),
     [
         (grpo, {}),
-        (grpo, {"kl_coefficient": 0.1, "updates": 2}),
+        (grpo, {"kl": KLSettings(0.1), "experience": ExperienceSettings(updates=2)}),
         (grpo, {"reference_advantage": 1.0, "loss": LossSettings(type="gspo", entropy_coefficient=0.01)}),
         (sft, {}),
         (sft, {"packing": True, "max_length": 40}),

@@ -5,7 +5,7 @@ import pytest
 from bbflow.errors import InputError
 from bbflow.modules import GRPO, SFT
 from bbflow.modules.training.preflight import warn_of_emulated_precision
-from bbflow.optimization import GDPO, LossSettings, OptimizerSettings
+from bbflow.optimization import GDPO, KLSettings, LossSettings, OptimizerSettings
 from bbflow.policies import PolicySettings
 from bbflow.policies.rollouts import TransformersRollout
 from bbflow.rewards.base import Reward
@@ -88,12 +88,12 @@ def test_fields_that_every_record_has_need_no_task_to_fill_them(vowels):
 
 def test_everything_is_reported_together(vowels):
     capabilities = {"domain": vowels(weight=0.0), "x": vowels(margin=2.0, weight=0.0)}
-    settings = {"loss": LossSettings(clip_low=2.0), "kl_coefficient": -1.0, "optimizer": OptimizerSettings(learning_rate=-1.0)}
+    settings = {"loss": LossSettings(clip_low=2.0), "kl": KLSettings(-1.0), "optimizer": OptimizerSettings(learning_rate=-1.0)}
     module = GRPO(PolicySettings(path="nowhere"), capabilities, TransformersRollout(group_size=1), GDPO(), **settings)
     where = [p.where.removeprefix("model.init_args.") for p in module.problems(SimpleNamespace(tasks=TASKS))]
     assert where == [
         "policy.path", "optimizer.learning_rate", "capabilities.x.margin", "capabilities.x", "loss.clip_low",
-        "rollout.init_args.group_size", "kl_coefficient", "capabilities",
+        "rollout.init_args.group_size", "kl.coefficient", "capabilities",
     ]  # fmt: skip
 
 

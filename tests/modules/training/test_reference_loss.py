@@ -5,7 +5,7 @@ import torch
 from bbflow.errors import InputError
 from bbflow.modules import GRPO
 from bbflow.modules.training.reference_loss import reference_loss
-from bbflow.optimization import GDPO, LossSettings, OptimizerSettings
+from bbflow.optimization import GDPO, KLSettings, LossSettings, OptimizerSettings
 from bbflow.optimization.weightings import UPGrad, WeightedSum
 from bbflow.policies import LoraSettings, PolicySettings, completion_logprobs, load_policy
 from bbflow.policies.rollouts import TransformersRollout
@@ -91,7 +91,7 @@ def test_the_gradient_is_that_of_one_more_completion_written_out(tiny_dir, vowel
 @pytest.mark.parametrize("kl", [0.0, 0.3])
 def test_the_weighted_sum_is_the_scalar_step(tiny_dir, vowels, train, adapter, kl):
     capabilities = {"domain": vowels("aeiou", weight=2.0), "safety": vowels("stxyz")}
-    settings = {"adapter": adapter, "kl_coefficient": kl, "reference_advantage": 2.0}
+    settings = {"adapter": adapter, "kl": KLSettings(kl), "reference_advantage": 2.0}
     scalar = train(make(tiny_dir, capabilities, **settings), max_steps=2)
     rows = train(make(tiny_dir, capabilities, weighting=WeightedSum(), **settings), max_steps=2)
     for found, expected in zip(rows.seen, scalar.seen, strict=True):
@@ -148,16 +148,16 @@ def test_who_judges_decides_the_advantage(tiny_dir, vowels, examples):
 
 def test_all_of_one_example_is_in_one_half(tiny_qwen_dir, vowels, train, examples, monkeypatch):
     """Halves that share an example share its noise, and what they say of interference is biased."""
-    from bbflow.modules import grpo
+    from bbflow.modules.training import policy_step
 
-    halves, add_rows = {0: set(), 1: set()}, grpo.add_rows
+    halves, add_rows = {0: set(), 1: set()}, policy_step.add_rows
 
     def watched(jacobian, rows, model, rollouts, *args, **settings):
         asked = [tuple(ids[mask].tolist()) for ids, mask in zip(rollouts.prompt_ids_BP, rollouts.prompt_mask_BP.bool(), strict=True)]
         halves[rows.start // 2] |= {(rollouts.group_size, prompt) for prompt in asked}
         return add_rows(jacobian, rows, model, rollouts, *args, **settings)
 
-    monkeypatch.setattr(grpo, "add_rows", watched)
+    monkeypatch.setattr(policy_step, "add_rows", watched)
     module = train(
         make(tiny_qwen_dir, {"domain": vowels(), "safety": vowels("st")}, weighting=UPGrad(), reference_advantage={"safety": 2.0})
     )
