@@ -1,4 +1,4 @@
-"""What a data loader hands to a module: examples, and tensors where the module wants them prepared."""
+"""Batch of a data loader: examples, and tensors where the module prepares them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Batch:
 
     Attributes:
         examples: The records, in order.
-        tensors: Whatever the module's `collate` made of them.
+        tensors: Tensors by name, made by the module's `collate`.
     """
 
     def __init__(self, examples: list[Example], tensors: Mapping[str, Tensor] | None = None) -> None:
@@ -23,11 +23,11 @@ class Batch:
         self.tensors = dict(tensors or {})
 
     def to(self, device: Any, **kwargs: Any) -> Batch:
-        """Moves the tensors; Lightning calls this."""
+        """Move the tensors; Lightning calls this."""
         return Batch(self.examples, {name: tensor.to(device, **kwargs) for name, tensor in self.tensors.items()})
 
     def pin_memory(self) -> Batch:
-        """Pins the tensors, for loaders with `pin_memory`."""
+        """Pin the tensors, for loaders with `pin_memory`."""
         return Batch(self.examples, {name: tensor.pin_memory() for name, tensor in self.tensors.items()})
 
     def __len__(self) -> int:

@@ -58,7 +58,7 @@ class GRPO(PolicyModule):
 
     Args:
         policy: The model to train.
-        capabilities: What it must be good at, by name.
+        capabilities: Capabilities that it is trained and judged on, by name.
         rollout: Samples the completions.
         advantage: Turns rewards into advantages.
         loss: Shape of the loss.

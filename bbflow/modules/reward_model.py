@@ -32,8 +32,8 @@ class RewardModel(RecipeModule):
     """Scores responses in several dimensions; a gate mixes them by what the prompt asks for.
 
     Every pair teaches its own head and the mixture, each by two losses: Bradley-Terry with the pair's margin and centring, and the
-    cross-entropy of correct against corrupted, after which a score of 0 means even odds. Heads that a pair says nothing about are left
-    alone. `language_weight` adds the likelihood of the chosen response under the backbone's own head, which keeps its hidden states
+    cross-entropy of correct against corrupted, after which a score of 0 means even odds. A pair does not train the other heads.
+    `language_weight` adds the likelihood of the chosen response under the backbone's language-model head, which keeps its hidden states
     general (GRM, arXiv 2406.10216). Dropout is off.
 
     At the end of a run the model is written to `<run>/reward_model/`: backbone or adapter, tokenizer, heads, and temperatures fitted on
@@ -146,7 +146,7 @@ class RewardModel(RecipeModule):
 
         loss, won_N = self.micro_batches.step(self, run)
         sums = MetricSums()
-        sums.add("train/loss", loss, 1)  # as the gradient: the mean over ranks, whatever their batches hold
+        sums.add("train/loss", loss, 1)  # as the gradient: the mean over ranks, regardless of batch sizes
         sums.add("train/accuracy", won_N.sum(), len(batch))
         self.log_dict(sums.means(self.trainer), prog_bar=True, batch_size=len(batch))
         return loss

@@ -31,8 +31,8 @@ class SFT(PolicyModule):
     that is the gradient of sum_k weight_k loss_k. A capability without an example in a step takes no part in it. Examples that name no
     capability are learned from as well: the gradient of their own mean is added after the weighting.
 
-    What is supervised follows from token counts alone (prompt, response, end mark), never from marks in a chat template, which are
-    silently missing from most. An example longer than `max_length` keeps the end of its prompt and the beginning of its response.
+    The supervised tokens follow from token counts alone (prompt, response, end mark), never from marks in a chat template, which most
+    templates lack. An example longer than `max_length` keeps the end of its prompt and the beginning of its response.
 
     Args:
         policy: The model to train.

@@ -52,7 +52,7 @@ class Jacobian:
         return self.rows_RP[rows, self._columns[parameter]].unflatten(1, parameter.shape)
 
     def add(self, row: int, gradients: Iterable[Tensor | None]) -> None:
-        """Adds one gradient, given parameter by parameter, to a row; None is a parameter that plays no part."""
+        """Add one gradient, given parameter by parameter, to a row; None is a parameter that plays no part."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             if gradient is not None:
                 self.of(parameter)[row] += gradient
@@ -76,7 +76,7 @@ class Jacobian:
         return weights_R.to(self.rows_RP) @ self.rows_RP
 
     def write_gradient(self, gradient_P: Tensor) -> None:
-        """Makes a flat vector the `.grad` of the parameters, in their own precision."""
+        """Make a flat vector the `.grad` of the parameters, in their own precision."""
         for parameter, columns in self._columns.items():
             parameter.grad = gradient_P[columns].view(parameter.shape).to(parameter.dtype)
 
@@ -128,7 +128,7 @@ class RowCapture:
         self._collecting = False  # a norm runs once more to form its rows, and must not be tapped then
 
     def hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor | None:
-        """Puts a tap behind a layer. The anchor makes its output differentiable even where nothing before it is trained."""
+        """Put a tap behind a layer. The anchor makes its output differentiable even where nothing before it is trained."""
         if not torch.is_grad_enabled() or self._collecting:
             return None
         source = args[0] if args else next(iter(kwargs.values()))
@@ -137,7 +137,7 @@ class RowCapture:
     def backward(
         self, scalar: Tensor, weights_Rn: Tensor, rows: slice, inputs: Sequence[Tensor] = (), *, retain_graph: bool = False
     ) -> list[Tensor]:
-        """Adds sum_i weights_ri d(scalar_i)/d(parameters) to the rows, where the scalar is a sum over samples.
+        """Add sum_i weights_ri d(scalar_i)/d(parameters) to the rows, where the scalar is a sum over samples.
 
         Args:
             scalar: Sum over the samples of the chunk; each sample is one index of every layer's first dimension.
@@ -157,7 +157,7 @@ class RowCapture:
         return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients[1:], strict=True)]
 
     def collect(self, module: nn.Module, x: Tensor, d: Tensor) -> None:
-        """Adds one layer's part: x [n, ..., i] went in, d [n, ..., o] comes back."""
+        """Add one layer's part: x [n, ..., i] went in, d [n, ..., o] comes back."""
         if self._weights is None:
             raise RuntimeError("a backward pass through a captured model that the capture did not start")
         weights_Rn = self._weights

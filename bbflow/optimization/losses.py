@@ -1,11 +1,11 @@
-"""Policy-gradient losses, as sums: whoever calls them divides by the normaliser of the whole optimiser step.
+"""Policy-gradient losses, as sums: the caller divides by the normaliser of the whole optimiser step.
 
 Every loss here has a gradient that is linear in grad log p. For a token t of completion i with advantage A it is
 
     -A * c_it * grad log p_it,
 
-and `token_weights` is c_it: a number without gradient that depends on A through its sign alone. That makes the gradient of several
-advantages a matter of several weights on the same grad log p, which the capability Jacobian lives on. With one update per batch of
+and `token_weights` is c_it: a number without gradient that depends on A through its sign alone. The gradients of several advantages are
+then several weightings of the same grad log p, which the capability Jacobian is built on. With one update per batch of
 rollouts the ratio to the policy that sampled is 1, nothing is clipped, and the losses differ in their normaliser only.
 
 | type | ratio | clipped | a completion's tokens | the step is divided by |
@@ -17,8 +17,8 @@ rollouts the ratio to the policy that sampled is 1, nothing is clipped, and the 
 | `cispo` (arXiv 2506.13585) | token | the weight min(r, 1 + high), no token is lost | sum | tokens |
 | `gspo` (arXiv 2507.18071) | completion | A min(s, clip s) | mean | completions |
 
-`bnpo` is known elsewhere as dividing by the tokens of each micro-batch, so that its result depends on how a step is cut. A step is never
-cut here: it is exact over micro-batches and ranks, and then `bnpo` is `dapo`.
+Elsewhere `bnpo` divides by the tokens of each micro-batch, so that its result depends on how a step is divided. Here a step is exact over
+micro-batches and ranks, and `bnpo` equals `dapo`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LossSettings:
         return self.type in ("grpo", "gspo")
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong; `where` is the key in the recipe."""
+        """List the problems of the settings; `where` is their key in the recipe."""
         found = []
         if self.type == "cispo":
             given = [name for name in ("clip_low", "dual_clip") if getattr(self, name) is not None]
@@ -95,7 +95,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class PolicyLoss:
-    """A loss with what is worth logging.
+    """A loss and its metrics.
 
     Attributes:
         total: Sum over the tokens that count, a completion's mean or sum as the type says; differentiable.
@@ -210,7 +210,7 @@ def regularizer_weights(
 
 
 def batch_normalizer(mask_NT: Tensor, settings: LossSettings, max_new_tokens: int) -> Tensor:
-    """What the summed gradient is divided by: a number that adds up over micro-batches and ranks.
+    """Return the divisor of the summed gradient, which adds up over micro-batches and ranks.
 
     Completions that are masked out altogether count among the completions, as they do in TRL.
 
@@ -219,7 +219,7 @@ def batch_normalizer(mask_NT: Tensor, settings: LossSettings, max_new_tokens: in
     [3, 2, 20]
 
     Args:
-        mask_NT: True on tokens that count, over all completions of the batch, also those of groups that teach nothing.
+        mask_NT: True on tokens that count, over all completions of the batch, including groups without any advantage.
         settings: Shape of the loss.
         max_new_tokens: Length limit of completions.
     """
@@ -229,12 +229,12 @@ def batch_normalizer(mask_NT: Tensor, settings: LossSettings, max_new_tokens: in
 
 
 def loss_mask(mask_NT: Tensor, truncated_N: Tensor, settings: LossSettings) -> Tensor:
-    """Tokens that count: all of a completion, or none where it was truncated and the settings leave those out."""
+    """Return the mask of tokens that count: all of a completion, or none where it was truncated and the settings leave those out."""
     return mask_NT & ~truncated_N[:, None] if settings.mask_truncated else mask_NT
 
 
 def _share(mask_NT: Tensor, settings: LossSettings, dtype: torch.dtype) -> Tensor:
-    """1 per token that counts, or 1 / the completion's number of them."""
+    """Return 1 per token that counts, or 1 / the number of those in its completion."""
     share = mask_NT.to(dtype)
     return share / share.sum(1, keepdim=True).clamp(min=1) if settings.averages_completions else share
 
@@ -244,7 +244,7 @@ def _token_ratio(now_NT: Tensor, old_NT: Tensor | None) -> Tensor:
 
 
 def _ratio(now_NT: Tensor, old_NT: Tensor | None, mask_NT: Tensor, settings: LossSettings) -> Tensor:
-    """Probability now over probability when sampled: of the token, or (`gspo`) the geometric mean over the completion."""
+    """Return probability now over probability when sampled: of the token, or (`gspo`) the geometric mean over the completion."""
     if old_NT is None:
         return torch.ones_like(now_NT)
     if settings.type != "gspo":
@@ -254,7 +254,7 @@ def _ratio(now_NT: Tensor, old_NT: Tensor | None, mask_NT: Tensor, settings: Los
 
 
 def _clipped(ratio_NT: Tensor, advantages_N1: Tensor, settings: LossSettings) -> Tensor:
-    """Where the clipping acts on an advantage of this sign."""
+    """Return the mask of tokens that the clipping acts on, for advantages of this sign."""
     low, high = settings.clip
     if settings.type == "cispo":
         return (ratio_NT > 1 + high) & (advantages_N1 != 0)
@@ -265,7 +265,7 @@ def _clipped(ratio_NT: Tensor, advantages_N1: Tensor, settings: LossSettings) ->
 
 
 def _objective(now_NT: Tensor, ratio_NT: Tensor, advantages_N1: Tensor, settings: LossSettings) -> Tensor:
-    """Value of the policy term per token."""
+    """Return the value of the policy term per token."""
     low, high = settings.clip
     if settings.type == "cispo":
         return -ratio_NT.clamp(max=1 + high) * advantages_N1 * now_NT

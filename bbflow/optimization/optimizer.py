@@ -17,14 +17,14 @@ _SETTINGS = ("initial_lr", "weight_decay", "betas")
 
 
 class Schedule(LambdaLR):
-    """A schedule that goes on where a checkpoint stands, by the settings of the recipe and not by those the checkpoint was made with."""
+    """Learning-rate schedule that resumes at the step of a checkpoint, by the settings of the recipe and not of the checkpoint."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, lr_lambda: Callable[[int], float]) -> None:
         super().__init__(optimizer, lr_lambda)
         self._built = [{name: group[name] for name in _SETTINGS} for group in optimizer.param_groups]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the step; learning rate, decay and betas stay those that optimiser and schedule were built with."""
+        """Restore the step; learning rate, decay and betas stay those that optimiser and schedule were built with."""
         rates, built = list(self.base_lrs), self._built
         super().load_state_dict(state_dict)
         self.base_lrs, self._built = rates, built
@@ -41,8 +41,8 @@ class OptimizerSettings:
         weight_decay: Decoupled decay, applied to matrices only.
         betas: Decay rates of the two moments.
         warmup_steps: Steps over which the rate rises linearly.
-        schedule: What follows the warm-up: `constant`, or down to 0 at the last step, `linear` or `cosine`.
-        nonfinite: What is done about a gradient that is not finite: `stop` the run, or `skip` the step. Its batch is kept either way, in
+        schedule: Course after the warm-up: `constant`, or down to 0 at the last step, `linear` or `cosine`.
+        nonfinite: Action on a gradient that is not finite: `stop` the run, or `skip` the step. Its batch is kept either way, in
             `faults/` of the run folder.
     """
 
@@ -54,7 +54,7 @@ class OptimizerSettings:
     nonfinite: Literal["stop", "skip"] = "stop"
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong; `where` is the key in the recipe."""
+        """List the problems of the settings; `where` is their key in the recipe."""
         found = []
         if not 0 < self.learning_rate < math.inf:
             found.append(Problem(f"the learning rate must be positive, not {self.learning_rate}", f"{where}.learning_rate"))
@@ -69,12 +69,12 @@ class OptimizerSettings:
     def build(
         self, parameters: Iterable[nn.Parameter], total_steps: float, matrices: Collection[nn.Parameter] | None = None
     ) -> tuple[torch.optim.AdamW, LambdaLR]:
-        """Makes optimiser and schedule.
+        """Return optimiser and schedule.
 
         Args:
-            parameters: What is trained; frozen parameters are left out.
+            parameters: Parameters of the module; frozen ones are left out.
             total_steps: Optimiser steps of the whole run; may be infinite for the constant schedule.
-            matrices: Those that decay; None: those with two dimensions or more.
+            matrices: Parameters that decay; None: those with two dimensions or more.
         """
         trained = [p for p in parameters if p.requires_grad]
         decays = [p.ndim >= 2 if matrices is None else p in matrices for p in trained]
@@ -86,7 +86,7 @@ class OptimizerSettings:
         return optimizer, Schedule(optimizer, lambda step: self.factor(step, total_steps))
 
     def factor(self, step: int, total_steps: float) -> float:
-        """The share of the highest learning rate that step number `step` (from 0) uses.
+        """Return the share of the highest learning rate that step number `step` (from 0) uses.
 
         >>> settings = OptimizerSettings(warmup_steps=2, schedule="linear")
         >>> [settings.factor(step, 6) for step in range(7)]

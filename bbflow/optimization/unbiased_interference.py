@@ -18,12 +18,10 @@ from torch import Tensor
 from bbflow.optimization.update_geometry import UpdateGeometry, harmed
 
 ALPHA = 0.05
-NORMAL = 1.959964
-"""97.5% quantile of the normal distribution."""
 
 
 def mean_error(series_T: Tensor) -> Tensor:
-    """Standard error of the mean over the first axis, for steps that may depend on their neighbours.
+    """Return the standard error of the mean over the first axis, for steps that may depend on their neighbours.
 
     Given the policy of each step, the noise of fresh rollouts is independent from step to step. The drift of the true value is not, nor are
     rollouts that are used twice, so autocovariances enter with Bartlett's weights up to lag 4 (T / 100)^(2/9) (Newey and West 1987, 1994).
@@ -44,7 +42,7 @@ def mean_error(series_T: Tensor) -> Tensor:
 
 
 def p_positive(series_T: Tensor) -> Tensor:
-    """One-sided p-value over the first axis; null hypothesis: the mean of the true values over these steps is 0 or less.
+    """Return the one-sided p-value over the first axis; null hypothesis: the mean of the true values over these steps is 0 or less.
 
     A t test with `mean_error`. NaN for fewer than two steps.
 
@@ -59,19 +57,19 @@ def p_positive(series_T: Tensor) -> Tensor:
 
 
 def symmetric(cross_TKK: Tensor) -> Tensor:
-    """Which half a row came from is arbitrary: the mean of J_A J_B^T and its transpose."""
+    """Return the mean of J_A J_B^T and its transpose: which half a row came from is arbitrary."""
     return (cross_TKK + cross_TKK.mT) / 2
 
 
 def corrected_cosines(cross_TKK: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines of the true gradients from inner products across halves.
+    """Return cosines of the true gradients from inner products across halves.
 
     Args:
         cross_TKK: J_A J_B^T of each step.
 
     Returns:
-        Cosines, and their standard errors by the delta method. NaN where a length cannot be told from 0 (`p_positive` of its square above
-        5%): its quotient would mean nothing. Beyond 1 in amount, which noise can bring about, is given as 1.
+        Cosines, and their standard errors by the delta method. NaN where a length does not differ from 0 (`p_positive` of its square above
+        5%), so that the quotient is meaningless. Noise can bring a cosine beyond 1 in amount; it is cut off there.
     """
     products_TKK = symmetric(cross_TKK.double())
     mean_KK = products_TKK.mean(0)
@@ -86,18 +84,18 @@ def corrected_cosines(cross_TKK: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Interference:
-    """What the updates of a run showed.
+    """Interference statistics over the updates of a run.
 
     Attributes:
         names: The capabilities; those of the first update.
-        steps: How many updates were added.
+        steps: Number of updates added.
         cross: J_A J_B^T of the updates that had two halves.
-        squares: Diagonals of the Gramians of those, noise included.
-        applied: First-order change of each capability by the updates really made.
+        squares: Diagonals of the Gramians of those updates, noise included.
+        applied: First-order change of each capability by the updates as made, Adam and clipping included.
         weights: Weights of the updates over the preferences' sum.
         harmed: Per update, whether it lowered a capability on its own batch to first order.
         harmed_by_sum: Per update, whether the plain weighted sum would have.
-        modes: How many updates took their rows in each way.
+        modes: Number of updates by the way in which rows were formed.
     """
 
     names: tuple[str, ...] = ()
@@ -112,7 +110,7 @@ class Interference:
     preferences_K: Tensor | None = None
 
     def add(self, geometry: UpdateGeometry) -> None:
-        """Adds one update.
+        """Add one update.
 
         Raises:
             ValueError: Other capabilities than before.
@@ -128,18 +126,18 @@ class Interference:
         if geometry.applied_K is not None:
             self.applied.append(_plain(geometry.applied_K))
         self.weights.append(_plain(geometry.weights_K))
-        acting = gramian if geometry.metric_KK is None else _plain(geometry.metric_KK)  # what the weights were to protect
+        acting = gramian if geometry.metric_KK is None else _plain(geometry.metric_KK)  # the geometry that the weights were solved in
         self.harmed.append(bool(harmed(acting, _plain(geometry.weights_K)).any()))
         self.harmed_by_sum.append(bool(harmed(acting, self.preferences_K).any()))
         self.modes[geometry.mode] = self.modes.get(geometry.mode, 0) + 1
 
     def last(self, window: int | None = None) -> Tensor:
-        """Inner products across halves of the last steps, [T, K, K]; T is 0 where there were none."""
+        """Return inner products across halves of the last steps, [T, K, K]; T is 0 where there were none."""
         chosen = self.cross if window is None else self.cross[-window:]
         return torch.stack(chosen) if chosen else torch.zeros(0, len(self.names), len(self.names), dtype=torch.float64)
 
     def signal(self, window: int | None = None) -> Tensor:
-        """Share of each capability's squared gradient that is no noise, over the last steps; within [0, 1], NaN without a gradient."""
+        """Return the share [K] of the squared gradient that is signal, over the last steps; within [0, 1], NaN without a gradient."""
         cross_TKK = self.last(window)
         if not len(cross_TKK):
             return torch.full((len(self.names),), torch.nan, dtype=torch.float64)
@@ -147,7 +145,7 @@ class Interference:
         return (cross_TKK.mean(0).diagonal() / torch.where(squares_K > 0, squares_K, torch.nan)).clamp(0, 1)
 
     def conflicts(self, window: int | None = None) -> Tensor:
-        """Share of the last steps in which two capabilities pointed against each other, [K, K].
+        """Return the share [K, K] of the last steps in which two gradients pointed against each other.
 
         One half is chance where they are unrelated. Steps without a gradient of either are left out; NaN where none is left.
         """
@@ -155,9 +153,9 @@ class Interference:
         return (products_TKK < 0).sum(0) / (products_TKK != 0).sum(0).double()
 
     def stationarity(self, window: int | None = None) -> float:
-        """Distance from Pareto stationarity over the last steps, without the noise; NaN before there are two steps.
+        """Return the distance from Pareto stationarity over the last steps, without the noise; NaN before there are two steps.
 
-        The mean of the inner products across halves stands for the Gramian of the true gradients; noise can make it indefinite, so its
+        The mean of the inner products across halves estimates the Gramian of the true gradients; noise can make it indefinite, so its
         negative part is cut off. Capabilities of preference 0 do not count, nor do those that never had a gradient.
         """
         from bbflow.optimization.weightings import stationarity

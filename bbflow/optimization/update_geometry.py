@@ -1,7 +1,7 @@
-"""Geometry of one update: how the gradients of the capabilities stood to one another, and what the update did about it.
+"""Geometry of one update: inner products of the capabilities' gradients, and the weights of the update.
 
 Row k of the Jacobian J is the gradient of capability k's own objective: an ascent direction, by the normaliser of the plain step, before
-the capability's weight. Everything said here follows from inner products of the rows, K x K in float64.
+the capability's weight. Everything here follows from inner products of the rows, K x K in float64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class UpdateGeometry:
-    """What a training step knows of its update; `module.last_geometry` after each optimiser step, None where no Jacobian was taken.
+    """Geometry of a training step's update; `module.last_geometry` after each optimiser step, None where no Jacobian was taken.
 
     Attributes:
         names: The capabilities, in the order of the rows.
@@ -28,8 +28,8 @@ class UpdateGeometry:
         cross_KK: J_A J_B^T of two independent halves of the rollouts, whole groups in each, each half by its own normaliser. The noise of
             the halves is independent, so that every entry, the diagonal too, is free of bias. None where a half would be empty.
         applied_K: J (theta_now - theta_before) of the *previous* batch: the change of each capability to first order by the update (or the
-            several updates) that was really made, Adam, clipping and decay included, by the rows of this batch, which that update has not
-            seen. None at first, and in further updates from one batch of rollouts.
+            several updates) as made, Adam, clipping and decay included, by the rows of this batch, which that update has not seen. None at
+            first, and in further updates from one batch of rollouts.
         metric_KK: J P J^T, which the weights were solved on, where the optimiser's metric was asked for; else None.
     """
 
@@ -43,7 +43,7 @@ class UpdateGeometry:
     metric_KK: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuses shapes that do not belong together.
+        """Refuse shapes that do not belong together.
 
         Raises:
             ValueError: A shape that does not fit the number of capabilities.

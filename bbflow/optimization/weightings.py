@@ -1,11 +1,19 @@
 """Weightings: from the Gramian of the capability gradients to one weight per capability.
 
-The update is d = J^T w, where row k of J is the gradient of capability k's own objective (an ascent direction, before its weight) and
-G = J J^T. Every method here reads G alone, K x K in float64, so that it costs nothing beside the gradients. Preferences are the
-capabilities' weights of the recipe. Capabilities with a row of zeros or a preference of 0 take no part and get weight 0.
+The update is d = J^T w, where row k of J is the gradient g_k of capability k's objective (an ascent direction, before its weight) and
+G = J J^T. Every method here reads G alone, K x K in float64, so that its cost is negligible next to the gradients. The preferences p are
+the capabilities' weights of the recipe. Capabilities with a row of zeros or a preference of 0 take no part and get weight 0.
+
+| class | weights w | method |
+|---|---|---|
+| `WeightedSum` | p | linear scalarisation (Kurin et al. 2022, arXiv 2201.04122) |
+| `UPGrad` | sum_k p_k argmin {v^T G v : v >= e_k} | UPGrad (Quinton and Rey 2024, arXiv 2406.16232) |
+| `MGDA` | argmin {a^T G a : a on the simplex}, scaled | MGDA (Desideri 2012; for networks Sener and Koltun 2018, arXiv 1810.04650) |
+| `IMTLG` | solution of (G w)_k = p_k sqrt(G_kk), scaled | IMTL-G (Liu et al. 2021, ICLR) |
+| `PCGrad` | sum_k p_k of g_k projected off the gradients it conflicts with | PCGrad (Yu et al. 2020, arXiv 2001.06782) |
 
 *Non-conflict* means that no capability falls to first order: (G w)_j >= 0 for all j, up to rounding -1e-9 |g_j| max_k w_k |g_k|.
-`UPGrad` and `MGDA` guarantee it for any gradients; the others do not. A weighting of one's own is one subclass with one method.
+`UPGrad` and `MGDA` guarantee it for any gradients; the others do not. To add a weighting, subclass `Weighting` and write `solve`.
 """
 
 from __future__ import annotations
@@ -21,7 +29,7 @@ from torch import Tensor
 
 @dataclass
 class Weighting(ABC):
-    """Turns a Gramian and preferences into weights. One of one's own is one subclass; a recipe names it by `class_path`.
+    """Turns a Gramian and preferences into weights. Subclass it to add your own; a recipe names it by `class_path`.
 
     Attributes:
         normalize_rows: Weigh gradients of equal length, so that no capability counts for more because its gradient is longer. The rows
@@ -34,7 +42,7 @@ class Weighting(ABC):
     metric: Literal["euclidean", "optimizer"] = "euclidean"
 
     def __call__(self, gramian_KK: Tensor, preferences_K: Tensor) -> Tensor:
-        """Computes the weights.
+        """Return the weights.
 
         Args:
             gramian_KK: Inner products of the rows.
@@ -69,7 +77,7 @@ class Weighting(ABC):
 
     @abstractmethod
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Computes the weights of capabilities that all have a gradient and a positive preference.
+        """Return the weights of capabilities that all have a gradient and a positive preference.
 
         Args:
             gramian: Symmetric [K, K], positive diagonal, float64.
@@ -79,23 +87,23 @@ class Weighting(ABC):
 
 @dataclass
 class WeightedSum(Weighting):
-    """The plain weighted sum, w = preferences: the baseline, and hard to beat with good regularisation (Kurin et al., arXiv 2201.04122).
+    """The plain weighted sum, w = p: the baseline, hard to beat with good regularisation (Kurin et al. 2022, arXiv 2201.04122).
 
     >>> WeightedSum()(torch.tensor([[1.0, -2.0], [-2.0, 16.0]]), torch.tensor([1.0, 1.0])).tolist()
     [1.0, 1.0]
     """
 
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Returns the preferences."""
+        """Return the preferences."""
         return preferences
 
 
 @dataclass
 class UPGrad(Weighting):
-    """Every gradient is projected onto the cone of directions that harm no capability; the projections are summed (arXiv 2406.16232).
+    """UPGrad (Quinton and Rey 2024, arXiv 2406.16232): project every gradient onto the cone of directions that harm no capability, and sum.
 
-    w = sum_k p_k argmin {v^T G v : v >= e_k}. Solved exactly, by non-negative least squares on the Gramian scaled to unit diagonal, with no
-    regularisation: non-conflict holds at any ratio of lengths. Without conflict it is the weighted sum.
+    w = sum_k p_k argmin {v^T G v : v >= e_k}, e_k the unit vector. Solved exactly, by non-negative least squares on the Gramian scaled to
+    unit diagonal, without regularisation: non-conflict holds at any ratio of lengths. Without conflict it is the weighted sum.
 
     >>> UPGrad()(torch.tensor([[1.0, 0.5], [0.5, 4.0]]), torch.tensor([1.0, 2.0])).tolist()
     [1.0, 2.0]
@@ -104,7 +112,7 @@ class UPGrad(Weighting):
     """
 
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Projects row by row, each row of unit length."""
+        """Project row by row, each row of unit length."""
         from scipy.optimize import nnls
 
         lengths, root = np.sqrt(np.diag(gramian)), _root(_cosines(gramian))
@@ -117,33 +125,34 @@ class UPGrad(Weighting):
 
 @dataclass
 class MGDA(Weighting):
-    """The shortest vector in the convex hull of the gradients (MGDA: Desideri 2012; Sener and Koltun, arXiv 1810.04650).
+    """MGDA (Desideri 2012; Sener and Koltun 2018, arXiv 1810.04650): the shortest vector in the convex hull of the gradients.
 
-    Minimises |sum_k a_k g_k / p_k| over the simplex, so that at the optimum every capability gains at least p_k |d|^2: gains in the ratio
-    of the preferences. w_k = a_k / p_k, scaled to the sum of the preferences. Zero exactly where the point is Pareto stationary.
+    a = argmin |sum_k a_k g_k / p_k| over the simplex, so that every capability gains at least p_k |d|^2: gains in the ratio of the
+    preferences. w_k = a_k / p_k, scaled to the sum of the preferences. The update is 0 exactly where the point is Pareto stationary.
 
     >>> [round(w, 6) for w in MGDA()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [1.6, 0.4]
     """
 
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Finds the minimum over the simplex."""
+        """Find the minimum over the simplex."""
         weights = _simplex_minimum(gramian / np.outer(preferences, preferences)) / preferences
         return weights * (preferences.sum() / weights.sum())
 
 
 @dataclass
 class IMTLG(Weighting):
-    """The direction whose cosines with the gradients are in the ratio of the preferences (IMTL-G, Liu et al., ICLR 2021).
+    """IMTL-G (Liu et al. 2021, ICLR): the direction whose cosines with the gradients are in the ratio of the preferences.
 
-    Weights may be negative, and then a common gain is not meant by them. Scaled to the sum of the preferences.
+    (G w)_k = p_k |g_k| for all k, so that the cosines <d, g_k> / |g_k| are proportional to p_k; scaled to the sum of the preferences. The
+    published method has equal preferences. Weights may be negative, and such an update need not improve every capability.
 
     >>> [round(w, 6) for w in IMTLG()(torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [1.333333, 0.666667]
     """
 
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Solves the linear system of equal cosines."""
+        """Solve the linear system of equal cosines."""
         weights = np.linalg.pinv(_cosines(gramian), rcond=1e-12, hermitian=True) @ preferences / np.sqrt(np.diag(gramian))
         total = weights.sum()
         if abs(total) < 1e-9 * np.abs(weights).sum():
@@ -153,17 +162,18 @@ class IMTLG(Weighting):
 
 @dataclass
 class PCGrad(Weighting):
-    """Takes from each gradient what points against another, one after the other (Yu et al., arXiv 2001.06782).
+    """PCGrad (Yu et al. 2020, arXiv 2001.06782): remove from each gradient its component against every other one, one after the other.
 
-    The others come in the cyclic order of the capabilities rather than at random, so that a run can be repeated. With three capabilities
-    or more it does not guarantee non-conflict.
+    For every k, g = g_k, then g -= min(0, <g, g_j> / |g_j|^2) g_j for each other j; d = sum_k p_k g. The others come in the cyclic order of
+    the capabilities rather than at random, so that a run can be repeated. With three capabilities or more it does not guarantee
+    non-conflict.
 
     >>> [round(w, 6) for w in PCGrad()(torch.tensor([[1.0, -2.0], [-2.0, 16.0]]), torch.tensor([1.0, 1.0])).tolist()]
     [3.0, 1.125]
     """
 
     def solve(self, gramian: np.ndarray, preferences: np.ndarray) -> np.ndarray:
-        """Projects in the coordinates of the rows."""
+        """Project in the coordinates of the rows."""
         count, total = len(preferences), np.zeros(len(preferences))
         for k in range(count):
             part = np.eye(count)[k]
@@ -174,7 +184,7 @@ class PCGrad(Weighting):
 
 
 def stationarity(gramian_KK: Tensor) -> float:
-    """Distance from Pareto stationarity: sqrt(min of w^T G w over the simplex), 0 where no direction improves every capability.
+    """Return the distance from Pareto stationarity: sqrt(min of w^T G w over the simplex), 0 where no direction improves every capability.
 
     >>> round(stationarity(torch.tensor([[1.0, 0.0], [0.0, 1.0]])) ** 2, 9)
     0.5
@@ -186,11 +196,11 @@ def stationarity(gramian_KK: Tensor) -> float:
         return 0.0
     weights = _simplex_minimum(gramian)
     value, scale = weights @ gramian @ weights, (weights**2) @ np.diag(gramian)
-    return float(np.sqrt(value)) if value > 1e-14 * scale else 0.0  # what is left of a cancellation is no length
+    return float(np.sqrt(value)) if value > 1e-14 * scale else 0.0  # rounding error of a cancellation
 
 
 def _cosines(gramian: np.ndarray) -> np.ndarray:
-    """The Gramian of the rows at unit length."""
+    """Return the Gramian of the rows scaled to unit length."""
     lengths = np.sqrt(np.diag(gramian))
     cosines = np.clip(gramian / lengths[:, None] / lengths[None, :], -1.0, 1.0)
     np.fill_diagonal(cosines, 1.0)
@@ -198,16 +208,16 @@ def _cosines(gramian: np.ndarray) -> np.ndarray:
 
 
 def _root(cosines: np.ndarray) -> np.ndarray:
-    """A matrix R with R^T R = C."""
+    """Return a matrix R with R^T R = C."""
     values, vectors = np.linalg.eigh(cosines)
     return np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
 
 
 def _simplex_minimum(gramian: np.ndarray) -> np.ndarray:
-    """Minimises a^T G a over the simplex.
+    """Return the minimum of a^T G a over the simplex.
 
-    Least squares of [J^T; 1^T] a against [0; 1] over a >= 0 has its solution on the ray of the minimum, whatever the weight of the last
-    row. With a_k = y_k / |g_k| it is solved on rows of unit length.
+    Least squares of [J^T; 1^T] a against [0; 1] over a >= 0 has its solution on the ray of the minimum, for any weight of the last row.
+    With a_k = y_k / |g_k| it is solved on rows of unit length.
     """
     from scipy.optimize import nnls
 

@@ -29,7 +29,7 @@ def without_adapters(model: Any) -> Any:
 
 
 def has_plain_head(model: Any) -> bool:
-    """Tells whether a causal language model's logits are its decoder's hidden states times its head, and nothing else."""
+    """Return whether a causal language model's logits are its decoder's hidden states times its head, and nothing else."""
     return all(getattr(without_adapters(model).config, name, None) in (None, 1.0) for name in _RESHAPED_LOGITS)
 
 
@@ -44,7 +44,7 @@ def head_of(model: Any) -> Any:
 
 
 def needs_chunking(model: Any, tokens: int) -> bool:
-    """Tells whether the logits of so many tokens are made block by block.
+    """Return whether the logits of so many tokens are made block by block.
 
     They are not where they fit into one, where the head is more than a matrix (an adapter, quantised weights), where the model changes them
     afterwards, or where something listens to the head (`bbflow.optimization.jacobian.capture`).

@@ -23,7 +23,7 @@ _PROBES = ("Which drug treats hypertension?", "Answer with one word.", "A patien
 
 
 def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where: str) -> Policy:
-    """Loads the policy as the run began with it, and lays the checkpoint's weights over it.
+    """Load the policy as the run began with it, and lays the checkpoint's weights over it.
 
     Raises:
         InputError: The weights are those of another architecture.
@@ -38,12 +38,12 @@ def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where
 
 
 def is_adapter(policy: Policy) -> bool:
-    """Tells whether a policy is a base model with an adapter."""
+    """Return whether a policy is a base model with an adapter."""
     return hasattr(policy.model, "peft_config")
 
 
 def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
-    """Writes model and tokenizer, loads them again and compares the logits.
+    """Write model and tokenizer, loads them again and compares the logits.
 
     Args:
         policy: What to write. With `merge` its adapter is folded into its weights.
@@ -79,7 +79,7 @@ def base_folder(folder: Path) -> Path | None:
 
 
 def weights_sha256(folder: Path) -> dict[str, str]:
-    """Returns the hash of each file of weights in a folder, by name."""
+    """Return the hash of each file of weights in a folder, by name."""
     return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
 
 

@@ -30,7 +30,7 @@ def checkpoint_layers(model: nn.Module) -> None:
 
 
 def is_checkpointed(model: nn.Module) -> bool:
-    """Tells whether `checkpoint_layers` was called on a model."""
+    """Return whether `checkpoint_layers` was called on a model."""
     return any(getattr(module.forward, "func", None) is _forgetful for module in model.modules())
 
 

@@ -22,7 +22,7 @@ _NOISE = 0.01
 
 
 def load_policy(settings: PolicySettings) -> Policy:
-    """Loads model and tokenizer as the settings say; the model is left in train mode.
+    """Load model and tokenizer as the settings say; the model is left in train mode.
 
     Raises:
         InputError: The settings are wrong, or the files cannot be loaded as a causal language model.
@@ -38,7 +38,7 @@ def load_policy(settings: PolicySettings) -> Policy:
 
 
 def hub_problems(source: str, where: str) -> list[Problem]:
-    """Says at once that a Hub id is not here and the Hub cannot be reached, which transformers finds out after minutes of trying."""
+    """Say at once that a Hub id is not here and the Hub cannot be reached, which transformers finds out after minutes of trying."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -116,7 +116,7 @@ def _unnumbered(name: str) -> str:
 
 @torch.no_grad()
 def is_causal(model: Any) -> bool:
-    """Tells by trying whether a token's prediction is the same whatever follows it."""
+    """Return, by trying, whether a token's prediction is the same whatever follows it."""
     ids = torch.tensor([[0, 0], [0, 1]], device=next(model.parameters()).device)
     with eval_mode(model):
         one, other = model(ids).logits[:, 0].float()
@@ -134,7 +134,7 @@ def quantization(settings: PolicySettings) -> Any:
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Collects every end mark that tokenizer, configuration and generation configuration name; the tokenizer's own first."""
+    """Collect every end mark that tokenizer, configuration and generation configuration name; the tokenizer's own first."""
     found: list[int] = []
     for holder in (tokenizer, model.config, getattr(model, "generation_config", None)):
         named = getattr(holder, "eos_token_id", None)

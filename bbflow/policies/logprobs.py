@@ -122,7 +122,7 @@ def positions(mask_NL: Tensor) -> Tensor:
 
 
 def can_share_prompt(model: Any) -> bool:
-    """Tells whether keys and values of a prompt can be reused: full attention everywhere, caching not switched off."""
+    """Return whether keys and values of a prompt can be reused: full attention everywhere, caching not switched off."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
@@ -153,7 +153,7 @@ class Prompts:
         self.states: list[Tensor] = []
 
     def can_be_shared(self, group_size: int) -> bool:
-        """Tells whether there is something to share, and the model allows it."""
+        """Return whether there is something to share, and the model allows it."""
         return group_size > 1 and self.ids.shape[1] > 1 and can_share_prompt(self.model)
 
     def chunks(self, mask_NT: Tensor, group_size: int) -> Iterator[Chunk]:
@@ -166,7 +166,7 @@ class Prompts:
             yield Chunk(rows, prompt_N[rows], self.completion_ids[rows, :width], mask_NT[rows, :width])
 
     def read(self) -> None:
-        """Runs all but the last token of every prompt, and keeps keys and values (alternating, layer by layer) with their gradient."""
+        """Run all but the last token of every prompt, and keeps keys and values (alternating, layer by layer) with their gradient."""
         from transformers import DynamicCache
 
         cache: Any = DynamicCache()

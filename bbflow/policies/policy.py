@@ -44,7 +44,7 @@ class Policy:
         return next((value for value in found if isinstance(value, int) and value > 0), None)
 
     def clamp_max_length(self, max_length: int) -> int:
-        """Returns how many of `max_length` tokens the model reads, and says so where it reads fewer."""
+        """Return how many of `max_length` tokens the model reads, and says so where it reads fewer."""
         room = self.context_length
         if room is None or max_length <= room:
             return max_length
@@ -67,7 +67,7 @@ class Policy:
         return [*self._ids(text), self.eos_ids[0]]
 
     def texts(self, completions: Iterable[Sequence[int]]) -> list[str]:
-        """Decodes completions, special tokens removed."""
+        """Decode completions, special tokens removed."""
         return [self.tokenizer.decode(list(ids), skip_special_tokens=True) for ids in completions]
 
     def _ids(self, text: str) -> list[int]:
@@ -101,7 +101,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, side: str, device: torch.dev
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Switches a model to eval mode (dropout off, caches on) and puts every module back as it was."""
+    """Switch a model to eval mode (dropout off, caches on) and puts every module back as it was."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

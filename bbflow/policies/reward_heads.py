@@ -97,7 +97,7 @@ class Pointer(nn.Module):
             self.query.weight.copy_(self.key.weight)
 
     def forward(self, hidden_NLD: Tensor, ids_NL: Tensor, prompt_NL: Tensor) -> Tensor:
-        """Returns the support [N, L] of each token in nats, at most 0: `SILENT` where no token of the prompt could be pointed at."""
+        """Return the support [N, L] of each token in nats, at most 0: `SILENT` where no token of the prompt could be pointed at."""
         state = self.norm(hidden_NLD[:, :-1])
         logits = self.query(state) @ self.key(state).transpose(1, 2) * self.log_scale.exp() / POINTER_WIDTH**0.5
         prompt_N1L = prompt_NL[:, None, 1:]
@@ -226,7 +226,7 @@ class RewardScorer(nn.Module):
         return torch.sigmoid(logits / self.file.temperature.get(head, 1.0))
 
     def save(self, folder: str | Path) -> None:
-        """Writes backbone or adapter, tokenizer, heads and settings; `load_scorer` reads them back."""
+        """Write backbone or adapter, tokenizer, heads and settings; `load_scorer` reads them back."""
         from safetensors.torch import save_file
 
         folder = Path(folder)
@@ -258,7 +258,7 @@ def recorded_tokenizer(path: str) -> str:
 
 
 def reward_model_problems(path: str, where: str, head: str | None = None) -> list[Problem]:
-    """Lists what is wrong with a reward-model folder without loading a weight; `where` is the key in the recipe."""
+    """List what is wrong with a reward-model folder without loading a weight; `where` is the key in the recipe."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         return [Problem(f"there is no reward-model folder '{path}'", where, "train one with recipes/reward.yaml")]
@@ -277,7 +277,7 @@ def reward_model_problems(path: str, where: str, head: str | None = None) -> lis
 
 
 def load_scorer(path: str, dtype: Literal["float32", "bfloat16"] = "float32") -> RewardScorer:
-    """Loads a reward model, frozen.
+    """Load a reward model, frozen.
 
     Raises:
         InputError: A file is missing or wrong, or the tokenizer is not the one that the heads were trained with.

@@ -37,7 +37,7 @@ class LoraSettings:
     use_rslora: bool = False
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong; `where` is the key in the recipe."""
+        """List what is wrong; `where` is the key in the recipe."""
         found = []
         if self.r < 1:
             found.append(Problem(f"the rank must be at least 1, not {self.r}", f"{where}.r"))
@@ -78,7 +78,7 @@ class PolicySettings:
         return str(BUNDLED.get(self.path, Path(self.path).expanduser() if _is_folder(self.path) else self.path))
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what can be told wrong without loading anything; `where` is the key in the recipe.
+        """List what can be told wrong without loading anything; `where` is the key in the recipe.
 
         >>> [str(p) for p in PolicySettings(path="tny").problems("policy")]
         ["policy.path: 'tny' is neither a folder nor a Hub id (did you mean 'tiny'? a Hub id is written owner/name)"]

@@ -64,7 +64,7 @@ def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor, posit
 
 
 def pack(lengths: Sequence[int], width: int) -> list[list[int]]:
-    """Puts sequences into as few rows as first-fit finds, the longest first, so that no row is wider than `width`.
+    """Put sequences into as few rows as first-fit finds, the longest first, so that no row is wider than `width`.
 
     Args:
         lengths: Tokens of each sequence; a longer one than `width` stands alone.
@@ -91,7 +91,7 @@ def pack(lengths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def isolates_packed_sequences(model: Any) -> bool:
-    """Tells whether a sequence behind another one in a row, its positions begun anew, has the log-probabilities it has alone.
+    """Return whether a sequence behind another one in a row, its positions begun anew, has the log-probabilities it has alone.
 
     Most architectures see from the positions where a sequence begins; one that does not would let examples read each other. So it is tried.
     """

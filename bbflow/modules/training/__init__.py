@@ -1,1 +1,1 @@
-"""What the LightningModules share: experience, losses, micro-batches, capability updates, collectives."""
+"""Parts of training that the LightningModules share: experience, losses, micro-batches, capability updates, collectives."""

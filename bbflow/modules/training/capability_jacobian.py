@@ -1,11 +1,12 @@
 """The capability Jacobian of a batch of completions: one backward pass where the policy allows it, K where it does not.
 
-The prompt of a group runs once. Its completions start from copies of its keys and values, cut off from the graph; what flows back into
-the copies, weighted and summed over the group, is what capability k sends into the prompt, and K short backward passes over the prompts
-alone take it from there.
+The prompt of a group runs once. Its completions start from copies of its keys and values, cut off from the graph. The gradients of the
+copies, weighted and summed over the group, are the gradient of capability k at the end of the prompt, and K short backward passes over the
+prompts alone complete it.
 
-What a token of a clipped loss sends back depends on the sign of its advantage and on nothing else of the capability, so that two backward
-passes, one per sign, are exact off-policy for any number of capabilities; one is enough on-policy and for stop-gradient weights (CISPO).
+The gradient of a token under a clipped loss depends on the sign of its advantage and on nothing else of the capability, so that two
+backward passes, one per sign, are exact off-policy for any number of capabilities; one is enough on-policy and for stop-gradient weights
+(CISPO).
 
 Dimensions: K capabilities, N completions in groups of G, P and T tokens of the padded prompts and completions, n completions in a chunk.
 """
@@ -25,15 +26,15 @@ from bbflow.policies.rollouts.base import Rollouts
 
 Mode = Literal["factored", "k_backward"]
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-"""Relative difference between captured and differentiated rows up to which a model counts as understood, by its parameters' precision."""
+"""Largest relative difference between captured and differentiated rows with which rows are captured, by the parameters' precision."""
 
 
 @dataclass(frozen=True)
 class TokenWeights:
-    """What multiplies grad log p of a token, for an advantage of 1: the shape of a loss, without its advantage.
+    """Factors of grad log p of each token, for an advantage of 1: the shape of a loss, without its advantage.
 
     Attributes:
-        of: From log-probabilities [n, T] (no gradient), the completions' numbers [n] and the sign of the advantage, to factors [n, T], 0
+        of: From log-probabilities [n, T] (no gradient), indices of the completions [n] and the sign of the advantage, to factors [n, T], 0
             where a token does not count.
         signed: Whether the factors depend on the sign.
     """
@@ -43,22 +44,22 @@ class TokenWeights:
 
     @property
     def signs(self) -> tuple[int, ...]:
-        """The signs that need a backward pass of their own; 0 stands for both."""
+        """Signs that need a backward pass each; 0: one for both."""
         return (1, -1) if self.signed else (0,)
 
 
 def every_token(rollouts: Rollouts) -> TokenWeights:
-    """The shape of a loss that counts every token alike: log-likelihood, weighted by the advantages."""
+    """Return the weights of a loss in which every token counts the same: log-likelihood, weighted by the advantages."""
     return TokenWeights(lambda logprobs_nT, rows_n, _: rollouts.completion_mask_NT[rows_n, : logprobs_nT.shape[1]].to(logprobs_nT))
 
 
 @dataclass(frozen=True)
 class Regularizer:
-    """The part of a loss that belongs to no capability (KL penalty, entropy bonus): a row of its own.
+    """Terms of a loss that belong to no capability (KL penalty, entropy bonus), with a separate row.
 
     Attributes:
-        row: Where it goes in the Jacobian.
-        of: From log-probabilities [n, T] (no gradient) and the completions' numbers [n] to what multiplies grad log p, [n, T].
+        row: Its row in the Jacobian.
+        of: From log-probabilities [n, T] (no gradient) and indices of the completions [n] to factors of grad log p, [n, T].
     """
 
     row: int
@@ -77,7 +78,7 @@ def add_rows(
     mode: Mode = "factored",
     regularizer: Regularizer | None = None,
 ) -> Tensor:
-    """Adds the gradient of each capability's objective, an ascent direction, summed over the tokens of a batch.
+    """Add the gradient of each capability's objective, an ascent direction, summed over the tokens of a batch.
 
     Row k is sum_i A_ki sum_t c_it grad log p_it, with the factors c of the loss for the sign of A_ki.
 
@@ -122,7 +123,7 @@ def add_rows(
 
 
 def exact_mode(model: Any, rollouts: Rollouts, *, temperature: float = 1.0) -> tuple[Mode, str]:
-    """Chooses how the rows of a model are formed, and says why.
+    """Return how the rows of a model are formed, and the reason.
 
     Captured rows are compared with differentiated ones on the shortest group, which finds a model that uses a weight outside its layer.
     """
@@ -137,7 +138,7 @@ def exact_mode(model: Any, rollouts: Rollouts, *, temperature: float = 1.0) -> t
 
 
 def _capture_error(model: Any, rollouts: Rollouts, temperature: float) -> tuple[float, float]:
-    """Relative difference between captured and differentiated rows on one group, and how much of it is rounding."""
+    """Return the relative difference between captured and differentiated rows on one group, and its tolerance."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     some = rollouts.groups(rollouts.lengths_N.unflatten(0, (-1, rollouts.group_size)).sum(1).argmin()[None])
     parts_KN = torch.linspace(-1, 1, 2 * rollouts.group_size, device=some.prompt_ids_BP.device).view(2, -1)
@@ -154,7 +155,7 @@ def _capture_error(model: Any, rollouts: Rollouts, temperature: float) -> tuple[
 def _passes(
     logprobs_nT: Tensor, rows_n: Tensor, parts_KN: Tensor, rows: slice, factors: TokenWeights, regularizer: Regularizer | None
 ) -> list[tuple[Tensor, Tensor, slice, slice]]:
-    """The backward passes of a chunk: factors, weights of the samples, rows of the Jacobian, and which of those that send into prompts."""
+    """Return the backward passes of a chunk: factors, weights of the samples, rows of the Jacobian, and rows of the prompt gradients."""
     passes = []
     for sign in factors.signs:
         part_Kn = _of_sign(parts_KN[:, rows_n], sign)
@@ -168,7 +169,7 @@ def _passes(
 
 
 def _sum_over_groups(totals: list[Tensor], gradients: list[Tensor], part_Kn: Tensor, prompt_n: Tensor) -> None:
-    """Adds what the completions of a prompt send back, weighted, for every capability by one product: [K b, n] @ [n, rest]."""
+    """Add the weighted gradients that completions send into their prompts, for every capability by one product: [K b, n] @ [n, rest]."""
     prompts, place_n = prompt_n.unique(return_inverse=True)
     own_bn = (torch.arange(len(prompts), device=place_n.device)[:, None] == place_n).to(part_Kn.dtype)
     weights = (part_Kn[:, None, :] * own_bn[None]).flatten(0, 1)
@@ -182,12 +183,9 @@ def _of_sign(parts_Kn: Tensor, sign: int) -> Tensor:
 
 
 def _through_prompts(jacobian: Jacobian, rows: list[int], states: list[Tensor], sent_back: list[Tensor]) -> None:
-    """One backward pass over the prompts alone for each row; a row that sends nothing needs none."""
-    alive = [k for k in range(len(rows)) if any(bool(total[k].any()) for total in sent_back)]
-    for k in alive:
-        cotangents = [total[k].to(state.dtype) for state, total in zip(states, sent_back, strict=True)]
-        gradients = torch.autograd.grad(states, jacobian.parameters, cotangents, retain_graph=k != alive[-1], allow_unused=True)
-        jacobian.add(rows[k], gradients)
+    """Add one backward pass over the prompts alone for each row; a row without a gradient there needs none."""
+    alive = {row: k for k, row in enumerate(rows) if any(bool(total[k].any()) for total in sent_back)}
+    _add_backward_passes(jacobian, list(alive), states, lambda row: [total[alive[row]] for total in sent_back])
 
 
 def _k_backward_passes(
@@ -200,19 +198,24 @@ def _k_backward_passes(
     temperature: float,
     regularizer: Regularizer | None,
 ) -> Tensor:
-    """Differentiates every capability's objective by itself: right for any model, at K times the price."""
+    """Differentiate every capability's objective separately: right for any model, at K times the cost."""
     prompts, completions = (rollouts.prompt_ids_BP, rollouts.prompt_mask_BP), (rollouts.completion_ids_NT, rollouts.completion_mask_NT)
     logprobs_NT = completion_logprobs(model, *prompts, *completions, group_size=rollouts.group_size, temperature=temperature)
     now_NT, every = logprobs_NT.detach(), torch.arange(len(logprobs_NT), device=logprobs_NT.device)
     factor_NT = {sign: factors.of(now_NT, every, sign) for sign in factors.signs}
-    weights = {
-        row: sum(_of_sign(part_N, sign)[:, None] * factor for sign, factor in factor_NT.items())
+    weights_NT = {
+        row: sum((_of_sign(part_N, sign)[:, None] * factor for sign, factor in factor_NT.items()), torch.zeros_like(now_NT))
         for row, part_N in zip(range(len(jacobian.rows_RP))[rows], parts_KN, strict=True)
     }
     if regularizer is not None:
-        weights[regularizer.row] = regularizer.of(now_NT, every)
-    for number, (row, weights_NT) in enumerate(weights.items()):
-        more = number < len(weights) - 1
-        gradients = torch.autograd.grad((weights_NT * logprobs_NT).sum(), jacobian.parameters, retain_graph=more, allow_unused=True)
-        jacobian.add(row, gradients)
+        weights_NT[regularizer.row] = regularizer.of(now_NT, every)
+    _add_backward_passes(jacobian, list(weights_NT), [logprobs_NT], lambda row: [weights_NT[row]])
     return now_NT
+
+
+def _add_backward_passes(jacobian: Jacobian, rows: list[int], outputs: list[Tensor], cotangents_of: Callable[[int], list[Tensor]]) -> None:
+    """Add to each row the gradient of the outputs, weighted by the row's cotangents: one backward pass per row."""
+    for number, row in enumerate(rows):
+        cotangents = [cotangent.to(output.dtype) for output, cotangent in zip(outputs, cotangents_of(row), strict=True)]
+        gradients = torch.autograd.grad(outputs, jacobian.parameters, cotangents, retain_graph=number < len(rows) - 1, allow_unused=True)
+        jacobian.add(row, gradients)

@@ -1,4 +1,4 @@
-"""What happens where a gradient is not finite: nothing is trained on it, and the batch that made it is kept to be looked at."""
+"""Check for gradients that are not finite: no step is made on them, and their batch is kept for inspection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bbflow.modules.training.experience import RolloutRecord
 
 FOLDER = "faults"
 MOST_IN_A_ROW = 10
-"""Steps in a row that are passed over before the run stops all the same: weights that are broken do not mend themselves."""
+"""Steps in a row that are skipped before the run stops: broken weights do not recover."""
 
 
 class GradientCheck:
@@ -35,16 +35,16 @@ class GradientCheck:
         self._seen = False
 
     def note(self, batch: Batch) -> None:
-        """Remembers a batch until the gradients that it is part of have been seen: one of several batches, or several of one."""
+        """Keep a batch until the gradients that it is part of have been checked; an accumulated step has several."""
         self._batches = [batch] if self._seen else [*self._batches, batch]
         self._seen = False
 
     def __call__(self, module: LightningModule, norm: Tensor) -> None:
-        """Sees the gradient of a step, the same on every rank, before it is clipped and used.
+        """Check the gradient of a step, the same on every rank, before it is clipped and used.
 
         Args:
-            module: Has the gradient.
-            norm: Its length.
+            module: Module whose parameters have the gradient.
+            norm: Norm of the gradient.
 
         Raises:
             Refused: It is not finite, and the run is to stop.
@@ -66,12 +66,12 @@ class GradientCheck:
         rank_zero_warn(f"{found}: the step is skipped")
 
     def keep(self, module: LightningModule, run: str | None, rollouts: RolloutRecord | None = None) -> Path | None:
-        """Writes the batches of a step, and what was sampled from them, into the run folder; one file per rank.
+        """Write the batches of a step, and their rollouts, into the run folder; one file per rank.
 
         Args:
-            module: Is trained.
+            module: Module in training.
             run: The run folder; None where there is none, and nothing is kept.
-            rollouts: What was sampled from the last of the batches.
+            rollouts: Rollouts of the last batch.
 
         Returns:
             The file of the batches.

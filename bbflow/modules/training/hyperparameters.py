@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Turns settings, and objects that a recipe could build, into what the recipe would say.
+    """Return settings, and objects that a recipe could build, as the recipe would write them.
 
     >>> from bbflow.policies import PolicySettings
     >>> plain(PolicySettings())["path"]

@@ -1,4 +1,4 @@
-"""What a step adds up to be logged as means: over its micro-batches, and over the batches of all ranks."""
+"""Weighted means for logging, accumulated over micro-batches and reduced over ranks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Number = Tensor | float
 
 
 class MetricSums:
-    """Values and how many tokens or completions they stand for, by name.
+    """Sums of values with their counts of tokens or completions, by name.
 
-    Every rank names the same ones in the same order, so that one reduction adds them up: a rank with nothing to add has named them all
-    the same, with a count of zero.
+    Every rank uses the same names in the same order, so that one reduction adds them up: a rank with nothing to add uses the name too,
+    with a count of zero.
 
     Args:
-        names: Named from the start.
+        names: Names that are used from the start.
 
     Example:
         >>> sums = MetricSums(["loss"])
@@ -32,12 +32,12 @@ class MetricSums:
         self._parts: dict[str, list[tuple[Number, Number]]] = {name: [] for name in names}
 
     def add(self, name: str, total: Number, count: Number) -> None:
-        """Adds a sum over `count` tokens or completions; tensors are read when all is summed up, so that no step waits for them."""
+        """Add a sum over `count` tokens or completions; tensors are read in `totals`, so that adding does not wait for the device."""
         total, count = (value.detach() if isinstance(value, Tensor) else value for value in (total, count))
         self._parts.setdefault(name, []).append((total, count))
 
     def totals(self, trainer: Any = None) -> dict[str, tuple[float, float]]:
-        """Sums and counts, over all ranks of a trainer where one is given; all of them must ask."""
+        """Return sums and counts, over all ranks of a trainer where one is given; every rank must call it."""
         own = [[sum(float(part[i]) for part in parts) for i in (0, 1)] for parts in self._parts.values()]
         if trainer is not None and trainer.world_size > 1 and own:
             device = trainer.strategy.root_device
@@ -45,5 +45,5 @@ class MetricSums:
         return {name: (total, count) for name, (total, count) in zip(self._parts, own, strict=True)}
 
     def means(self, trainer: Any = None) -> dict[str, float]:
-        """Sums over counts; what counts nothing stays out."""
+        """Return sums over counts; names with a count of zero are left out."""
         return {name: total / count for name, (total, count) in self.totals(trainer).items() if count}

@@ -1,7 +1,7 @@
-"""How much of a step is held in memory at once: micro-batches, each differentiated before the next one begins.
+"""Micro-batches, each differentiated before the next one begins, so that a step fits into memory.
 
-A loss that is a sum over rows has the same gradient whichever way the rows are divided. What the forward pass of one micro-batch keeps for
-its backward pass is freed before the next begins, so that memory follows the largest micro-batch and not the batch.
+A loss that is a sum over rows has the same gradient however the rows are divided. The activations of one micro-batch are freed before the
+next begins, so that memory follows the largest micro-batch and not the batch.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ T = TypeVar("T")
 class MicroBatches:
     """Sums losses over the rows of a batch, micro-batch by micro-batch, and starts a step anew where memory runs out.
 
-    On a single device the whole gradient is made here, within the step, and the backward pass that follows only says what to multiply it
-    by. Under other strategies the last micro-batch is left to that backward pass, and what was kept of the others joins `.grad` before it:
-    distributed training then reduces the sum. Where memory runs out in a forward pass, or in a backward pass made here, the step begins
+    On a single device the whole gradient is computed here, within the step, and the backward pass that follows only scales it. Under other
+    strategies the last micro-batch is left to that backward pass, and the gradient of the others is added to `.grad` before it: distributed
+    training then reduces the sum. Where memory runs out in a forward pass, or in a backward pass made here, the step begins
     again in micro-batches of half the size, and so do all later ones, on the rank where it happened.
 
     Args:
-        tokens: Most tokens of a micro-batch, padding included; a longer row stands alone. None: the whole batch, until memory runs out.
+        tokens: Most tokens of a micro-batch, padding included; a longer row runs alone. None: the whole batch, until memory runs out.
 
     Attributes:
         halvings: How often memory ran out.
@@ -44,17 +44,17 @@ class MicroBatches:
         self._kept = _AccumulatedGradients()
 
     def step(self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None = None) -> tuple[Tensor, T]:
-        """Runs what makes the loss of a step, and differentiates it.
+        """Run the function that computes the loss of a step, and differentiate the loss.
 
         Args:
             module: The LightningModule, in training.
-            run: Returns the loss, and whatever else. It divides its work by `parts`, or sums by calling this object, and is called again
-                where memory ran out, so that it must leave nothing behind that counts twice.
+            run: Returns the loss and any further result. It divides its work by `parts`, or sums by calling this object, and is called
+                again where memory ran out, so that it must leave nothing behind that counts twice.
             update: Collects a gradient per capability while `run` runs, instead.
 
         Returns:
-            What `run` returned. The loss is a loss like any other: it can be multiplied, added to, and differentiated once; with an
-            `update` it is a value without gradient.
+            The result of `run`. The loss can be multiplied, added to, and differentiated once, like any other; with an `update` it is a
+            value without gradient.
 
         Raises:
             torch.OutOfMemoryError: The rows cannot be divided further, or half a step that cannot be repeated lies in `update`.
@@ -67,14 +67,14 @@ class MicroBatches:
             if update is not None:
                 update.clear()
             self.halvings += 1
-            told = f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}"
-            warnings.warn(told, stacklevel=2)  # by the rank where it happened
+            message = f"out of memory: from here on the rows of a step are run in micro-batches of 1/{2**self.halvings}"
+            warnings.warn(message, stacklevel=2)  # by the rank where it happened
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return result
 
     def __call__(self, module: Any, widths: Sequence[int], loss_of: Callable[[Tensor], Tensor]) -> Tensor:
-        """Returns the loss of all rows; it has the graph of the last micro-batch, and the gradient of the others is kept.
+        """Return the loss of all rows; it has the graph of the last micro-batch, and the gradient of the others is kept.
 
         Args:
             module: The LightningModule, in training.
@@ -88,7 +88,7 @@ class MicroBatches:
         return total
 
     def parts(self, widths: Sequence[int]) -> list[list[int]]:
-        """Row numbers, divided as the recipe and the memory ask for; each of the given widths is one row."""
+        """Return row indices in parts that the recipe and the memory allow; each of the given widths is one row."""
         parts = [list(range(len(widths)))] if self.tokens is None else chunks(list(widths), self.tokens)
         for _ in range(self.halvings):
             parts = [half for part in parts for half in _halves(part)]
@@ -98,7 +98,7 @@ class MicroBatches:
     def _tried(
         self, module: Any, run: Callable[[], tuple[Tensor, T]], update: CapabilityUpdate | None, can_repeat: bool
     ) -> tuple[Tensor, T] | None:
-        """What `run` returned; None where memory ran out and the rows can be divided."""
+        """Return the result of `run`; None where memory ran out and the rows can be divided."""
         self._largest, self._kept = 0, _AccumulatedGradients()
         try:
             loss, rest = run()
@@ -121,7 +121,7 @@ class _AccumulatedGradients:
         self.scale = 1.0
 
     def differentiate(self, module: Any, loss: Tensor) -> Tensor:
-        """Keeps the gradient of a loss, scaled as Lightning scales what it differentiates, and returns the value alone."""
+        """Add the gradient of a loss, scaled as Lightning scales a loss, and return the value without gradient."""
         if not torch.is_grad_enabled():
             return loss
         parameters = [p for p in module.parameters() if p.requires_grad]
@@ -143,11 +143,11 @@ class _AccumulatedGradients:
         return loss.detach()
 
     def on_top_of(self, loss: Tensor) -> Tensor:
-        """The loss, whose backward pass begins with what is kept."""
+        """Return the loss with a backward pass that begins by adding the accumulated gradients."""
         return _InjectGradients.apply(loss, torch.zeros((), device=loss.device, requires_grad=True), self)  # type: ignore[no-any-return]
 
     def join(self, factor: Tensor) -> None:
-        """Adds what is kept, times a factor, to `.grad`."""
+        """Add the accumulated gradients, times a factor, to `.grad`, and forget them."""
         kept, self.gradients = self.gradients, {}
         if kept:
             torch._foreach_mul_(list(kept.values()), factor / self.scale)
@@ -156,7 +156,7 @@ class _AccumulatedGradients:
 
 
 class _InjectGradients(torch.autograd.Function):
-    """Passes a loss on; on the way back what is kept joins `.grad` first."""
+    """Identity of a loss, whose backward pass adds the accumulated gradients to `.grad` first."""
 
     @staticmethod
     def forward(ctx: Any, loss: Tensor, anchor: Tensor, kept: _AccumulatedGradients) -> Tensor:
@@ -171,7 +171,7 @@ class _InjectGradients(torch.autograd.Function):
 
 
 def micro_batch_problems(tokens: int | None, trainer: Any, where: str) -> list[Problem]:
-    """Lists what is wrong with a budget of tokens; `where` is its key in the recipe."""
+    """List the problems of a budget of tokens; `where` is its key in the recipe."""
     if tokens is None:
         return []
     if tokens < 1:

@@ -1,4 +1,4 @@
-"""What can be told wrong with a module and its data before any model is loaded."""
+"""Static checks of a module and its data, run before any weights are loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALWAYS_FILLED = frozenset({"example_id", "task", "capabilities", "messages", "re
 
 
 def trainer_problems(trainer: Any) -> list[Problem]:
-    """Lists what in a Trainer cannot carry one gradient per capability."""
+    """List the settings of a Trainer that exclude one gradient per capability."""
     from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
     found = []
@@ -32,7 +32,7 @@ def trainer_problems(trainer: Any) -> list[Problem]:
 
 
 def warn_of_emulated_precision(trainer: Any) -> None:
-    """Warns where a run wants bfloat16 of an x86 processor without AVX-512, which computes it many times slower than float32."""
+    """Warn where a run computes in bfloat16 on an x86 processor without AVX-512, which computes it many times slower than float32."""
     on_cpu = trainer.strategy.root_device.type == "cpu"
     old = platform.machine() in ("x86_64", "AMD64") and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     if on_cpu and old and str(trainer.precision).startswith("bf16"):
@@ -40,11 +40,11 @@ def warn_of_emulated_precision(trainer: Any) -> None:
 
 
 def capability_problems(capabilities: Mapping[str, Capability], tasks: Mapping[str, Any], where: str) -> list[Problem]:
-    """Lists every capability that no task feeds, and every reward or metric whose field a feeding task leaves empty.
+    """List every capability that no task feeds, and every reward or metric whose field a feeding task leaves empty.
 
     Args:
         capabilities: By name, as in the recipe.
-        tasks: Task families by name; each tells its `capabilities` and the `fields` that its examples fill.
+        tasks: Task families by name, with their `capabilities` and the `fields` that their examples fill.
         where: Key of the capabilities in the recipe.
     """
     found = []

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint that are for another model than the recipe's."""
+"""Error for a checkpoint whose weights belong to another model than the recipe's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bbflow.errors import InputError, Problem
 
 @contextmanager
 def fitting_weights() -> Iterator[None]:
-    """Says in one line that weights do not fit, where torch lists every tensor.
+    """Raise one short error where weights do not fit; torch would list every tensor.
 
     Raises:
         InputError: Names or shapes of the weights are not the model's.

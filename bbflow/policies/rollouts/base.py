@@ -135,7 +135,7 @@ class RolloutEngine(ABC):
         generator: torch.Generator | None = None,
         greedy: bool = False,
     ) -> Rollouts:
-        """Completes every prompt `group_size` times.
+        """Complete every prompt `group_size` times.
 
         Args:
             policy: Whom to sample from; left in the mode (train or eval) it came in.
@@ -153,7 +153,7 @@ class RolloutEngine(ABC):
         """
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the settings; `where` is the key in the recipe."""
+        """List what is wrong with the settings; `where` is the key in the recipe."""
         found = []
         if self.group_size < 1:
             found.append(Problem(f"group_size must be at least 1, not {self.group_size}", f"{where}.group_size"))

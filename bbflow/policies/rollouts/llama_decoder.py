@@ -147,7 +147,7 @@ class LlamaDecoder:
         self.place_N = torch.arange(count * group_size, device=prompt_ids_BP.device)  # which of all B * G rows each is
 
     def advance(self, token: Tensor) -> None:
-        """Appends one token to every row."""
+        """Append one token to every row."""
         column, stop = self.written, self.written + 1
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ class LlamaDecoder:
         return rows if len(self.place_N) == len(rows) else rows[self.place_N]
 
     def select(self, keep: Tensor) -> None:
-        """Drops all other rows, and prompts without any."""
+        """Drop all other rows, and prompts without any."""
         self.keys, self.values = self.keys[:, keep], self.values[:, keep]
         self.position_N, self.place_N = self.position_N[keep], self.place_N[keep]
         left_B, number_N = torch.unique(self.place_N // self.group_size, return_inverse=True)

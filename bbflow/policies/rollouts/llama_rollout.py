@@ -32,7 +32,7 @@ class LlamaRollout(TransformersRollout):
     graphs: bool = False
 
     def prepare(self, policy: Policy) -> None:
-        """Refuses a model that is not decoded here, or for which the two forward passes differ."""
+        """Refuse a model that is not decoded here, or for which the two forward passes differ."""
         where, hint = "model.init_args.rollout", "use TransformersRollout"
         if reason := unsupported_reason(policy.model):
             raise InputError(Problem(f"LlamaRollout cannot decode this policy: {reason}", where, hint))

@@ -19,14 +19,14 @@ class PreallocatedLayer(DynamicLayer):
         self._show(keys.shape[2])
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Writes new columns in place and returns all columns so far."""
+        """Write new columns in place and returns all columns so far."""
         start, stop = self._used, self._used + key_states.shape[2]
         self._key_buffer[:, :, start:stop] = key_states
         self._value_buffer[:, :, start:stop] = value_states
         return self._show(stop)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keeps only some rows."""
+        """Keep only some rows."""
         self._key_buffer, self._value_buffer = self._key_buffer[indices], self._value_buffer[indices]
         self._show(self._used)
 
@@ -38,7 +38,7 @@ class PreallocatedLayer(DynamicLayer):
 
 
 def preallocate(cache: DynamicCache, room: int) -> DynamicCache:
-    """Moves a cache into buffers with space for `room` more tokens; layers of other kinds (sliding windows) stay as they are."""
+    """Move a cache into buffers with space for `room` more tokens; layers of other kinds (sliding windows) stay as they are."""
     layers: list[Any] = cache.layers
     cache.layers = [PreallocatedLayer(*_states(layer), room) if type(layer) is DynamicLayer else layer for layer in layers]
     return cache

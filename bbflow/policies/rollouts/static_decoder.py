@@ -32,7 +32,7 @@ class StaticDecoder(LlamaDecoder):
         self._pool: Any = None
 
     def advance(self, token: Tensor) -> None:
-        """Appends one token to every row."""
+        """Append one token to every row."""
         self.token_N.copy_(token)
         if not self.token_N.is_cuda:
             self.logits = self._step()
@@ -43,7 +43,7 @@ class StaticDecoder(LlamaDecoder):
             self._graph.replay()
 
     def select(self, keep: Tensor) -> None:
-        """Drops all other rows."""
+        """Drop all other rows."""
         super().select(keep)
         self.token_N, self._stale = self.token_N[keep], True
 

@@ -48,7 +48,7 @@ class TransformersRollout(RolloutEngine):
         generator: torch.Generator | None = None,
         greedy: bool = False,
     ) -> Rollouts:
-        """Completes every prompt; see `RolloutEngine.generate`.
+        """Complete every prompt; see `RolloutEngine.generate`.
 
         Raises:
             InputError: A prompt is empty, or does not fit into the model's positions with `max_new_tokens` after it.
@@ -75,7 +75,7 @@ class TransformersRollout(RolloutEngine):
         return made[0] if len(made) == 1 else concat_rollouts(made, policy.pad_id)
 
     def _complete(self, policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, uniform_TN: Tensor, greedy: bool) -> Rollouts:
-        """Completes prompts that run together, from one uniform number per token and completion."""
+        """Complete prompts that run together, from one uniform number per token and completion."""
         prompt_ids, prompt_mask = pad(prompts, policy.pad_id, "left", policy.device)
         rows = len(prompts) * group_size
         ids = prompt_ids.new_full((rows, self.max_new_tokens), policy.pad_id)
@@ -126,10 +126,10 @@ class Decoder(Protocol):
     logits: Tensor
 
     def advance(self, token: Tensor) -> None:
-        """Appends one token to every row."""
+        """Append one token to every row."""
 
     def select(self, keep: Tensor) -> None:
-        """Drops all other rows."""
+        """Drop all other rows."""
 
 
 class _CachedModel:
@@ -151,13 +151,13 @@ class _CachedModel:
         self.mask = torch.cat([prompt_mask.repeat_interleave(group_size, 0), completion], 1)
 
     def advance(self, token: Tensor) -> None:
-        """Appends one token to every row."""
+        """Append one token to every row."""
         self.used += 1
         self.logits = self._forward(token[:, None], self.mask[:, : self.used], self.position[:, None], self.cache)
         self.position = self.position + 1
 
     def select(self, keep: Tensor) -> None:
-        """Drops all other rows."""
+        """Drop all other rows."""
         self.cache.batch_select_indices(keep)
         self.mask, self.position = self.mask[keep], self.position[keep]
 
