@@ -1,14 +1,14 @@
 """The capability Jacobian: K gradients, one per capability, from one backward pass.
 
-A policy gradient is linear in its advantages, g_k = sum_i A_ki grad(sum_t c_it log p_it), and so is a weight gradient in what flows back
-into its layer. One backward pass with unit weight on every sample therefore passes each trainable layer once, and there its saved input
-x and the gradient D of its output give all K weight gradients, dW_k = sum_i A_ki D_i^T x_i. What is formed first decides the price:
+A policy gradient is linear in its advantages, g_k = sum_i A_ki grad(sum_t c_it log p_it), and so is a weight gradient in the gradient of
+its layer's output. One backward pass with unit weight on every sample therefore passes each trainable layer once, and there its saved input
+x and the gradient D of its output give all K weight gradients, dW_k = sum_i A_ki D_i^T x_i. The order of the products decides the cost:
 
 - the K weighted copies of the thinner factor, then one product: n T K o i multiplications for n samples of T tokens;
 - the n gradients of single samples, then their weighted sums: n (T + K) o i, hardly more than the one gradient of a plain step.
 
-The layers that are understood are linear ones (LoRA's factors among them), embeddings and norms; `unsupported` names whatever else is
-trained, and callers then run K backward passes. Taps are nodes of the autograd graph that save their input as every node does, so gradient
+Supported layers are linear ones (LoRA's factors among them), embeddings and norms; `unsupported` names any other trained layer, and
+callers then run K backward passes. Taps are nodes of the autograd graph that save their input as every node does, so gradient
 checkpointing keeps its savings.
 
 Dimensions: R rows, P parameters, n samples in a chunk, T tokens of each.
@@ -32,7 +32,7 @@ class Jacobian:
     """R gradients side by side in one float32 buffer (float64 where the parameters are), so that ranks sum them in one reduction.
 
     Attributes:
-        parameters: What is differentiated for; a parameter that two layers share stands here once.
+        parameters: Parameters of the gradients; one that two layers share is listed once.
         rows_RP: The gradients.
     """
 
@@ -48,17 +48,17 @@ class Jacobian:
         return parameter in self._columns
 
     def of(self, parameter: nn.Parameter, rows: slice = slice(None)) -> Tensor:
-        """Rows of one parameter, [rows, *shape], a view to add to."""
+        """Return the rows of one parameter, [rows, *shape], a view to add to."""
         return self.rows_RP[rows, self._columns[parameter]].unflatten(1, parameter.shape)
 
     def add(self, row: int, gradients: Iterable[Tensor | None]) -> None:
-        """Add one gradient, given parameter by parameter, to a row; None is a parameter that plays no part."""
+        """Add one gradient, given parameter by parameter, to a row; None: the parameter has no gradient."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             if gradient is not None:
                 self.of(parameter)[row] += gradient
 
     def gramian(self, scale_P: Tensor | None = None) -> Tensor:
-        """Inner products of the rows in float64, [R, R]; with `scale_P` in the metric that this diagonal makes."""
+        """Return inner products [R, R] of the rows in float64; with `scale_P` in the metric of this diagonal."""
         total = torch.zeros(len(self.rows_RP), len(self.rows_RP), dtype=torch.float64, device=self.rows_RP.device)
         for start in range(0, self.rows_RP.shape[1], BLOCK):
             block = self.rows_RP[:, start : start + BLOCK].double()
@@ -67,16 +67,16 @@ class Jacobian:
         return (total + total.T) / 2
 
     def times(self, vector_P: Tensor) -> Tensor:
-        """Each row's inner product with a change of the parameters, float64: what it does to each objective, to first order."""
+        """Return each row's inner product with a change of the parameters, float64: its first-order effect on each objective."""
         blocks = range(0, self.rows_RP.shape[1], BLOCK)
         return torch.stack([self.rows_RP[:, s : s + BLOCK].double() @ vector_P[s : s + BLOCK].double() for s in blocks]).sum(0)
 
     def combine(self, weights_R: Tensor) -> Tensor:
-        """The weighted sum of the rows, [P]."""
+        """Return the weighted sum [P] of the rows."""
         return weights_R.to(self.rows_RP) @ self.rows_RP
 
     def write_gradient(self, gradient_P: Tensor) -> None:
-        """Make a flat vector the `.grad` of the parameters, in their own precision."""
+        """Write a flat vector to the `.grad` of the parameters, in their precision."""
         for parameter, columns in self._columns.items():
             parameter.grad = gradient_P[columns].view(parameter.shape).to(parameter.dtype)
 
@@ -87,7 +87,7 @@ class Jacobian:
 
 @contextmanager
 def capture(model: nn.Module, jacobian: Jacobian) -> Iterator[RowCapture]:
-    """While it lasts, a backward pass through `model` adds to the rows of the Jacobian and computes no weight gradient by itself.
+    """Make backward passes through `model` add to the rows of the Jacobian, without weight gradients of their own.
 
     Backward passes run as `capture.backward(scalar, weights_Rn, rows)`.
     """
@@ -104,7 +104,7 @@ def capture(model: nn.Module, jacobian: Jacobian) -> Iterator[RowCapture]:
 
 
 def unsupported(model: nn.Module) -> list[str]:
-    """Names the trainable parameters whose rows `capture` cannot form.
+    """Return the names of the trainable parameters whose rows `capture` cannot form.
 
     >>> unsupported(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))), unsupported(nn.Sequential(nn.Bilinear(2, 2, 1)))
     ([], ['0.weight', '0.bias'])
@@ -128,7 +128,7 @@ class RowCapture:
         self._collecting = False  # a norm runs once more to form its rows, and must not be tapped then
 
     def hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor | None:
-        """Put a tap behind a layer. The anchor makes its output differentiable even where nothing before it is trained."""
+        """Insert a tap after a layer. The anchor makes its output differentiable even where nothing before it is trained."""
         if not torch.is_grad_enabled() or self._collecting:
             return None
         source = args[0] if args else next(iter(kwargs.values()))
@@ -141,9 +141,9 @@ class RowCapture:
 
         Args:
             scalar: Sum over the samples of the chunk; each sample is one index of every layer's first dimension.
-            weights_Rn: Weight of each sample in each row; n is a multiple of what a layer sees if it works on flattened tokens.
+            weights_Rn: Weight of each sample in each row; n is a multiple of the layer's rows if it works on flattened tokens.
             rows: Which rows of the Jacobian.
-            inputs: Tensors whose plain gradient is wanted besides.
+            inputs: Tensors whose plain gradient is returned as well.
             retain_graph: Whether another backward pass through the same graph follows.
 
         Returns:
@@ -157,7 +157,7 @@ class RowCapture:
         return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients[1:], strict=True)]
 
     def collect(self, module: nn.Module, x: Tensor, d: Tensor) -> None:
-        """Add one layer's part: x [n, ..., i] went in, d [n, ..., o] comes back."""
+        """Add one layer's part, from its input x [n, ..., i] and the gradient d [n, ..., o] of its output."""
         if self._weights is None:
             raise RuntimeError("a backward pass through a captured model that the capture did not start")
         weights_Rn = self._weights
@@ -178,7 +178,7 @@ class RowCapture:
 
 
 class _Tap(torch.autograd.Function):
-    """Passes a layer's output on; on the way back hands input and gradient to the capture."""
+    """Identity of a layer's output, whose backward pass hands input and gradient to the capture."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, anchor: Tensor, source: Tensor, module: nn.Module, owner: RowCapture) -> Tensor:
@@ -212,7 +212,7 @@ def _is_norm(module: nn.Module) -> bool:
 
 
 def _rows_of(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    """Each of the layer's trained parameters (all frozen while captured) with its rows."""
+    """Return the layer's trained parameters (all frozen while captured) with their rows."""
     n = len(d)
     weight: Any = module.weight
     if isinstance(module, nn.Embedding):
@@ -236,7 +236,7 @@ def _rows_of(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> Ite
 
 
 def _products(a_nTo: Tensor, b_nTi: Tensor, weights_Rn: Tensor) -> Tensor:
-    """Sum over samples of weight x a^T b for each row, [R, o, i], by the cheaper of the two ways."""
+    """Return the sum over samples of weight x a^T b for each row, [R, o, i], by the cheaper of the two ways."""
     n, tokens, o = a_nTo.shape
     i, count = b_nTi.shape[-1], len(weights_Rn)
     if count == 1 or tokens < 2 * count:  # few tokens: weighted copies of the thinner factor
@@ -254,7 +254,7 @@ def _products(a_nTo: Tensor, b_nTi: Tensor, weights_Rn: Tensor) -> Tensor:
 
 
 def _norm_rows(module: nn.Module, x: Tensor, d: Tensor, weights_Rn: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    """A norm scales what it has normalised: the gradient of its weight in one sample is the sum over tokens of d times that."""
+    """Return rows of a norm layer: the per-sample weight gradient is the sum over tokens of output gradient times normalised input."""
     parameter: Any = module.weight
     shape = tuple(parameter.shape)
     between = tuple(range(1, d.ndim - len(shape)))

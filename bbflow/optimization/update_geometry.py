@@ -62,12 +62,12 @@ class UpdateGeometry:
 
     @property
     def alive_K(self) -> Tensor:
-        """Which capabilities had a gradient in this batch."""
+        """Mask of the capabilities that had a gradient in this batch."""
         return self.gramian_KK.diagonal() > 0
 
 
 def cosines(gramian_KK: Tensor) -> Tensor:
-    """Cosines between the rows, NaN where a row is zero.
+    """Return cosines between the rows, NaN where a row is zero.
 
     >>> cosines(torch.tensor([[1.0, -2.0], [-2.0, 16.0]])).tolist()
     [[1.0, -0.5], [-0.5, 1.0]]
@@ -78,7 +78,7 @@ def cosines(gramian_KK: Tensor) -> Tensor:
 
 
 def harmed(gramian_KK: Tensor, weights_K: Tensor) -> Tensor:
-    """Which capabilities the update J^T w lowers to first order, beyond rounding: (G w)_j < -1e-9 |g_j| max_k |w_k| |g_k|.
+    """Return the mask of capabilities that J^T w lowers to first order, beyond rounding: (G w)_j < -1e-9 |g_j| max_k |w_k| |g_k|.
 
     >>> harmed(torch.tensor([[1.0, -2.0], [-2.0, 16.0]]), torch.tensor([1.0, 1.0])).tolist()
     [True, False]

@@ -10,7 +10,7 @@ from bbflow.policies.settings import LoraSettings
 
 
 def add_adapter(model: Any, settings: LoraSettings) -> Any:
-    """Freezes a model and wraps it with a fresh, trainable adapter (which changes nothing yet: its second factor is 0).
+    """Freeze a model and wrap it with a new, trainable adapter, which has no effect yet: its second factor is 0.
 
     Raises:
         InputError: The model has no such modules.
@@ -33,7 +33,7 @@ def add_adapter(model: Any, settings: LoraSettings) -> Any:
 
 
 def load_adapter(model: Any, folder: str) -> Any:
-    """Wraps a model with an adapter that was trained before, and goes on training it.
+    """Wrap a model with an adapter that was trained before, trainable again.
 
     Raises:
         ValueError: The files lack weights of the adapter, or are of another model.

@@ -1,8 +1,8 @@
-"""Log-probabilities straight from hidden states, the vocabulary-sized part never larger than a block.
+"""Log-probabilities from hidden states, with logits made for one block of tokens at a time.
 
 Logits of a large vocabulary are the largest tensors of a training step: float32 for 16,384 tokens and 151,936 words is 10 GB, and autograd
-keeps as much again. What a token's log-probability sends back to its hidden state needs no logits later: it is (e_id - p) W / temperature,
-one row of the model's width, formed at once while the block is there. Only for a head that is itself trained blocks are made a second time.
+keeps as much again. The gradient of a token's log-probability for its hidden state needs no logits later: it is (e_id - p) W / temperature,
+one row of the model's width, computed while the block is in memory. Only for a trained head are the blocks computed a second time.
 
 Dimensions: S tokens, D width, V words.
 """
@@ -24,7 +24,7 @@ BLOCK = {"cpu": 1 << 25}
 
 
 def without_adapters(model: Any) -> Any:
-    """The causal language model that adapters are wrapped around; what they put into its layers stays."""
+    """Return the causal language model that adapters are wrapped around; their layers stay inside it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
@@ -34,20 +34,20 @@ def has_plain_head(model: Any) -> bool:
 
 
 def decoder_of(model: Any) -> Any:
-    """The model without its head; adapters inside it stay."""
+    """Return the model without its head; adapters inside it stay."""
     return without_adapters(model).get_decoder()
 
 
 def head_of(model: Any) -> Any:
-    """The head."""
+    """Return the head."""
     return without_adapters(model).get_output_embeddings()
 
 
 def needs_chunking(model: Any, tokens: int) -> bool:
-    """Return whether the logits of so many tokens are made block by block.
+    """Return whether the logits of so many tokens are computed block by block.
 
-    They are not where they fit into one, where the head is more than a matrix (an adapter, quantised weights), where the model changes them
-    afterwards, or where something listens to the head (`bbflow.optimization.jacobian.capture`).
+    They are not where they fit into one block, where the head is more than a matrix (an adapter, quantised weights), where the model
+    changes them afterwards, or where the head has a hook (`bbflow.optimization.jacobian.capture`).
     """
     head = head_of(model)
     if type(head) is not nn.Linear or not has_plain_head(model):
@@ -58,13 +58,13 @@ def needs_chunking(model: Any, tokens: int) -> bool:
 
 
 def token_logprobs(logits_NTV: Tensor, ids_NT: Tensor, temperature: float) -> Tensor:
-    """Log-probability of each given token under softmax(logits / temperature), in float32 or better: [N, T]."""
+    """Return the log-probability of each given token under softmax(logits / temperature), in float32 or better: [N, T]."""
     scaled = logits_NTV.to(torch.promote_types(logits_NTV.dtype, torch.float32)) / temperature
     return -F.cross_entropy(scaled.flatten(0, 1), ids_NT.flatten(), reduction="none").view(ids_NT.shape)
 
 
 def head_logprobs(model: Any, hidden_SD: Tensor, ids_S: Tensor, temperature: float = 1.0) -> Tensor:
-    """Log-probability of each token given the hidden state before it, with gradient: [S], float32 or better."""
+    """Return the log-probability of each token given the hidden state before it, with gradient: [S], float32 or better."""
     head = head_of(model)
     if not needs_chunking(model, len(ids_S)):
         return token_logprobs(head(hidden_SD)[None], ids_S[None], temperature)[0]
@@ -117,7 +117,7 @@ class _HeadLogprobs(torch.autograd.Function):
 
 
 def _sent_back(scaled_sV: Tensor, normalizer_s: Tensor, ids_s: Tensor, temperature: float) -> Tensor:
-    """Gradient of log p for the logits, in the place of the scaled ones: (e_id - p) / temperature."""
+    """Return the gradient of log p for the logits, written over the scaled logits: (e_id - p) / temperature."""
     sent_back_sV = scaled_sV.sub_(normalizer_s[:, None]).exp_().neg_()
     sent_back_sV[torch.arange(len(ids_s), device=ids_s.device), ids_s] += 1
     return sent_back_sV.div_(temperature)

@@ -1,4 +1,4 @@
-"""From a checkpoint to a folder that transformers loads: adapter or merged, safetensors, proved to give the same logits."""
+"""Export a checkpoint to a folder that transformers loads: adapter or merged, safetensors, with the same logits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBES = ("Which drug treats hypertension?", "Answer with one word.", "A patien
 
 
 def restore(settings: PolicySettings, weights: Mapping[str, torch.Tensor], where: str) -> Policy:
-    """Load the policy as the run began with it, and lays the checkpoint's weights over it.
+    """Load the policy at the start of the run, then the checkpoint's weights.
 
     Raises:
         InputError: The weights are those of another architecture.
@@ -43,15 +43,15 @@ def is_adapter(policy: Policy) -> bool:
 
 
 def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
-    """Write model and tokenizer, loads them again and compares the logits.
+    """Write model and tokenizer, load them again and compare the logits.
 
     Args:
-        policy: What to write. With `merge` its adapter is folded into its weights.
-        folder: Where to.
+        policy: The policy. With `merge` its adapter is folded into its weights.
+        folder: Target folder.
         merge: Fold an adapter in; without one there is nothing to fold.
 
     Returns:
-        The largest difference of a logit between the policy and what was written.
+        The largest difference of a logit between the policy and its export.
 
     Raises:
         Refused: A float32 export differs by more than `TOLERANCE`.
@@ -72,7 +72,7 @@ def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
 
 
 def base_folder(folder: Path) -> Path | None:
-    """The folder of this machine by which an adapter names its base; None where it is no adapter, or names a Hub id."""
+    """Return the local folder that an adapter names as its base; None without an adapter, or where it names a Hub id."""
     config = folder / "adapter_config.json"
     base = Path(json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]) if config.is_file() else None
     return base if base is not None and base.is_dir() else None

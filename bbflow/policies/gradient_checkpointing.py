@@ -1,7 +1,7 @@
-"""Gradient checkpointing: the backward pass computes the inside of a layer again, so that the forward pass need not keep it.
+"""Gradient checkpointing: the backward pass computes the activations of a layer again, so that the forward pass need not keep them.
 
-Transformers ties its own to train mode, and there switches the key-value cache off. A policy is compared with itself without dropout, in
-eval mode, and samples with its cache; so here it follows from whether gradients are on, and from nothing else.
+Checkpointing in transformers acts in train mode alone, and switches the key-value cache off there. A policy is compared with itself without
+dropout, in eval mode, and samples with its cache; so here checkpointing depends only on whether gradients are enabled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import nn
 
 
 def checkpoint_layers(model: nn.Module) -> None:
-    """Lets every decoder layer of a Hugging Face model forget its inside after the forward pass.
+    """Make every decoder layer of a Hugging Face model drop its activations after the forward pass.
 
     Raises:
         ValueError: The architecture has no layers of the kind.
@@ -41,7 +41,7 @@ def _forgetful(layer: nn.Module, forward: Callable[..., Any], *args: Any, **kwar
     modes = [module.training for module in modules]
 
     def as_now(*args: Any, **kwargs: Any) -> Any:
-        """By the time of the backward pass the model may be in train mode again, and dropout on."""
+        """Return the layer's function in its present mode: in the backward pass the model may be in train mode again, with dropout."""
         then = [module.training for module in modules]
         _set_modes(modules, modes)
         try:

@@ -38,7 +38,7 @@ def load_policy(settings: PolicySettings) -> Policy:
 
 
 def hub_problems(source: str, where: str) -> list[Problem]:
-    """Say at once that a Hub id is not here and the Hub cannot be reached, which transformers finds out after minutes of trying."""
+    """Report a Hub id that is not cached while the Hub cannot be reached; transformers would retry for minutes."""
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -47,9 +47,9 @@ def hub_problems(source: str, where: str) -> list[Problem]:
         return []
     try:
         HfApi().model_info(source, timeout=10)
-    except HfHubHTTPError:  # the Hub has answered: what is wrong with the id, loading says
+    except HfHubHTTPError:  # the Hub has answered: loading reports the problem of the id
         return []
-    except Exception as error:  # whatever the transport raises
+    except Exception as error:  # any error of the transport
         what = f"'{source}' is not on this machine, and the Hub cannot be reached: {error}"
         return [Problem(what, where, "download it where there is a network, or name a folder")]
     return []
@@ -110,21 +110,21 @@ def _model(source: str, settings: PolicySettings) -> Any:
 
 
 def _unnumbered(name: str) -> str:
-    """A parameter's name for any layer."""
+    """Return a parameter's name without layer numbers."""
     return re.sub(r"(?<=\.)\d+(?=\.)", "N", name)
 
 
 @torch.no_grad()
 def is_causal(model: Any) -> bool:
-    """Return, by trying, whether a token's prediction is the same whatever follows it."""
+    """Return whether a token's prediction is independent of the tokens after it, by a trial."""
     ids = torch.tensor([[0, 0], [0, 1]], device=next(model.parameters()).device)
     with eval_mode(model):
         one, other = model(ids).logits[:, 0].float()
-    return not bool((one - other).abs().max() > _NOISE * one.std())  # numbers that are not finite are told elsewhere
+    return not bool((one - other).abs().max() > _NOISE * one.std())  # numbers that are not finite are reported elsewhere
 
 
 def quantization(settings: PolicySettings) -> Any:
-    """What bitsandbytes is told of a quantised base; see `PolicySettings.quantize`."""
+    """Return the `BitsAndBytesConfig` of a quantised base model; see `PolicySettings.quantize`."""
     from transformers import BitsAndBytesConfig
 
     if settings.quantize == "8bit":

@@ -33,7 +33,7 @@ def completion_logprobs(
     temperature: float = 1.0,
     share_prompt: bool = True,
 ) -> Tensor:
-    """Log-probability of every completion token given all tokens before it, with gradient.
+    """Return the log-probability of every completion token given all tokens before it, with gradient.
 
     The value does not depend on padding: the attention mask hides it, and positions count real tokens only. With `share_prompt` the
     prompt runs once per group and its keys and values are handed, gradient included, to the group's completions; where the model's
@@ -68,11 +68,11 @@ def completion_logprobs(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Completions of like width that run together.
+    """Completions of similar width that run together.
 
     Attributes:
-        rows_n: Their numbers in the batch.
-        prompt_n: The number of each one's prompt.
+        rows_n: Their indices in the batch.
+        prompt_n: Index of each completion's prompt.
         ids_nT: Tokens, cut to the longest among them.
         mask_nT: True on real tokens.
     """
@@ -84,19 +84,19 @@ class Chunk:
 
     @property
     def width(self) -> int:
-        """Tokens of the longest."""
+        """Tokens of the longest completion."""
         return self.ids_nT.shape[1]
 
 
 def chunks(widths: list[int], budget: int) -> list[list[int]]:
-    """Splits rows into chunks of like width, so that little is spent on padding and tensors stay small (which CPU caches reward).
+    """Split rows into chunks of similar width, so that padding is small and tensors fit into CPU caches.
 
     Args:
         widths: Tokens of each row.
-        budget: Most tokens of a chunk, padding included; a longer row stands alone.
+        budget: Most tokens of a chunk, padding included; a longer row runs alone.
 
     Returns:
-        Row numbers; every row is in one chunk.
+        Row indices; every row is in one chunk.
 
     >>> chunks([1, 9, 2, 8], 20)
     [[0, 2], [3, 1]]
@@ -113,7 +113,7 @@ def chunks(widths: list[int], budget: int) -> list[list[int]]:
 
 
 def positions(mask_NL: Tensor) -> Tensor:
-    """Position of each token among the real ones of its row; padding repeats a neighbour's.
+    """Return the position of each token among the real ones of its row; padding repeats a neighbour's.
 
     >>> positions(torch.tensor([[False, False, True, True]])).tolist()
     [[0, 0, 0, 1]]
@@ -153,11 +153,11 @@ class Prompts:
         self.states: list[Tensor] = []
 
     def can_be_shared(self, group_size: int) -> bool:
-        """Return whether there is something to share, and the model allows it."""
+        """Return whether a prompt has several completions and the model allows them to share it."""
         return group_size > 1 and self.ids.shape[1] > 1 and can_share_prompt(self.model)
 
     def chunks(self, mask_NT: Tensor, group_size: int) -> Iterator[Chunk]:
-        """Cuts the batch into chunks of like width; what was read already does not count."""
+        """Split the batch into chunks of similar width; prompts that were read already do not count."""
         prompt_N = torch.arange(len(mask_NT), device=mask_NT.device) // group_size
         widths_N = mask_NT.sum(1) + (0 if self.states else self.mask.sum(1)[prompt_N])
         for numbers in chunks(widths_N.tolist(), TOKENS_AT_ONCE.get(self.ids.device.type, 16384)):
@@ -166,7 +166,7 @@ class Prompts:
             yield Chunk(rows, prompt_N[rows], self.completion_ids[rows, :width], mask_NT[rows, :width])
 
     def read(self) -> None:
-        """Run all but the last token of every prompt, and keeps keys and values (alternating, layer by layer) with their gradient."""
+        """Run all but the last token of every prompt, and keep keys and values (alternating, layer by layer) with their gradient."""
         from transformers import DynamicCache
 
         cache: Any = DynamicCache()
@@ -182,11 +182,11 @@ class Prompts:
         self.states = [state for layer in cache.layers for state in (layer.keys, layer.values)]
 
     def states_of(self, chunk: Chunk) -> list[Tensor]:
-        """Keys and values that each row of a chunk starts from."""
+        """Return the keys and values that each row of a chunk starts from."""
         return [state.index_select(0, chunk.prompt_n) for state in self.states]
 
     def logprobs(self, chunk: Chunk, states: list[Tensor] | None, temperature: float) -> Tensor:
-        """Log-probabilities [n, T] of the tokens of a chunk, 0 where it has none, on top of kept states or with nothing shared."""
+        """Return log-probabilities [n, T] of the tokens of a chunk, 0 where masked, from kept states or with nothing shared."""
         run = self._in_full(chunk) if states is None else self._after(chunk, states)
         if not needs_chunking(self.model, chunk.ids_nT.numel()):
             keep = {"logits_to_keep": chunk.width} if states is None else {}
@@ -197,7 +197,7 @@ class Prompts:
         return logprobs_S.new_zeros(chunk.mask_nT.shape).masked_scatter(chunk.mask_nT, logprobs_S)
 
     def _after(self, chunk: Chunk, states: list[Tensor]) -> dict[str, Any]:
-        """The last prompt token and all but the last completion token predict the T tokens."""
+        """Return logits of the last prompt token and all but the last completion token, which predict the T tokens."""
         row_mask = torch.cat([self.mask[chunk.prompt_n], chunk.mask_nT[:, :-1]], 1)
         return {
             "input_ids": torch.cat([self.ids[chunk.prompt_n, -1:], chunk.ids_nT[:, :-1]], 1),
@@ -208,7 +208,7 @@ class Prompts:
         }
 
     def _in_full(self, chunk: Chunk) -> dict[str, Any]:
-        """The last completion token predicts nothing that is asked for, so it stays out."""
+        """Return logits of whole rows without the last completion token, which predicts no token of the row."""
         prompt_mask = self.mask[chunk.prompt_n]
         longest = max(1, int(prompt_mask.sum(1).max()))  # padding that all rows have in common is cut off
         row_mask = torch.cat([prompt_mask[:, -longest:], chunk.mask_nT[:, :-1]], 1)
@@ -221,7 +221,7 @@ class Prompts:
 
 
 def _filled_cache(states: list[Tensor]) -> Any:
-    """A cache that holds these keys and values, without a copy of them."""
+    """Return a cache that holds these keys and values, without copying them."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 

@@ -34,17 +34,17 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return next(self.model.parameters()).device
 
     @property
     def context_length(self) -> int | None:
-        """How many tokens the model reads, by its configuration; None where that sets no limit."""
+        """Tokens that the model reads, by its configuration; None where that sets no limit."""
         found = (getattr(self.model.config, name, None) for name in ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"))
         return next((value for value in found if isinstance(value, int) and value > 0), None)
 
     def clamp_max_length(self, max_length: int) -> int:
-        """Return how many of `max_length` tokens the model reads, and says so where it reads fewer."""
+        """Return how many of `max_length` tokens the model reads, with a note where it reads fewer."""
         room = self.context_length
         if room is None or max_length <= room:
             return max_length
@@ -52,7 +52,7 @@ class Policy:
         return room
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a prompt, up to where the assistant's answer begins.
+        """Return the token ids of a prompt, up to where the assistant's answer begins.
 
         A tokenizer without a chat template gets the turns' contents, one per line.
         """
@@ -63,7 +63,7 @@ class Policy:
         return self._ids(text)
 
     def response_ids(self, text: str) -> list[int]:
-        """Token ids of a complete response, end mark included."""
+        """Return the token ids of a complete response, end mark included."""
         return [*self._ids(text), self.eos_ids[0]]
 
     def texts(self, completions: Iterable[Sequence[int]]) -> list[str]:
@@ -75,13 +75,13 @@ class Policy:
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, side: str, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Stacks rows of unequal length.
+    """Stack rows of unequal length.
 
     Args:
         rows: B lists of token ids.
         pad_id: Fills the rest.
         side: `left` for prompts (so that all end in the same column), `right` for completions.
-        device: Where the tensors go.
+        device: Device of the tensors.
 
     Returns:
         ids [B, L] (int64) and mask [B, L] (bool), the mask made from lengths alone.
@@ -101,7 +101,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, side: str, device: torch.dev
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Switch a model to eval mode (dropout off, caches on) and puts every module back as it was."""
+    """Switch a model to eval mode (dropout off, caches on) and restore every module's mode afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

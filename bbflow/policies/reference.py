@@ -13,11 +13,11 @@ from bbflow.policies.policy import Policy
 
 
 class Reference:
-    """Gives the starting policy back without gradient.
+    """The policy at the start of the run, without gradient.
 
     A fresh adapter changes nothing at the start, so the model without it is the reference and costs no memory. A model trained in full, or
-    an adapter that was trained before, needs a frozen copy; the copy is no part of the module, so checkpoints do not carry it: a resumed
-    run makes it again from `policy.path`.
+    an adapter that was trained before, needs a frozen copy; the copy is not part of the module, so checkpoints do not contain it: a resumed
+    run loads it again from `policy.path`.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -26,7 +26,7 @@ class Reference:
 
     @contextmanager
     def model(self, device: torch.device) -> Iterator[Any]:
-        """The reference model on a device, gradients off."""
+        """Provide the reference model on a device, gradients off."""
         with torch.no_grad():
             if self._copy is not None:
                 yield self._copy.to(device)

@@ -1,8 +1,8 @@
 """A reward model without its training: a policy as backbone, one head per dimension, and a gate that mixes them.
 
 The mixture follows ArmoRM (arXiv 2406.12845): each head scores one dimension of the response, and the gate, which sees the prompt alone,
-says how much each counts for it. A folder holds the backbone (or its adapter), the tokenizer, `reward_heads.safetensors` and
-`reward_model.json`; without the last two it is a policy and no reward model.
+weighs the heads for it. A folder holds the backbone (or its adapter), the tokenizer, `reward_heads.safetensors` and
+`reward_model.json`; without the last two it is only a policy.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ Pooling = Literal["attention", "last"]
 
 @dataclass(frozen=True)
 class RewardModelFile:
-    """What `reward_model.json` says.
+    """Contents of `reward_model.json`.
 
     Attributes:
         heads: Names of the heads, in order.
         pooling: How a response becomes one vector.
         pointer: Whether each token of the response carries its support by the prompt.
         max_length: Longest prompt and response together, in tokens.
-        temperature: Of each head and of `gated`: sigmoid(score / temperature) is a probability of being correct.
-        tokenizer_sha256: Of the tokenizer that the heads were trained with.
+        temperature: Temperature of each head and of `gated`: sigmoid(score / temperature) is a probability of being correct.
+        tokenizer_sha256: Hash of the tokenizer that the heads were trained with.
     """
 
     heads: tuple[str, ...]
@@ -60,7 +60,7 @@ class Scored:
     Attributes:
         heads_NK: Logits of being correct, by head.
         gate_NK: Weights of the heads; each row adds up to 1.
-        truncated_N: Whether tokens were cut off, so that the score is of a part.
+        truncated_N: Whether tokens were cut off, so that the score covers a part.
     """
 
     heads_NK: Tensor
@@ -69,7 +69,7 @@ class Scored:
 
     @property
     def gated_N(self) -> Tensor:
-        """The mixture."""
+        """Score of the mixture."""
         return (self.heads_NK * self.gate_NK).sum(1)
 
 
@@ -79,11 +79,11 @@ SILENT = -8.0
 
 
 class Pointer(nn.Module):
-    """How well the prompt supports each token of the response: the copy mechanism of pointer networks (See et al., arXiv 1704.04368).
+    """Support of each response token by the prompt: the copy mechanism of pointer networks (See et al., arXiv 1704.04368).
 
-    From the state before a token it attends to the states of the prompt, and adds up the attention on positions after which the same token
-    stands. A name that the evidence gives in this place has support near 0 nats, another one less. Queries and keys start out equal, so
-    that like contexts meet before anything is learned.
+    From the state before a token it attends to the states of the prompt, and adds up the attention on positions that the same token
+    follows. A name that the evidence gives in this context has support near 0 nats, another one less. Queries and keys are initialised
+    equal, so that similar contexts match before training.
     """
 
     def __init__(self, width: int) -> None:
@@ -110,7 +110,7 @@ class Pointer(nn.Module):
 class RewardHeads(nn.Module):
     """Heads and gate on the hidden states of a backbone.
 
-    With `attention` pooling each head attends to the response tokens with a query of its own, so that one wrong word can decide; `last`
+    With `attention` pooling each head attends to the response tokens with a separate query, so that one wrong word can decide; `last`
     reads the end mark alone, as is usual for large backbones. With a pointer every token also carries its support by the prompt.
 
     Args:
@@ -133,7 +133,7 @@ class RewardHeads(nn.Module):
         nn.init.zeros_(self.gate.bias)
 
     def forward(self, hidden_NLD: Tensor, ids_NL: Tensor, response_NL: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores rows.
+        """Score rows.
 
         Args:
             hidden_NLD: Hidden states, right-padded.
@@ -177,9 +177,9 @@ class RewardScorer(nn.Module):
         self.heads = RewardHeads(width, len(file.heads), file.pooling, file.pointer)
 
     def encode(self, messages: Sequence[Message], response: str) -> tuple[list[int], list[int], bool]:
-        """Token ids of prompt and response, and whether they had to be cut.
+        """Return the token ids of prompt and response, and whether they had to be cut.
 
-        What is too long keeps the end of its prompt and the beginning of its response.
+        A pair that is too long keeps the end of its prompt and the beginning of its response.
         """
         prompt, answer, limit = self.policy.prompt_ids(messages), self.policy.response_ids(response), self.file.max_length
         cut = len(prompt) + len(answer) > limit
@@ -187,7 +187,7 @@ class RewardScorer(nn.Module):
         return prompt[max(0, len(prompt) + len(answer) - limit) :], answer, cut
 
     def forward(self, ids_NL: Tensor, response_NL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """heads_NK, gate_NK and the hidden states [N, L, D] of right-padded rows; causal attention needs no mask for those."""
+        """Return heads_NK, gate_NK and the hidden states [N, L, D] of right-padded rows; causal attention needs no mask for those."""
         hidden_NLD = decoder_of(self.model)(input_ids=ids_NL, use_cache=False).last_hidden_state
         return *self.heads(hidden_NLD, ids_NL, response_NL), hidden_NLD
 
@@ -199,7 +199,7 @@ class RewardScorer(nn.Module):
         batch_size: int = 32,
         progress: Callable[[int], None] | None = None,
     ) -> Scored:
-        """Scores responses in eval mode, those of like length together.
+        """Score responses in eval mode, those of similar length together.
 
         Args:
             prompts: N chats.
@@ -222,7 +222,7 @@ class RewardScorer(nn.Module):
         return Scored(heads_NK, gate_NK, torch.tensor([row[2] for row in rows], dtype=torch.bool))
 
     def probability(self, logits: Tensor, head: str) -> Tensor:
-        """Calibrated probability of being correct, sigmoid(logit / temperature)."""
+        """Return the calibrated probability of being correct, sigmoid(logit / temperature)."""
         return torch.sigmoid(logits / self.file.temperature.get(head, 1.0))
 
     def save(self, folder: str | Path) -> None:
@@ -239,7 +239,7 @@ class RewardScorer(nn.Module):
 
 
 def stack(rows: Sequence[Sequence[list[int]]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Right-pads (prompt, response) rows to a common width, a multiple of 8; returns ids [N, L] and the response mask [N, L]."""
+    """Right-pad (prompt, response) rows to a common width, a multiple of 8; return ids [N, L] and the response mask [N, L]."""
     width = -(-max(len(prompt) + len(answer) for prompt, answer in rows) // 8) * 8
     ids = [[*prompt, *answer, *[pad_id] * (width - len(prompt) - len(answer))] for prompt, answer in rows]
     mask = [[len(prompt) <= i < len(prompt) + len(answer) for i in range(width)] for prompt, answer in rows]
@@ -247,18 +247,18 @@ def stack(rows: Sequence[Sequence[list[int]]], pad_id: int) -> tuple[Tensor, Ten
 
 
 def tokenizer_sha256(tokenizer: Any) -> str:
-    """Hash of a tokenizer's vocabulary and chat template: what decides which numbers a text becomes."""
+    """Return the hash of a tokenizer's vocabulary and chat template, which decide the token ids of a text."""
     facts = [sorted(tokenizer.get_vocab().items()), getattr(tokenizer, "chat_template", None)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def recorded_tokenizer(path: str) -> str:
-    """Hash of the tokenizer that a reward-model folder was trained with."""
+    """Return the hash of the tokenizer that a reward-model folder was trained with."""
     return _settings(Path(path).expanduser()).tokenizer_sha256
 
 
 def reward_model_problems(path: str, where: str, head: str | None = None) -> list[Problem]:
-    """List what is wrong with a reward-model folder without loading a weight; `where` is the key in the recipe."""
+    """List the problems of a reward-model folder without loading a weight; `where` is its key in the recipe."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         return [Problem(f"there is no reward-model folder '{path}'", where, "train one with recipes/reward.yaml")]

@@ -1,4 +1,4 @@
-"""What a recipe says about the policy, checked before anything is loaded."""
+"""Settings of the policy in a recipe, checked before anything is loaded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LoraSettings:
     use_rslora: bool = False
 
     def problems(self, where: str) -> list[Problem]:
-        """List what is wrong; `where` is the key in the recipe."""
+        """List the problems of the settings; `where` is their key in the recipe."""
         found = []
         if self.r < 1:
             found.append(Problem(f"the rank must be at least 1, not {self.r}", f"{where}.r"))
@@ -74,11 +74,11 @@ class PolicySettings:
 
     @property
     def source(self) -> str:
-        """The folder or Hub id to read from, bundled names resolved."""
+        """Folder or Hub id to read from, bundled names resolved."""
         return str(BUNDLED.get(self.path, Path(self.path).expanduser() if _is_folder(self.path) else self.path))
 
     def problems(self, where: str) -> list[Problem]:
-        """List what can be told wrong without loading anything; `where` is the key in the recipe.
+        """List the problems that can be found without loading anything; `where` is the key in the recipe.
 
         >>> [str(p) for p in PolicySettings(path="tny").problems("policy")]
         ["policy.path: 'tny' is neither a folder nor a Hub id (did you mean 'tiny'? a Hub id is written owner/name)"]

@@ -1,4 +1,4 @@
-"""Given responses, for supervised training: their tokens, and their log-probabilities from logits at the supervised tokens alone."""
+"""Reference responses for supervised training: their tokens, and log-probabilities from logits at the supervised tokens alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bbflow.records import Example
 
 
 def encode(policy: Policy, example: Example, max_length: int | None = None) -> tuple[list[int], list[int]]:
-    """Token ids of an example's prompt and of its reference response with the end mark.
+    """Return the token ids of an example's prompt and of its reference response with the end mark.
 
     Args:
         policy: Tokenises.
@@ -35,11 +35,10 @@ def encode(policy: Policy, example: Example, max_length: int | None = None) -> t
 
 
 def supervised_logprobs(model: Any, ids_NL: Tensor, supervised_NL: Tensor, positions_NL: Tensor | None = None) -> Tensor:
-    """Log-probability of every supervised token given all tokens before it, with gradient.
+    """Return the log-probability of every supervised token given all tokens before it, with gradient.
 
     Rows are padded on the right, so that causal attention hides the padding by itself and no mask is needed, which lets the
-    attention kernels take their fastest way. The head runs on the supervised positions only: a vocabulary-sized row for each
-    prompt token is never made.
+    attention kernels take their fastest path. The head runs on the supervised positions only, never on prompt tokens.
 
     Args:
         model: A causal language model.
@@ -67,11 +66,11 @@ def pack(lengths: Sequence[int], width: int) -> list[list[int]]:
     """Put sequences into as few rows as first-fit finds, the longest first, so that no row is wider than `width`.
 
     Args:
-        lengths: Tokens of each sequence; a longer one than `width` stands alone.
+        lengths: Tokens of each sequence; a longer one than `width` has a row alone.
         width: Most tokens of a row.
 
     Returns:
-        Rows of sequence numbers.
+        Rows of sequence indices.
 
     >>> pack([3, 8, 5, 2], 10)
     [[1, 3], [2, 0]]
@@ -91,9 +90,9 @@ def pack(lengths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def isolates_packed_sequences(model: Any) -> bool:
-    """Return whether a sequence behind another one in a row, its positions begun anew, has the log-probabilities it has alone.
+    """Return, by a trial, whether a packed sequence with restarted positions has the log-probabilities that it has alone.
 
-    Most architectures see from the positions where a sequence begins; one that does not would let examples read each other. So it is tried.
+    Most architectures derive the start of a sequence from its positions; one that does not would let examples read each other.
     """
     from bbflow.policies.policy import eval_mode
 

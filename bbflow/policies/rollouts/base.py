@@ -1,4 +1,4 @@
-"""What a rollout engine is, and what it returns."""
+"""Rollout engines and the completions that they return."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class Rollouts:
         return self.completion_mask_NT.sum(1)
 
     def widths(self) -> list[int]:
-        """Tokens of each group: its prompt once, its completions as long as the longest of them."""
+        """Return the tokens of each group: its prompt once, its completions as long as the longest of them."""
         longest_B = self.lengths_N.view(-1, self.group_size).max(1).values
         widths: list[int] = (self.prompt_mask_BP.sum(1) + self.group_size * longest_B).tolist()
         return widths
 
     def rows_of(self, groups: Tensor) -> Tensor:
-        """Numbers of the completions of some prompts, by the prompts' numbers."""
+        """Return the indices of the completions of some prompts, by the prompts' indices."""
         return (groups[:, None] * self.group_size + torch.arange(self.group_size, device=groups.device)).flatten()
 
     def groups(self, chosen: Tensor) -> Rollouts:
-        """The rollouts of some prompts only, by their numbers."""
+        """Return the rollouts of some prompts, by their indices."""
         rows = self.rows_of(chosen)
         completion = (self.completion_ids_NT[rows], self.completion_mask_NT[rows], self.logprobs_NT[rows], self.truncated_N[rows])
         return Rollouts(self.prompt_ids_BP[chosen], self.prompt_mask_BP[chosen], *completion, self.group_size)
 
     def replaced(self, chosen_B: Tensor, others: Rollouts) -> Rollouts:
-        """The same, with the completions of chosen prompts (mask) exchanged for others of the same prompts."""
+        """Return the rollouts with the completions of chosen prompts (mask) exchanged for others of the same prompts."""
         rows_N, width = chosen_B.repeat_interleave(self.group_size), max(self.completion_ids_NT.shape[1], others.completion_ids_NT.shape[1])
 
         def exchanged(own_NT: Tensor, other_nT: Tensor) -> Tensor:
@@ -77,13 +77,13 @@ class Rollouts:
         )
 
     def completions(self) -> list[list[int]]:
-        """Token ids of each completion, without padding."""
+        """Return the token ids of each completion, without padding."""
         rows, lengths = self.completion_ids_NT.tolist(), self.lengths_N.tolist()
         return [row[:length] for row, length in zip(rows, lengths, strict=True)]
 
 
 def concat_rollouts(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
-    """Rollouts of several batches of prompts as those of one; the group size is theirs."""
+    """Return the rollouts of several batches of prompts as one batch; they share their group size."""
     longest = max(part.prompt_ids_BP.shape[1] for part in parts)
     width = max(part.completion_ids_NT.shape[1] for part in parts)
 
@@ -102,7 +102,7 @@ def concat_rollouts(parts: Sequence[Rollouts], pad_id: int) -> Rollouts:
 def rollouts_from_responses(
     prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int, device: torch.device | None = None
 ) -> Rollouts:
-    """Responses that were written and not sampled, one per prompt, in the form of rollouts.
+    """Return responses that were written and not sampled, one per prompt, in the form of rollouts.
 
     >>> rollouts_from_responses([[5, 6], [7]], [[8], [9, 10]], 0).completions()
     [[8], [9, 10]]
@@ -113,7 +113,7 @@ def rollouts_from_responses(
 
 
 class RolloutEngine(ABC):
-    """Samples completions from a policy. An engine of one's own is one subclass; a recipe names it by `class_path`.
+    """Samples completions from a policy. Subclass it to add your own; a recipe names it by `class_path`.
 
     Attributes:
         group_size: Completions per prompt, G.
@@ -138,22 +138,22 @@ class RolloutEngine(ABC):
         """Complete every prompt `group_size` times.
 
         Args:
-            policy: Whom to sample from; left in the mode (train or eval) it came in.
+            policy: Policy to sample from; its mode (train or eval) is left unchanged.
             prompts: B lists of token ids.
-            group_size: G; the engine's own where None.
+            group_size: G; the engine's setting where None.
             generator: Source of randomness on the policy's device; the global one where None.
             greedy: Take the likeliest token instead of sampling.
         """
 
     def prepare(self, policy: Policy) -> None:  # noqa: B027 (most engines have nothing to do)
-        """Called once, when the policy has been loaded: an engine that cannot serve it says so here.
+        """Check the policy once it is loaded, and prepare for it.
 
         Raises:
-            InputError: Why it cannot.
+            InputError: The engine cannot sample from this policy.
         """
 
     def problems(self, where: str) -> list[Problem]:
-        """List what is wrong with the settings; `where` is the key in the recipe."""
+        """List the problems of the settings; `where` is their key in the recipe."""
         found = []
         if self.group_size < 1:
             found.append(Problem(f"group_size must be at least 1, not {self.group_size}", f"{where}.group_size"))

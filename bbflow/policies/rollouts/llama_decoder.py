@@ -1,4 +1,4 @@
-"""Llama-like models, decoded by a forward pass of our own: what a step computes is a dozen large operations a layer and nothing else.
+"""Decoding of Llama-like models by a custom forward pass: a step is a dozen large operations per layer and nothing else.
 
 Llama, Qwen2, Qwen3 and their relatives (SmolLM2 is a Llama) share one block: RMS norm, attention with rotary positions and grouped keys,
 RMS norm, gated MLP. They differ in biases, in a norm on queries and keys (Qwen3), and in numbers that the configuration holds. The
@@ -28,7 +28,7 @@ ALIGNED = 16
 
 
 def unsupported_reason(model: Any) -> str:
-    """Why a model is none of those that are decoded here; empty where it is one.
+    """Return the reason why a model cannot be decoded here; empty where it can.
 
     >>> unsupported_reason(type("Model", (), {"config": type("Config", (), {"model_type": "gpt2"})()})())
     "its architecture is 'gpt2', not llama, qwen2 or qwen3"
@@ -71,8 +71,8 @@ class LlamaWeights:
     """A snapshot of a model's weights, packed for decoding; LoRA updates are added in. It costs a copy of the layers.
 
     Args:
-        model: One without a `unsupported_reason`.
-        columns: How many positions will be needed.
+        model: A model without an `unsupported_reason`.
+        columns: Number of positions needed.
     """
 
     def __init__(self, model: Any, columns: int) -> None:
@@ -100,7 +100,7 @@ class LlamaWeights:
         )  # fmt: skip
 
     def _packed(self, modules: list[nn.Module]) -> tuple[Tensor, Tensor | None]:
-        """Weights and biases of linear maps of one input, one below the other."""
+        """Return weights and biases of linear maps of one input, stacked."""
         weights, biases = zip(*(_effective(module) or (None, None) for module in modules), strict=True)
         some = next((b for b in biases if b is not None), None)
         bias = None
@@ -112,15 +112,15 @@ class LlamaWeights:
 class LlamaDecoder:
     """Rows that grow by one token at a time; `logits` [N, V] predict the next token of each.
 
-    Keys and values of a prompt are kept once for its G rows, and read once per step: the queries of a group stand beside each other like
-    a text, against the prompt in one product of matrices, against what each row has written by itself in another, and the two are joined
+    Keys and values of a prompt are kept once for its G rows, and read once per step: the queries of a group are laid out next to each
+    other like a text, multiplied with the prompt in one matrix product and with each row's tokens in another, and the two are joined
     as one softmax (Hydragen, arXiv 2402.05099). Scores are products in the weights' precision, their softmax is in float32.
 
     Args:
-        weights: Of the model.
+        weights: Weights of the model.
         prompt_ids_BP: Prompts, padded on the left.
         prompt_mask_BP: True on real tokens.
-        group_size: G; each prompt is read once and then stands for so many rows.
+        group_size: G; each prompt is read once for so many rows.
         room: How many tokens may follow.
     """
 
@@ -159,10 +159,10 @@ class LlamaDecoder:
         self.position_N, self.written = self.position_N + 1, stop
 
     def _attended(self, number: int, q_NH1E: Tensor, keys_NJTE: Tensor, values_NJTE: Tensor, hidden_T: Tensor | None = None) -> Tensor:
-        """What the queries of one token see of their prompts, and of the T columns that rows have for themselves."""
+        """Return the attention of one token's queries over their prompts and over the T columns of their rows."""
         own, (keys_BJPE, values_BJPE) = self.weights, self.prompts[number]
         q_NJgE = q_NH1E.reshape(len(q_NH1E), own.key_heads, own.heads // own.key_heads, own.width)
-        of_prompt = _weighed(self._beside(q_NJgE), keys_BJPE, values_BJPE, self.hidden_BP[:, None, None])
+        of_prompt = _weighed(self._by_prompt(q_NJgE), keys_BJPE, values_BJPE, self.hidden_BP[:, None, None])
         top, total, seen = (self._apart(part) for part in of_prompt)
         own_top, own_total, own_seen = _weighed(q_NJgE, keys_NJTE, values_NJTE, hidden_T)
         both = torch.maximum(top, own_top)
@@ -170,15 +170,15 @@ class LlamaDecoder:
         seen_NJgE = (seen * factor + own_seen * own_factor) / (total * factor + own_total * own_factor)
         return seen_NJgE.to(q_NH1E.dtype).reshape(q_NH1E.shape)
 
-    def _beside(self, rows_NJgE: Tensor) -> Tensor:
-        """[N, J, g, E] as [B, J, G * g, E]: the rows of a prompt beside each other, zeros where one has left."""
+    def _by_prompt(self, rows_NJgE: Tensor) -> Tensor:
+        """Return [N, J, g, E] as [B, J, G * g, E]: the rows of a prompt next to each other, zeros where one has left."""
         count, (_, heads, queries, size) = len(self.hidden_BP), rows_NJgE.shape
         if len(rows_NJgE) < count * self.group_size:
             rows_NJgE = rows_NJgE.new_zeros(count * self.group_size, heads, queries, size).index_copy_(0, self.place_N, rows_NJgE)
         return rows_NJgE.view(count, self.group_size, heads, queries, size).transpose(1, 2).reshape(count, heads, -1, size)
 
     def _apart(self, groups_BJMX: Tensor) -> Tensor:
-        """[B, J, G * g, X] as [N, J, g, X]: what `_beside` put beside each other."""
+        """Return [B, J, G * g, X] as [N, J, g, X], the inverse of `_by_prompt`."""
         rows = groups_BJMX.unflatten(2, (self.group_size, -1)).transpose(1, 2).flatten(0, 1)
         return rows if len(self.place_N) == len(rows) else rows[self.place_N]
 
@@ -193,7 +193,7 @@ class LlamaDecoder:
             self.prompts = [(keys[left_B], values[left_B]) for keys, values in self.prompts]
 
     def _forward(self, ids_NL: Tensor, place_NL: Tensor, attend: Any) -> Tensor:
-        """Logits [N, V] after the last token; `attend` gets queries, keys and values of a layer and keeps what it needs."""
+        """Return logits [N, V] after the last token; `attend` gets queries, keys and values of a layer and keeps what it needs."""
         own = self.weights
         x_NLD = F.embedding(ids_NL, own.embedding_VD).to(own.dtype)
         cos_NL1E, sin_NL1E = own.cos_SE[place_NL][:, :, None], own.sin_SE[place_NL][:, :, None]
@@ -215,7 +215,7 @@ class LlamaDecoder:
 
 
 def _weighed(q: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Largest score of each query, in float32, and the sums of exp(score - largest) and of the values weighed by it."""
+    """Return the largest score of each query, in float32, and the sums of exp(score - largest) and of the values weighed by it."""
     scores = (q @ keys.mT).float().mul_(q.shape[-1] ** -0.5)
     if hidden is not None:
         scores.masked_fill_(hidden, -torch.inf)
@@ -230,12 +230,12 @@ def _rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def _inner(model: Any) -> Any:
-    """The decoder below head and adapters."""
+    """Return the decoder below head and adapters."""
     return without_adapters(model).model
 
 
 def _effective(module: nn.Module) -> tuple[Tensor, Tensor | None] | None:
-    """Weight and bias of a linear map, what active LoRA adapters add included; None where there is no such matrix."""
+    """Return weight and bias of a linear map, active LoRA adapters included; None where there is no such matrix."""
     if type(module) is nn.Linear:
         return module.weight, module.bias
     lora: Any = module

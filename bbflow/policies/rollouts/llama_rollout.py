@@ -1,4 +1,4 @@
-"""Rollouts of Llama-like models by a forward pass of our own; see `bbflow.policies.rollouts.llama_decoder`."""
+"""Rollouts of Llama-like models by a custom forward pass; see `bbflow.policies.rollouts.llama_decoder`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bbflow.policies.rollouts.static_decoder import StaticDecoder
 from bbflow.policies.rollouts.transformers_rollout import TransformersRollout
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
-"""Difference of logits, relative to the largest, up to which our forward pass counts as the model's, by the weights' precision."""
+"""Difference of logits, relative to the largest, up to which the custom forward pass counts as the model's, by the weights' precision."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class LlamaRollout(TransformersRollout):
 
     Args:
         graphs: Steps of fixed shapes, which a CUDA device replays as graphs. Each step then reads the cache in its full length, written or
-            not. On a CPU there is nothing to replay, and it only costs.
+            not. On a CPU there is nothing to replay, so it is only slower.
     """
 
     graphs: bool = False
@@ -50,7 +50,7 @@ class LlamaRollout(TransformersRollout):
             raise InputError(Problem(f"LlamaRollout's logits differ from the model's by {error:.1e} of the largest", where, hint))
 
     def decoder(self, policy: Policy, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int) -> LlamaDecoder:
-        """The rows of a batch after their prompts, ready to grow."""
+        """Return the rows of a batch after their prompts."""
         weights = LlamaWeights(policy.model, prompt_ids_BP.shape[1] + self.max_new_tokens)
         return self._kind(weights, prompt_ids_BP, prompt_mask_BP, group_size, self.max_new_tokens)
 

@@ -1,4 +1,4 @@
-"""A key/value cache with room for what will be generated, so that a decoding step copies one column and not the whole cache."""
+"""A key/value cache with room for the completion, so that a decoding step copies one column and not the whole cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicLayer
 
 
 class PreallocatedLayer(DynamicLayer):
-    """Keys and values of one layer, [rows, heads, tokens, width], in buffers that are longer than what is used."""
+    """Keys and values of one layer, [rows, heads, tokens, width], in buffers with spare room."""
 
     def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class PreallocatedLayer(DynamicLayer):
         self._show(keys.shape[2])
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write new columns in place and returns all columns so far."""
+        """Write new columns in place and return all columns so far."""
         start, stop = self._used, self._used + key_states.shape[2]
         self._key_buffer[:, :, start:stop] = key_states
         self._value_buffer[:, :, start:stop] = value_states

@@ -1,4 +1,4 @@
-"""How a token is drawn from a distribution: one uniform number each, by the inverse of the distribution function."""
+"""Sampling of tokens by the inverse of the distribution function, from one uniform number each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ WHOLE = 16384
 
 
 def draw(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor:
-    """The first token whose cumulative probability exceeds its row's uniform number.
+    """Return the first token whose cumulative probability exceeds its row's uniform number.
 
-    A completion is then a function of its own uniform numbers alone, whatever else is in the batch and whenever other rows leave it; and
-    no random number is spent on tokens that are not taken (a V-fold saving over exponential races such as `torch.multinomial`).
+    A completion is then a function of its uniform numbers alone, independent of the other rows of the batch; and no random number is
+    spent on tokens that are not taken (a V-fold saving over exponential races such as `torch.multinomial`).
 
     Of a large vocabulary only the sums of blocks are accumulated, and then the words of one block: a cumulative sum over all words, in
     float64, costs a multiple of reading the probabilities.
@@ -49,7 +49,7 @@ def draw(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor:
 
 
 def _first_beyond(cumulative_NV: Tensor, target_N1: Tensor) -> Tensor:
-    """Where the sum first exceeds the target, [N, 1]: a place that adds to it, and exists whatever the numbers are."""
+    """Return the index [N, 1] where the sum first exceeds the target: one that adds to it, and exists for any numbers."""
     # a product that rounds up to the total would point past the end, or at a trailing token of probability 0
     last_N1 = torch.searchsorted(cumulative_NV, cumulative_NV[:, -1:].contiguous()).clamp(max=cumulative_NV.shape[1] - 1)
     return torch.searchsorted(cumulative_NV, target_N1, right=True).minimum(last_N1)

@@ -1,7 +1,7 @@
 """Decoding steps that are the same operations on the same tensors every time, so that a GPU can replay them as one graph.
 
 A small model's step is hundreds of kernels of a few microseconds each, and launching them costs more than running them. A CUDA graph is
-launched once. It wants fixed shapes and addresses: the cache keeps its full length, what is not written yet is hidden, and position and
+launched once. It needs fixed shapes and addresses: the cache keeps its full length, columns not yet written are hidden, and position and
 column of the next token are tensors that the step itself moves on.
 """
 
@@ -17,7 +17,7 @@ from bbflow.policies.rollouts.llama_decoder import ALIGNED, LlamaDecoder, LlamaW
 
 
 class StaticDecoder(LlamaDecoder):
-    """As `LlamaDecoder`, with its arguments; on a CUDA device every step replays a graph, recorded anew when rows leave."""
+    """`LlamaDecoder` with the same arguments; on a CUDA device every step replays a graph, recorded anew when rows leave."""
 
     def __init__(self, weights: LlamaWeights, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int, room: int) -> None:
         room += -room % ALIGNED
@@ -48,7 +48,7 @@ class StaticDecoder(LlamaDecoder):
         self.token_N, self._stale = self.token_N[keep], True
 
     def _record(self) -> None:
-        """Records a step; the graph before it lives until then, because a pool that no graph uses any more cannot be recorded into."""
+        """Record a step; the graph before it lives until then, because a pool that no graph uses any more cannot be recorded into."""
         side, main = _side_stream(self.token_N.device), torch.cuda.current_stream()
         side.wait_stream(main)
         with torch.cuda.stream(side):
@@ -68,7 +68,7 @@ class StaticDecoder(LlamaDecoder):
         self._graph, self._stale = graph, False
 
     def _step(self) -> Tensor:
-        """One token for every row: writes the caches, moves position and column on, returns logits [N, V]."""
+        """Run one token of every row: write the caches, advance position and column, return logits [N, V]."""
         self.hidden_T.index_fill_(0, self.column, False)
 
         def attend(number: int, q_NHLE: Tensor, k_NJLE: Tensor, v_NJLE: Tensor) -> Tensor:
@@ -83,5 +83,5 @@ class StaticDecoder(LlamaDecoder):
 
 @cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for the whole run: the workspaces that libraries set up for a stream are never given back."""
+    """Return the one stream of the whole run: the workspaces that libraries set up for a stream are never given back."""
     return torch.cuda.Stream(device)

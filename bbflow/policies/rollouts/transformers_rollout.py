@@ -112,7 +112,7 @@ class TransformersRollout(RolloutEngine):
         return Rollouts(prompt_ids, prompt_mask, ids[:, :width], mask, logprobs[:, :width], ~ended, group_size)
 
     def decoder(self, policy: Policy, prompt_ids_BP: Tensor, prompt_mask_BP: Tensor, group_size: int) -> Decoder:
-        """The rows of a batch after their prompts, ready to grow; what a faster engine does otherwise."""
+        """Return the rows of a batch after their prompts; a faster engine overrides this."""
         return _CachedModel(policy, prompt_ids_BP, prompt_mask_BP, group_size, self.max_new_tokens)
 
 
@@ -133,7 +133,7 @@ class Decoder(Protocol):
 
 
 class _CachedModel:
-    """The model as transformers runs it, with its cache."""
+    """Decoder by the forward pass of transformers, with its cache."""
 
     def __init__(self, policy: Policy, prompt_ids: Tensor, prompt_mask: Tensor, group_size: int, room: int) -> None:
         from transformers import DynamicCache
