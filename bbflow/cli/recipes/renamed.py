@@ -50,7 +50,21 @@ MODULES = {
 }
 """Former module to present module, below `bbflow`, of every class that a recipe can name."""
 
-KEYS: dict[str, dict[str, str]] = {}
+_EVALUATION = {"validation_examples": "evaluation.examples", "evaluation_batch_size": "evaluation.batch_size"}
+
+KEYS: dict[str, dict[str, str]] = {
+    "GRPO": {
+        "kl_coefficient": "kl.coefficient",
+        "updates": "experience.updates",
+        "old_logprobs": "experience.old_logprobs",
+        "resample": "experience.resample",
+        "measure_interference": "interference.with_weighting",
+        "measure_every": "interference.every",
+        **_EVALUATION,
+    },
+    "SFT": {"measure_interference": "interference.with_weighting", **_EVALUATION},
+    "RewardModel": {"evaluation_batch_size": "evaluation.batch_size"},
+}
 """Class to its renamed arguments: former name to the path of the present one, as in `{"GRPO": {"kl_coefficient": "kl.coefficient"}}`.
 
 A name that also begins its new path (`updates` to `updates.count`) is the former one wherever its value is no mapping.

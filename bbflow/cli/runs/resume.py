@@ -25,7 +25,7 @@ from bbflow.io.yaml import read_yaml
 FINISHED = "finished"
 """Empty file that stands in a run folder once the run, its report included, is done."""
 
-_FREE = ("cache_dir", "workers", "num_workers", "micro_batch_tokens", "evaluation_batch_size")
+_FREE = (".cache_dir", ".workers", ".num_workers", ".micro_batch_tokens", ".evaluation.batch_size")
 """Settings that change how fast, or where, but not what is learned."""
 _SHOWN = 5
 _INTERRUPTED = 130
@@ -91,7 +91,7 @@ def changed_settings(run: Path, settings: Mapping[str, Any]) -> list[str]:
 def _differences(was: Any, now: Any, key: str) -> Iterator[str]:
     if isinstance(was, dict) and isinstance(now, dict):
         for name in dict.fromkeys((*was, *now)):
-            if name not in _FREE:
+            if not f"{key}.{name}".endswith(_FREE):
                 yield from _differences(was.get(name), now.get(name), f"{key}.{name}")
     elif _comparable(was) != _comparable(now):
         yield f"{key} was {was}, is {now}"

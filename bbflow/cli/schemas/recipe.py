@@ -8,7 +8,7 @@ from typing import Any
 _OPEN = ("callbacks", "logger", "plugins", "profiler", "strategy")
 """Arguments of the trainer that take objects of many kinds; their schema is left open."""
 
-_BASES = ("LightningModule", "PolicyModule", "LightningDataModule")
+_BASES = ("LightningModule", "RecipeModule", "PolicyModule", "LightningDataModule")
 """Classes that no recipe can name."""
 
 _NUMBERS = {"integer", "number", "boolean"}
