@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,8 @@ from bbflow.io.atomic import atomic_write
 from bbflow.policies import load_policy
 from bbflow.records import Example
 from bbflow.reporting.cost import training_cost
-from bbflow.reporting.provenance import items_sha256, peak_memory_bytes, versions
+from bbflow.reporting.provenance import peak_memory_bytes, versions
+from bbflow.reporting.run_facts import RunFacts, graph_facts, measure_facts, task_counts
 from bbflow.reporting.run_report import build_report, scores_table, write_report
 from bbflow.reporting.terminal import evaluation_progress, show_report
 
@@ -210,11 +210,8 @@ class Report(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         nulls = null_scores(module.capabilities, examples, data.splits["train"], self.seed)  # type: ignore[arg-type]
         self._evaluation_seconds += time.perf_counter() - start
-        report = build_report(
-            self.before,
-            after,
-            module.capabilities,  # type: ignore[arg-type]
-            nulls,
+        facts = RunFacts(
+            nulls=nulls,
             cost=self._cost(trainer, module),
             data=_data_facts(data, examples),
             provenance={**_provenance(module, data, examples), "step": self._step(trainer)},
@@ -223,6 +220,7 @@ class Report(Callback):
             unsafe=unsafe_report(_graph(data), examples, {"before": self.before, "after": after}),
             promise=self._kept_promise(),
         )
+        report = build_report(self.before, after, module.capabilities, facts)  # type: ignore[arg-type]
         folder = self._folder / "report"
         with atomic_write(folder / "scores.parquet") as draft:
             scores_table(self.before, after).to_parquet(draft, index=False)
@@ -302,7 +300,7 @@ def read_rollouts(folder: Path) -> pd.DataFrame | None:
 def _data_facts(data: Any, examples: list[Example]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "splits": {split: len(rows) for split, rows in data.splits.items()},
-        "tasks": dict(sorted(Counter(e.task for e in examples).items())),
+        "tasks": task_counts(examples),
     }
     receipt = getattr(data, "receipt", None)
     facts["contract"] = receipt["verdict"]["contract"] if receipt else "uncontracted"
@@ -326,10 +324,9 @@ def _provenance(module: LightningModule, data: Any, examples: list[Example]) -> 
         known["policy"] = settings.path
     if "PL_GLOBAL_SEED" in os.environ:
         known["seed"] = int(os.environ["PL_GLOBAL_SEED"])
-    known["test_items_sha256"] = items_sha256(examples)
-    known["max_new_tokens"] = module.max_new_tokens
+    known |= measure_facts(examples, module.max_new_tokens)  # type: ignore[arg-type]
     if (graph := _graph(data)) is not None:
-        known |= {"graph": f"{graph.name} {graph.version}", "graph_sha256": graph.sha256}
+        known |= graph_facts(graph)
         known |= {"graph_licence": str(graph.about["licence"])} if "licence" in graph.about else {}
     if isinstance(fingerprint := getattr(data, "fingerprint", None), str):
         known["data_fingerprint"] = fingerprint

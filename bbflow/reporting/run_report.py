@@ -1,6 +1,6 @@
 """The report of a run: score tables in, `report.json` and a self-contained `index.html` out.
 
-`build_report` is pure and gives plain JSON data, keys that nothing is known about left out. `write_report` puts it on disk.
+`build_report` is pure and returns plain JSON data without the keys that are unknown; `write_report` writes the files.
 """
 
 from __future__ import annotations
@@ -8,121 +8,125 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbflow.capabilities import Capability
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.baselines.null_models import best_null
-from bbflow.evaluation.certificate import ALPHA, certify
+from bbflow.evaluation.certificate import ALPHA, Certificate, certify
 from bbflow.evaluation.preregistration import Preregistration
 from bbflow.evaluation.scoring import table_problems
-from bbflow.evaluation.statistics.clustered import cluster_labels, integration_score, paired_difference, score_interval
+from bbflow.evaluation.statistics.clustered import PairedDifference, cluster_labels, integration_score, paired_difference, score_interval
 from bbflow.evaluation.statistics.joint_success import joint_success
 from bbflow.io.atomic import atomic_write
+from bbflow.reporting.run_facts import RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Nulls = Mapping[str, Mapping[str, float]]
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Score tables by capability, in order of items, and what follows from them.
+
+    Attributes:
+        new: Capability to the scores of the policy.
+        old: Capability to the scores of the baseline; empty without one.
+        preregistration: The margins, fixed before the run or now.
+        differences: Capability to the paired difference; empty without a baseline.
+        certificate: None without a baseline.
+    """
+
+    new: dict[str, pd.DataFrame]
+    old: dict[str, pd.DataFrame]
+    preregistration: Preregistration
+    differences: dict[str, PairedDifference]
+    certificate: Certificate | None
+
+    @classmethod
+    def of(
+        cls, before: pd.DataFrame | None, after: pd.DataFrame, judging: Mapping[str, Capability], promise: Preregistration | None
+    ) -> _Comparison:
+        new = {name: _sorted(after, name) for name in judging}
+        old = {} if before is None else {name: _sorted(before, name) for name in judging}
+        differences = {n: paired_difference(old[n]["score"], new[n]["score"], new[n]["cluster"].to_numpy(), ALPHA) for n in old}
+        fixed = promise or Preregistration.of(judging)
+        certificate = certify(differences, {name: fixed.margins[name] for name in judging}) if differences else None
+        return cls(new, old, fixed, differences, certificate)
 
 
 def build_report(
-    before: pd.DataFrame | None,
-    after: pd.DataFrame,
-    capabilities: Mapping[str, Capability],
-    nulls: Nulls,
-    cost: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    interference: Mapping[str, Any] | None = None,
-    unsafe: Mapping[str, Any] | None = None,
-    promise: Preregistration | None = None,
+    before: pd.DataFrame | None, after: pd.DataFrame, capabilities: Mapping[str, Capability], facts: RunFacts
 ) -> dict[str, Any]:
-    """Computes scores, differences, verdicts and the integration score.
+    """Compute scores, differences, verdicts and the integration score.
 
     Args:
         before: Score table (see `bbflow.evaluation.scoring`) of the baseline; None when only one policy was scored, and then there is
             neither a difference nor a verdict.
         after: Score table of the policy.
-        capabilities: By name, as the recipe has them; one without a row is left out.
-        nulls: Capability to null model to score.
-        cost: Seconds, tokens, parameters, bytes.
-        data: What is known of the data: counts and the contract's receipt.
-        provenance: Versions, hashes, seed, recipe.
-        seed: Of the bootstrap.
-        interference: Interference between capabilities (see `bbflow.evaluation.interference_summary`).
-        unsafe: What `bbflow.evaluation.statistics.unsafe_advice.unsafe_report` found.
-        promise: The margins that were fixed before the run; None: they are promised now.
+        capabilities: By name, as in the recipe; one without a row is left out.
+        facts: Null models, cost, data, provenance and margins of the run.
 
     Returns:
         JSON data by `schemas/report.schema.json`.
 
     Raises:
-        InputError: The two tables do not score the same items, one scores an item twice, or a margin is not the promised one.
+        InputError: The two tables do not score the same items, one scores an item twice, or a margin is not the preregistered one.
     """
-    problems = [
-        p for title, table in (("before", before), ("after", after)) if table is not None for p in table_problems(f"scores {title}", table)
-    ]
-    if before is not None and not problems:
-        problems = _pairing_problems(before, after)
-    if problems:
+    if problems := _score_problems(before, after):
         raise InputError(*problems)
-    names = [name for name in capabilities if (after["capability"] == name).any()]
-    judging = {name: capabilities[name] for name in names}
-    if promise is not None and (broken := promise.problems(judging, "margins")):
+    judging = {name: capability for name, capability in capabilities.items() if (after["capability"] == name).any()}
+    if facts.promise is not None and (broken := facts.promise.problems(judging, "margins")):
         raise InputError(*broken)
-    new = {name: _sorted(after, name) for name in names}
-    old = {} if before is None else {name: _sorted(before, name) for name in names}
-    differences = {n: paired_difference(old[n]["score"], new[n]["score"], new[n]["cluster"].to_numpy(), ALPHA) for n in old}
-    margins = (promise or Preregistration.of(judging)).margins
-    certificate = certify(differences, {name: margins[name] for name in names}) if differences else None
-    entries = {}
-    for name in names:
-        entry: dict[str, Any] = {
-            "metric": metric_name(capabilities[name]),
-            "n": len(new[name]),
-            "clusters": int(new[name]["cluster"].nunique()),
-        }
-        if name in old:
-            entry["before"] = _score(old[name])
-        entry["after"] = _score(new[name])
-        if certificate is not None:
-            d = differences[name]
-            entry["difference"] = {"estimate": d.estimate, "lower": d.lower, "upper": d.upper, "detectable": d.detectable}
-            entry["p_improved"] = certificate.p_adjusted[name]
-            entry["margin"] = margins[name]
-            entry["verdict"] = certificate.capabilities[name]
-        entry["nulls"] = {null: round(score, 6) for null, score in nulls.get(name, {}).items()}
-        for book, flag in (("closed_book", False), ("open_book", True)):
-            chosen = new[name]["open_book"].to_numpy() == flag
-            if chosen.any() and not chosen.all():
-                part = {"n": int(chosen.sum()), "after": _score(new[name][chosen])}
-                entry[book] = {**part, "before": _score(old[name][chosen])} if name in old else part
-        entries[name] = entry
-    report: dict[str, Any] = {"capabilities": entries}
-    if names:
-        report["integration"] = integration_score(
-            {n: _columns((old or new)[n]) for n in names},
-            {n: _columns(new[n]) for n in names} if old else None,
-            {n: best_null(nulls.get(n, {})) for n in names},
-            seed=seed,
-        )
-        if not old:
-            report["integration"] = {"after": report["integration"]["before"]}
+    compared = _Comparison.of(before, after, judging, facts.promise)
+    report: dict[str, Any] = {"capabilities": {n: _entry(n, c, facts.nulls.get(n, {}), compared) for n, c in judging.items()}}
+    if judging:
+        report["integration"] = _integration(compared, facts)
     if joint := joint_success(before, after):
         report["joint"] = joint
-    if unsafe:
-        report["unsafe_advice"] = {"alpha": ALPHA, **unsafe}
-    report |= {key: dict(value) for key, value in (("cost", cost), ("data", data), ("provenance", provenance)) if value}
-    if certificate is not None:
-        report["margins"] = (promise or Preregistration.of(judging)).to_json() | {
-            "fixed": "before_evaluation" if promise is None else "before_training"
-        }
-        report["verdict"] = certificate.verdict
-    # Products of gradients have scales of their own: they come with significant digits and are not rounded again.
-    return round_floats(report) | ({"interference": dict(interference)} if interference else {})
+    if facts.unsafe:
+        report["unsafe_advice"] = {"alpha": ALPHA, **facts.unsafe}
+    report |= {key: dict(value) for key in ("cost", "data", "provenance") if (value := getattr(facts, key))}
+    if compared.certificate is not None:
+        fixed = "before_evaluation" if facts.promise is None else "before_training"
+        report["margins"] = compared.preregistration.to_json() | {"fixed": fixed}
+        report["verdict"] = compared.certificate.verdict
+    # Products of gradients differ in scale: they come with significant digits and are not rounded again.
+    return round_floats(report) | ({"interference": dict(facts.interference)} if facts.interference else {})
+
+
+def _entry(name: str, capability: Capability, nulls: Mapping[str, float], compared: _Comparison) -> dict[str, Any]:
+    """Return the part of a report on one capability."""
+    new, old = compared.new[name], compared.old.get(name)
+    entry: dict[str, Any] = {"metric": metric_name(capability), "n": len(new), "clusters": int(new["cluster"].nunique())}
+    if old is not None:
+        entry["before"] = _score(old)
+    entry["after"] = _score(new)
+    if compared.certificate is not None:
+        d = compared.differences[name]
+        entry["difference"] = {"estimate": d.estimate, "lower": d.lower, "upper": d.upper, "detectable": d.detectable}
+        entry["p_improved"] = compared.certificate.p_adjusted[name]
+        entry["margin"] = compared.preregistration.margins[name]
+        entry["verdict"] = compared.certificate.capabilities[name]
+    entry["nulls"] = {null: round(score, 6) for null, score in nulls.items()}
+    for book, flag in (("closed_book", False), ("open_book", True)):
+        chosen = new["open_book"].to_numpy() == flag
+        if chosen.any() and not chosen.all():
+            entry[book] = {"n": int(chosen.sum()), "after": _score(new[chosen])}
+            if old is not None:
+                entry[book]["before"] = _score(old[chosen])
+    return entry
+
+
+def _integration(compared: _Comparison, facts: RunFacts) -> dict[str, Any]:
+    """Return the integration score of the policy, and that of the baseline where there is one."""
+    new, old = ({n: _columns(table) for n, table in tables.items()} for tables in (compared.new, compared.old))
+    nulls = {n: best_null(facts.nulls.get(n, {})) for n in new}
+    if old:
+        return integration_score(old, new, nulls, seed=facts.seed)
+    return {"after": integration_score(new, None, nulls, seed=facts.seed)["before"]}
 
 
 def write_report(
@@ -132,11 +136,11 @@ def write_report(
     rollouts: pd.DataFrame | None = None,
     recipe: str | None = None,
 ) -> Path:
-    """Writes `report.json` and `index.html`, each in one move, so that a reader never meets half a file.
+    """Write `report.json` and `index.html`, each atomically.
 
     Args:
-        folder: Made when it does not exist.
-        report: What `build_report` returned.
+        folder: Created when it does not exist.
+        report: Result of `build_report`.
         history: Rows of metrics.csv.
         rollouts: Rows of the rollout log.
         recipe: Text of the recipe.
@@ -159,7 +163,7 @@ def write_report(
 
 
 def scores_table(before: pd.DataFrame | None, after: pd.DataFrame) -> pd.DataFrame:
-    """Joins the score tables item by item: columns score and completion become `*_before` and `*_after`."""
+    """Join the score tables item by item: columns score and completion become `*_before` and `*_after`."""
     if before is None:
         return after.rename(columns={"score": "score_after", "completion": "completion_after"})
     key = ["example_id", "capability"]
@@ -169,13 +173,13 @@ def scores_table(before: pd.DataFrame | None, after: pd.DataFrame) -> pd.DataFra
 
 
 def metric_name(capability: Capability) -> str:
-    """Returns the name of the metric: its `name`, or its class in snake case."""
+    """Return the name of the metric: its `name`, or its class in snake case."""
     given = getattr(capability.metric, "name", None)
     return str(given) if given else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(capability.metric).__name__).lower()
 
 
 def round_floats(value: Any, digits: int = 6) -> Any:
-    """Rounds every float, so that the file shows no noise digits."""
+    """Round every float in JSON data."""
     if isinstance(value, float):
         return round(value, digits)
     if isinstance(value, Mapping):
@@ -201,6 +205,13 @@ def _sorted(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(table["example_id"], table["capability"], strict=True))
+
+
+def _score_problems(before: pd.DataFrame | None, after: pd.DataFrame) -> list[Problem]:
+    """List the reasons why no report can be made of two score tables."""
+    tables = {"before": before, "after": after}
+    found = [p for title, table in tables.items() if table is not None for p in table_problems(f"scores {title}", table)]
+    return _pairing_problems(before, after) if before is not None and not found else found
 
 
 def _pairing_problems(before: pd.DataFrame, after: pd.DataFrame) -> list[Problem]:

@@ -21,7 +21,7 @@ from lightning.pytorch import Trainer, seed_everything
 from torch.utils.data import DataLoader
 
 from bbflow.capabilities import Capability
-from bbflow.cli.commands.evaluate import load_capabilities
+from bbflow.cli.commands.evaluation_inputs import load_capabilities
 from bbflow.data.preference_pairs import Judge
 from bbflow.evaluation.scoring import score_policy
 from bbflow.graph import ClinicalPack, KnowledgeGraph

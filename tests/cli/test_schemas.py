@@ -87,6 +87,7 @@ def test_a_report_fits_its_schema():
     import pandas as pd
 
     from bbflow.capabilities import Capability
+    from bbflow.reporting.run_facts import RunFacts
     from bbflow.reporting.run_report import build_report
     from bbflow.rewards.base import Reward
 
@@ -97,7 +98,9 @@ def test_a_report_fits_its_schema():
     columns = {"cluster": ["a", "b"] * 20, "task": "t", "open_book": False, "capability": "domain", "completion": ""}
     before, after = (pd.DataFrame({"example_id": range(40), "score": score, **columns}) for score in ([0.25] * 40, [0.5, 0.75] * 20))
     capabilities = {"domain": Capability(metric=Half(), rewards={"half": Half()})}
-    report = build_report(before, after, capabilities, {"domain": {"constant": 0.1}}, cost={"seconds": 1.0}, provenance={"seed": 1})
+    report = build_report(
+        before, after, capabilities, RunFacts({"domain": {"constant": 0.1}}, cost={"seconds": 1.0}, provenance={"seed": 1})
+    )
     assert errors("report", report) == []
     assert errors("report", {**report, "verdict": "splendid"})
 

@@ -10,6 +10,7 @@ from bbflow.capabilities import Capability
 from bbflow.errors import InputError
 from bbflow.evaluation.statistics.clustered import paired_difference, score_interval
 from bbflow.reporting.pages.run_page import render_run_page, summary
+from bbflow.reporting.run_facts import RunFacts
 from bbflow.reporting.run_report import build_report, scores_table, write_report
 from bbflow.rewards.base import Reward
 
@@ -66,7 +67,10 @@ RECEIPT = {
 @pytest.fixture
 def report(before, after, capabilities):
     return build_report(
-        before, after, capabilities, NULLS, COST, {"splits": {"test": 400}, "receipt": RECEIPT}, {"seed": 7, "policy": EVIL}
+        before,
+        after,
+        capabilities,
+        RunFacts(NULLS, COST, {"splits": {"test": 400}, "receipt": RECEIPT}, {"seed": 7, "policy": EVIL}),
     )
 
 
@@ -90,9 +94,9 @@ class TestBuildReport:
     def test_verdicts(self, report, before, after, capabilities):
         assert {n: e["verdict"] for n, e in report["capabilities"].items()} == {"domain": "improved", "safety": "regressed"}
         assert report["verdict"] == "refused"
-        swapped = build_report(after, before, capabilities, NULLS)
+        swapped = build_report(after, before, capabilities, RunFacts(NULLS))
         assert {n: e["verdict"] for n, e in swapped["capabilities"].items()} == {"domain": "regressed", "safety": "improved"}
-        same = build_report(before, before, capabilities, NULLS)
+        same = build_report(before, before, capabilities, RunFacts(NULLS))
         assert same["verdict"] == "certified"
         assert same["integration"]["difference"]["lower"] == 0.0
 
@@ -111,24 +115,24 @@ class TestBuildReport:
         assert "open_book" not in report["capabilities"]["domain"]
 
     def test_one_policy_has_scores_and_no_verdict(self, after, capabilities):
-        report = build_report(None, after, capabilities, NULLS)
+        report = build_report(None, after, capabilities, RunFacts(NULLS))
         assert set(report) == {"capabilities", "integration"}
         assert set(report["integration"]) == {"after"}
         assert not {"before", "difference", "verdict", "margin"} & set(report["capabilities"]["domain"])
 
     def test_items_without_a_cluster_stand_alone(self, before, after, capabilities):
-        report = build_report(before.assign(cluster=""), after.assign(cluster=""), capabilities, NULLS)
+        report = build_report(before.assign(cluster=""), after.assign(cluster=""), capabilities, RunFacts(NULLS))
         assert report["capabilities"]["domain"]["clusters"] == 200
 
     def test_refuses_what_cannot_be_paired(self, before, after, capabilities):
         with pytest.raises(InputError, match=r"1 items are scored on one side only, e\.g\. domain0000"):
-            build_report(before, after[after["example_id"] != "domain0000"], capabilities, NULLS)
+            build_report(before, after[after["example_id"] != "domain0000"], capabilities, RunFacts(NULLS))
         with pytest.raises(InputError, match="scored twice") as caught:
-            build_report(pd.concat([before, before.iloc[:1]]), after.assign(score=np.nan), capabilities, NULLS)
+            build_report(pd.concat([before, before.iloc[:1]]), after.assign(score=np.nan), capabilities, RunFacts(NULLS))
         assert len(caught.value.problems) == 2
 
     def test_same_seed_same_report(self, before, after, capabilities):
-        first, second = (build_report(before, after, capabilities, NULLS, seed=3) for _ in range(2))
+        first, second = (build_report(before, after, capabilities, RunFacts(NULLS, seed=3)) for _ in range(2))
         assert first == second
 
 
@@ -223,18 +227,18 @@ class TestPage:
             assert said in page
 
     def test_one_policy(self, after, capabilities):
-        text = checked(render_run_page(build_report(None, after, capabilities, NULLS)))
+        text = checked(render_run_page(build_report(None, after, capabilities, RunFacts(NULLS))))
         assert "Certificate" not in text
         assert "Scores: domain" in text
         assert "Curves" not in text
         assert "Rollouts" not in text
 
     def test_no_contract_is_said_loudly(self, before, after, capabilities):
-        text = checked(render_run_page(build_report(before, after, capabilities, NULLS, data={"splits": {"test": 1}})))
+        text = checked(render_run_page(build_report(before, after, capabilities, RunFacts(NULLS, data={"splits": {"test": 1}}))))
         assert "uncontracted" in text
 
     def test_nothing_judged(self, before, capabilities):
-        empty = build_report(None, before.iloc[:0], capabilities, {})
+        empty = build_report(None, before.iloc[:0], capabilities, RunFacts())
         assert summary(empty) == "No capability was judged."
         checked(render_run_page(empty))
 

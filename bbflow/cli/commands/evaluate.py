@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from argparse import ArgumentError
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bbflow.cli.commands.evaluation_inputs import (
+    Capabilities,
+    EarlierScores,
+    collected,
+    load_capabilities,
+    note,
+    policy_problems,
+    promised_margins,
+    read_items,
+    train_examples,
+)
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.evaluation.answer_cache import AnswerCache, answers_file
 from bbflow.io.atomic import atomic_write
@@ -21,10 +26,11 @@ from bbflow.records import Example
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bbflow.capabilities import Capability
     from bbflow.evaluation.preregistration import Preregistration
+    from bbflow.graph import KnowledgeGraph
+    from bbflow.reporting.run_facts import RunFacts
 
-Capabilities = Mapping[str, "Capability"]
+_MultipleChoice = Literal["loglikelihood", "generation"]
 
 
 def evaluate(
@@ -34,13 +40,13 @@ def evaluate(
     baseline: str | None = None,
     capabilities: str | None = None,
     graph: str | None = None,
-    multiple_choice: Literal["loglikelihood", "generation"] = "loglikelihood",
+    multiple_choice: _MultipleChoice = "loglikelihood",
     max_new_tokens: int = 96,
     batch_size: int = 64,
     gate: bool = False,
     seed: int = 0,
 ) -> None:
-    """Scores a policy with intervals and null models; with a baseline, certifies that no capability was lost.
+    """Score a policy with intervals and null models; with a baseline, certifies that no capability was lost.
 
     Args:
         policy: `tiny`, a folder in Hugging Face format, or a Hub id.
@@ -60,93 +66,19 @@ def evaluate(
         InputError: Policy, data, capabilities or graph are missing or malformed, or no example is judged by any capability.
         Refused: With `gate`, the certificate says no.
     """
-    from bbflow.capabilities.capability import unreadable_records
-    from bbflow.cli.commands.graph import graph_for
-    from bbflow.cli.recipes.relative_paths import folder_problems
-    from bbflow.evaluation.baselines.null_models import null_scores
-    from bbflow.evaluation.benchmarks.answering import benchmark_capability
     from bbflow.evaluation.certificate import gate_failure
-    from bbflow.evaluation.statistics.unsafe_advice import unsafe_report
-    from bbflow.io.progress import progress_bar
-    from bbflow.reporting.provenance import items_sha256, peak_memory_bytes, versions
-    from bbflow.reporting.run_report import build_report, metric_name, round_floats, scores_table, write_report
+    from bbflow.reporting.run_report import build_report, round_floats, scores_table, write_report
     from bbflow.reporting.terminal import show_report
 
     start = time.perf_counter()
-    problems = folder_problems(out, "--out") + policy_problems(policy, "--policy")
-    earlier = None
-    if baseline is not None and not (Path(baseline) / "scores.parquet").is_file():
-        problems += policy_problems(baseline, "--baseline")
-    elif baseline is not None:
-        earlier = _collected(lambda: EarlierScores.read(Path(baseline)), problems)
-        if Path(baseline).resolve() == Path(out).resolve():
-            problems.append(Problem("the baseline's scores lie there, and would be written over", "--out", "name another folder"))
-    elif gate:
-        problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
-    least = (("--max_new_tokens", max_new_tokens, 1), ("--batch_size", batch_size, 1), ("--seed", seed, 0))
-    problems += [Problem(f"must be at least {low}, not {value}", key) for key, value, low in least if value < low]
-    read = _collected(lambda: read_items(data), problems)
-    examples, benchmarks = read or ([], set())
-    own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
-    defined = _collected(lambda: load_capabilities(capabilities), problems) if own or capabilities else {}
-    knowledge = _collected(lambda: graph_for(graph, (e.provenance for e in own)), problems) if own or graph else None
-    if problems:
-        raise InputError(*problems)
-    defined |= {name: benchmark_capability(name, multiple_choice) for name in sorted(benchmarks)}
-    judging = {name: c for name, c in defined.items() if any(c.judges(name, e) for e in examples)}
-    if not judging:
-        named = sorted({name for e in examples for name in e.capabilities})
-        hint = f"asked for: {', '.join(defined)}; the examples name: {', '.join(named) or 'none'}"
-        raise InputError(Problem("no example is judged by any capability", "--data", hint))
-    measure: dict[str, dict[str, Any]] = {
-        "capabilities": {name: {"metric": metric_name(capability)} for name, capability in judging.items()},
-        "provenance": {"test_items_sha256": items_sha256(examples), "max_new_tokens": max_new_tokens},
-    }
-    if earlier is not None and (otherwise := earlier.problems(measure)):
-        raise InputError(*otherwise)
-    promise = None if baseline is None else promised_margins(policy, judging, benchmarks)
-    for capability in judging.values():
-        capability.prepare(knowledge)
-    with progress_bar("checking records", len(examples)) as advance:
-        unreadable = unreadable_records(judging, examples, advance)
-    if unreadable:
-        raise InputError(*unreadable)
-    _note(*(f"'{name}' judges no example of this data and is left out" for name in defined if name not in judging))
-    others = set() if knowledge is None else {p["graph"] for e in own if (p := e.provenance) and p["graph_sha256"] != knowledge.sha256}
-    if knowledge is not None and others:
-        _note(f"examples made from the graph {', '.join(sorted(others))} are judged by {knowledge.name}@{knowledge.version} as it is now")
-    train, learned_from = train_examples(data, examples)
-
-    todo = [name for name in dict.fromkeys((policy, None if earlier is not None else baseline)) if name]
-    compared = {e.example_id for e in examples if e.options and benchmarks.intersection(e.capabilities)}
-    asked = EvaluationPlan(judging, examples, compared if multiple_choice == "loglikelihood" else set(), max_new_tokens, batch_size)
-    kept = {name: AnswerCache(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in todo}
-    scored = {name: _score(name, asked, answers) for name, answers in kept.items()}
-    before, after = scored.get(baseline or "") if earlier is None else earlier.table, scored[policy]
-    report = build_report(
-        before,
-        after,
-        judging,
-        null_scores(judging, examples, train, seed),
-        cost={"seconds": time.perf_counter() - start, "peak_memory_bytes": peak_memory_bytes(_device())},
-        data={"tasks": dict(sorted(Counter(e.task for e in examples).items())), "nulls_learned_from": learned_from},
-        provenance={
-            "policy": policy,
-            **({} if baseline is None else {"baseline": baseline}),
-            "weights_sha256": {name: found for name in todo if (found := _weights(name))},
-            "files": [Path(path).name for path in data],
-            **measure["provenance"],
-            **({} if knowledge is None else {"graph": f"{knowledge.name} {knowledge.version}", "graph_sha256": knowledge.sha256}),
-            **({"multiple_choice": multiple_choice} if compared else {}),
-            "seed": seed,
-            "versions": versions(),
-        },
-        seed=seed,
-        unsafe=unsafe_report(knowledge, examples, {"before": before, "after": after}),
-        promise=promise,
-    )
-    if benchmarks:
-        report["benchmarks"] = round_floats(_details(benchmarks, examples, after))
+    options = _Options(policy, data, out, baseline, capabilities, graph, multiple_choice, max_new_tokens, batch_size, gate, seed)
+    plan = _plan(options, _read(options))
+    kept = {name: AnswerCache(answers_file(Path(out), name, multiple_choice, max_new_tokens)) for name in plan.policies}
+    scored = {name: _score(name, plan, answers) for name, answers in kept.items()}
+    before, after = scored.get(baseline or "") if plan.earlier is None else plan.earlier.table, scored[policy]
+    report = build_report(before, after, plan.judging, _facts(plan, before, after, start))
+    if plan.benchmarks:
+        report["benchmarks"] = round_floats(_details(plan.benchmarks, plan.examples, after))
     with atomic_write(Path(out) / "scores.parquet") as draft:
         scores_table(before, after).to_parquet(draft, index=False)
     page = write_report(out, report)
@@ -157,207 +89,238 @@ def evaluate(
         raise Refused(gate_failure(report))
 
 
-def read_items(paths: Sequence[str]) -> tuple[list[Example], set[str]]:
-    """Reads the examples of several files, and the names of the benchmarks among them.
+@dataclass(frozen=True)
+class _Options:
+    """The arguments of the command; see `evaluate`."""
 
-    Raises:
-        InputError: A file is wrong or empty, or an example stands twice.
-    """
-    from bbflow.data.example_io import read_examples
-    from bbflow.evaluation.benchmarks.formats import merge_subjects, read_benchmark
-
-    examples: list[Example] = []
-    files: list[tuple[str, list[Example]]] = []
-    stood: list[tuple[str, list[str]]] = []
-    problems: list[Problem] = []
-    for path in paths:
-        known = len(problems)
-        benchmark = _collected(partial(read_benchmark, path), problems)
-        if benchmark is not None:
-            files.append(benchmark)
-            stood.append((path, [e.example_id for e in benchmark[1]]))
-        elif len(problems) == known:
-            found = _collected(partial(read_examples, path), problems)
-            problems += [Problem("there are no examples in it", str(path))] if found == [] else []
-            examples += found or []
-            stood.append((path, [e.example_id for e in found or []]))
-    if problems:
-        raise InputError(*problems)
-    benchmarks = merge_subjects(files)
-    examples += [example for _, items in benchmarks for example in items]
-    twice = [example_id for example_id, times in Counter(e.example_id for e in examples).items() if times > 1]
-    if twice:
-        places = [path for path, ids in stood for example_id in ids if example_id.endswith(twice[0])]
-        first = f"{twice[0]}, in {' and in '.join(places)}" if len(places) > 1 else twice[0]
-        raise InputError(Problem(f"{len(twice)} examples stand more than once, the first is {first}", "--data"))
-    return examples, {name for name, _ in benchmarks}
-
-
-def read_data(paths: Sequence[str]) -> list[Example]:
-    """Reads the examples of several files; as `read_items`."""
-    return read_items(paths)[0]
-
-
-def train_examples(paths: Sequence[str], examples: list[Example]) -> tuple[list[Example], str]:
-    """Finds what the null models may learn from: the train files beside the data, else the data themselves.
-
-    A train file that cannot be read was not asked for: it is told of, and left out.
-
-    Returns:
-        The examples, and a sentence for the report that says which they are.
-    """
-    given = {Path(path).resolve() for path in paths}
-    beside = {(p if p.is_dir() else p.parent) / f"train{suffix}" for p in given for suffix in (".parquet", ".jsonl")}
-    found = sorted(path for path in beside - given if path.is_file())
-    train: list[Example] = []
-    for path in found:
-        problems: list[Problem] = []
-        train += (_collected(partial(read_items, [str(path)]), problems) or ([],))[0]
-        _note(*(f"the null models do not learn from {path.name}: {problem}" for problem in problems[:1]))
-    if not train:
-        return examples, "the evaluated data themselves, since no train file lies beside them"
-    return train, "the train split beside the data"
-
-
-def load_capabilities(path: str | None) -> dict[str, Capability]:
-    """Reads capabilities from a YAML file; classes may be called by short name, and one's own may lie beside the file.
-
-    Args:
-        path: The file; None: the clinical capabilities that ship with bbflow.
-
-    Raises:
-        InputError: The file is missing, or describes no capabilities.
-    """
-    from jsonargparse import ArgumentParser
-
-    from bbflow.capabilities import Capability
-    from bbflow.cli.commands.init import assets
-    from bbflow.cli.errors import innermost
-    from bbflow.cli.recipes.recipe_diagnostics import recipe_errors
-    from bbflow.cli.recipes.recipe_fallback import note_old_names
-    from bbflow.cli.recipes.renamed import with_present_names
-    from bbflow.cli.recipes.source_tree import SourceNode, from_file
-    from bbflow.io.yaml import read_yaml
-
-    import_module("bbflow.rewards")  # only an imported class can be called by its short name
-    file = read_yaml(assets() / "recipes" / "parts" / "capabilities" / "clinical.yaml" if path is None else Path(path))
-    if not isinstance(file.data, dict) or not file.data:
-        raise InputError(Problem("a file of capabilities maps names to capabilities", str(file.path)))
-    folder = str(file.path.parent.absolute())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--capabilities", type=dict[str, Capability])
-    located = SourceNode({"capabilities": from_file(file.path)}, str(file.path), file.path.parent)
-    note_old_names(located)
-    present, _ = with_present_names(file.data)
-    try:
-        defined: dict[str, Capability] = parser.instantiate(parser.parse_object({"capabilities": present})).capabilities
-    except Exception as error:  # the parser's own, or what a file of the user's raises when it is imported
-        found = recipe_errors(parser, located)
-        if not found and not isinstance(error, (ArgumentError, TypeError, ValueError)):
-            raise
-        raise InputError(*(found or [Problem(innermost(str(error)), str(file.path))])) from error
-    problems = [problem for name, capability in defined.items() for problem in capability.problems(f"{file.path}: {name}")]
-    if problems:
-        raise InputError(*problems)
-    return defined
+    policy: str
+    data: list[str]
+    out: str
+    baseline: str | None
+    capabilities: str | None
+    graph: str | None
+    multiple_choice: _MultipleChoice
+    max_new_tokens: int
+    batch_size: int
+    gate: bool
+    seed: int
 
 
 @dataclass(frozen=True)
-class EarlierScores:
-    """What an earlier evaluation of the baseline wrote.
+class _Inputs:
+    """Contents of the files that the options name.
 
     Attributes:
-        folder: Where it lies.
-        table: Its score table.
-        report: Its report; empty where there is none.
+        examples: Examples of bbflow and of benchmarks.
+        benchmarks: Names of the benchmarks among them.
+        capabilities: Capabilities of the recipe and of the benchmarks.
+        knowledge: Graph of bbflow's own examples; None without any.
+        earlier: Earlier evaluation of the baseline, if that is what the option names.
     """
 
-    folder: Path
-    table: pd.DataFrame
-    report: Mapping[str, Any]
+    examples: list[Example]
+    benchmarks: set[str]
+    capabilities: Capabilities
+    knowledge: KnowledgeGraph | None
+    earlier: EarlierScores | None
 
-    @classmethod
-    def read(cls, folder: Path) -> EarlierScores:
-        """Reads a folder that `bbflow evaluate` wrote, or the report folder of a run.
-
-        Raises:
-            InputError: The table or the report is unreadable.
-        """
-        from bbflow.evaluation.comparison import read_report, read_scores
-
-        return cls(folder, read_scores(folder), read_report(folder) if (folder / "report.json").is_file() else {})
-
-    def problems(self, measure: Mapping[str, Any]) -> list[Problem]:
-        """Says why these scores cannot be compared with those of a report."""
-        from bbflow.evaluation.comparison import incomparable_reasons
-
-        found = [Problem(why, f"--baseline {self.folder}") for why in incomparable_reasons(self.report, measure)]
-        scored, asked = set(self.table["capability"]), set(measure["capabilities"])
-        return found + [Problem(f"does not score '{name}'", f"--baseline {self.folder}") for name in sorted(asked - scored)]
-
-
-def _weights(name: str) -> dict[str, str]:
-    """Hashes of the weights of a policy on this machine; of one on the Hub its name has to do."""
-    from bbflow.policies import PolicySettings
-    from bbflow.policies.export import weights_sha256
-
-    folder = Path(PolicySettings(path=name).source)
-    return weights_sha256(folder) if folder.is_dir() else {}
-
-
-def policy_problems(path: str, option: str) -> list[Problem]:
-    """Says why an option names no policy."""
-    from bbflow.policies import PolicySettings
-
-    return [replace(problem, where=option) for problem in PolicySettings(path=path).problems(option)]
-
-
-def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Preregistration | None:
-    """The margins that were fixed before the policy was trained, as `bbflow export` notes them.
-
-    Returns:
-        None where none are noted, or not of all that is judged: no training promises a margin of a benchmark, and with one the margins as
-        a whole are no older than this evaluation.
-
-    Raises:
-        InputError: Capabilities other than benchmarks have other margins.
-    """
-    from bbflow.evaluation.preregistration import read_preregistration
-
-    promise = read_preregistration(Path(policy).expanduser())
-    own = {name: capability for name, capability in capabilities.items() if name not in benchmarks}
-    if promise is not None and (broken := promise.problems(own, "--capabilities")):
-        raise InputError(*broken)
-    return promise if len(own) == len(capabilities) else None
+    @property
+    def own(self) -> list[Example]:
+        """Examples that belong to no benchmark."""
+        return [e for e in self.examples if not self.benchmarks.intersection(e.capabilities)]
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What a policy is asked, and how."""
+    """Everything that is scored, and how; made before any policy is loaded.
 
-    capabilities: Capabilities
+    Attributes:
+        options: Arguments of the command.
+        policies: Policies to score.
+        judging: Capabilities that judge at least one example.
+        examples: Examples of bbflow and of benchmarks.
+        benchmarks: Names of the benchmarks among them.
+        by_likelihood: Ids of the examples whose option is chosen by likelihood.
+        has_options: Whether a benchmark of multiple choice is among them.
+        knowledge: Graph of bbflow's own examples; None without any.
+        earlier: Earlier evaluation of the baseline, if that is what the option names.
+        promise: Margins that were fixed before the training of the policy.
+        train: Examples that the null models learn from.
+        learned_from: Phrase that describes them.
+        measure: Part of the provenance by which scores are comparable.
+    """
+
+    options: _Options
+    policies: list[str]
+    judging: Capabilities
     examples: list[Example]
+    benchmarks: set[str]
     by_likelihood: set[str]
-    max_new_tokens: int
-    batch_size: int
+    has_options: bool
+    knowledge: KnowledgeGraph | None
+    earlier: EarlierScores | None
+    promise: Preregistration | None
+    train: list[Example]
+    learned_from: str
+    measure: dict[str, Any]
 
 
-def _score(name: str, asked: EvaluationPlan, kept: AnswerCache) -> pd.DataFrame:
+def _read(options: _Options) -> _Inputs:
+    """Read all inputs.
+
+    Raises:
+        InputError: Lists the problems of all options and files.
+    """
+    from bbflow.cli.commands.graph import graph_for
+    from bbflow.evaluation.benchmarks.answering import benchmark_capability
+
+    earlier, problems = _option_problems(options)
+    examples, benchmarks = collected(lambda: read_items(options.data), problems) or ([], set())
+    own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
+    defined = collected(lambda: load_capabilities(options.capabilities), problems) if own or options.capabilities else {}
+    needs_graph = own or options.graph
+    knowledge = collected(lambda: graph_for(options.graph, (e.provenance for e in own)), problems) if needs_graph else None
+    if problems:
+        raise InputError(*problems)
+    capabilities = (defined or {}) | {name: benchmark_capability(name, options.multiple_choice) for name in sorted(benchmarks)}
+    return _Inputs(examples, benchmarks, capabilities, knowledge, earlier)
+
+
+def _option_problems(options: _Options) -> tuple[EarlierScores | None, list[Problem]]:
+    """Return the earlier scores of the baseline, and the problems of options other than files of data."""
+    from bbflow.cli.recipes.relative_paths import folder_problems
+
+    problems = folder_problems(options.out, "--out") + policy_problems(options.policy, "--policy")
+    baseline, earlier = options.baseline, None
+    if baseline is not None and not (Path(baseline) / "scores.parquet").is_file():
+        problems += policy_problems(baseline, "--baseline")
+    elif baseline is not None:
+        earlier = collected(lambda: EarlierScores.read(Path(baseline)), problems)
+        if Path(baseline).resolve() == Path(options.out).resolve():
+            problems.append(Problem("the baseline's scores lie there, and would be written over", "--out", "name another folder"))
+    elif options.gate:
+        problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
+    least = {"max_new_tokens": 1, "batch_size": 1, "seed": 0}
+    given = {name: getattr(options, name) for name in least}
+    problems += [Problem(f"must be at least {low}, not {given[name]}", f"--{name}") for name, low in least.items() if given[name] < low]
+    return earlier, problems
+
+
+def _plan(options: _Options, inputs: _Inputs) -> EvaluationPlan:
+    """Decide what is scored.
+
+    Raises:
+        InputError: No example is judged, the baseline's scores are not comparable, or a record cannot be judged.
+    """
+    from bbflow.reporting.run_facts import measure_facts
+    from bbflow.reporting.run_report import metric_name
+
+    examples, benchmarks = inputs.examples, inputs.benchmarks
+    judging = _judging(inputs)
+    measure = measure_facts(examples, options.max_new_tokens)
+    metrics = {name: {"metric": metric_name(capability)} for name, capability in judging.items()}
+    if inputs.earlier is not None and (found := inputs.earlier.problems({"capabilities": metrics, "provenance": measure})):
+        raise InputError(*found)
+    promise = None if options.baseline is None else promised_margins(options.policy, judging, benchmarks)
+    _check_records(judging, inputs)
+    _note_omissions(judging, inputs)
+    train, learned_from = train_examples(options.data, examples)
+    to_score = dict.fromkeys((options.policy, None if inputs.earlier is not None else options.baseline))
+    with_options = {e.example_id for e in examples if e.options and benchmarks.intersection(e.capabilities)}
+    return EvaluationPlan(
+        options=options,
+        policies=[name for name in to_score if name],
+        judging=judging,
+        examples=examples,
+        benchmarks=benchmarks,
+        by_likelihood=with_options if options.multiple_choice == "loglikelihood" else set(),
+        has_options=bool(with_options),
+        knowledge=inputs.knowledge,
+        earlier=inputs.earlier,
+        promise=promise,
+        train=train,
+        learned_from=learned_from,
+        measure=measure,
+    )
+
+
+def _judging(inputs: _Inputs) -> Capabilities:
+    """Return the capabilities that judge at least one example."""
+    judging = {name: c for name, c in inputs.capabilities.items() if any(c.judges(name, e) for e in inputs.examples)}
+    if not judging:
+        named = sorted({name for e in inputs.examples for name in e.capabilities})
+        hint = f"asked for: {', '.join(inputs.capabilities)}; the examples name: {', '.join(named) or 'none'}"
+        raise InputError(Problem("no example is judged by any capability", "--data", hint))
+    return judging
+
+
+def _check_records(judging: Capabilities, inputs: _Inputs) -> None:
+    """Raise `InputError` for records that a reward cannot read."""
+    from bbflow.capabilities.capability import unreadable_records
+    from bbflow.io.progress import progress_bar
+
+    for capability in judging.values():
+        capability.prepare(inputs.knowledge)
+    with progress_bar("checking records", len(inputs.examples)) as advance:
+        unreadable = unreadable_records(judging, inputs.examples, advance)
+    if unreadable:
+        raise InputError(*unreadable)
+
+
+def _note_omissions(judging: Capabilities, inputs: _Inputs) -> None:
+    """Note capabilities without an example, and examples that were made from another version of the graph."""
+    note(*(f"'{name}' judges no example of this data and is left out" for name in inputs.capabilities if name not in judging))
+    if (graph := inputs.knowledge) is None:
+        return
+    others = {p["graph"] for e in inputs.own if (p := e.provenance) and p["graph_sha256"] != graph.sha256}
+    if others:
+        note(f"examples made from the graph {', '.join(sorted(others))} are judged by {graph.name}@{graph.version} as it is now")
+
+
+def _score(name: str, plan: EvaluationPlan, kept: AnswerCache) -> pd.DataFrame:
+    """Score a policy; answers that were kept by an interrupted evaluation are not generated again."""
     from bbflow.evaluation.benchmarks.answering import score_answers
     from bbflow.policies import PolicySettings, load_policy
     from bbflow.reporting.terminal import evaluation_progress
 
     loaded = load_policy(PolicySettings(path=name))
     loaded.model.to(_device())
+    length, size = plan.options.max_new_tokens, plan.options.batch_size
     with evaluation_progress(f"scoring {name}") as progress:
-        return score_answers(
-            loaded, asked.capabilities, asked.examples, asked.by_likelihood, asked.max_new_tokens, asked.batch_size, progress, kept
-        )  # fmt: skip
+        return score_answers(loaded, plan.judging, plan.examples, plan.by_likelihood, length, size, progress, kept)
+
+
+def _facts(plan: EvaluationPlan, before: pd.DataFrame | None, after: pd.DataFrame, start: float) -> RunFacts:
+    """Collect the facts of the report; `start` is the time at which the command began, by `time.perf_counter`."""
+    from bbflow.evaluation.baselines.null_models import null_scores
+    from bbflow.evaluation.statistics.unsafe_advice import unsafe_report
+    from bbflow.reporting.provenance import peak_memory_bytes, versions
+    from bbflow.reporting.run_facts import RunFacts, graph_facts, task_counts
+
+    options = plan.options
+    return RunFacts(
+        nulls=null_scores(plan.judging, plan.examples, plan.train, options.seed),
+        cost={"seconds": time.perf_counter() - start, "peak_memory_bytes": peak_memory_bytes(_device())},
+        data={"tasks": task_counts(plan.examples), "nulls_learned_from": plan.learned_from},
+        provenance={
+            "policy": options.policy,
+            **({} if options.baseline is None else {"baseline": options.baseline}),
+            "weights_sha256": {name: found for name in plan.policies if (found := _weights(name))},
+            "files": [Path(path).name for path in options.data],
+            **plan.measure,
+            **graph_facts(plan.knowledge),
+            **({"multiple_choice": options.multiple_choice} if plan.has_options else {}),
+            "seed": options.seed,
+            "versions": versions(),
+        },
+        seed=options.seed,
+        unsafe=unsafe_report(plan.knowledge, plan.examples, {"before": before, "after": after}),
+        promise=plan.promise,
+    )
 
 
 def _details(benchmarks: set[str], examples: list[Example], scores: pd.DataFrame) -> dict[str, Any]:
+    """Return the sub-scores of each benchmark."""
     from bbflow.evaluation.benchmarks.metrics import sub_scores
 
     texts = dict(zip(scores["example_id"], scores["completion"], strict=True))
@@ -365,23 +328,16 @@ def _details(benchmarks: set[str], examples: list[Example], scores: pd.DataFrame
     return {name: {"n": len(of), **sub_scores(name, of, [texts[e.example_id] for e in of])} for name, of in by_name.items()}
 
 
+def _weights(name: str) -> dict[str, str]:
+    """Return the hashes of the weights of a policy on this machine; empty for one on the Hub, which its name identifies."""
+    from bbflow.policies import PolicySettings
+    from bbflow.policies.export import weights_sha256
+
+    folder = Path(PolicySettings(path=name).source)
+    return weights_sha256(folder) if folder.is_dir() else {}
+
+
 def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _collected(read: Any, problems: list[Problem]) -> Any:
-    """Calls a reader and keeps its problems, so that all are told together."""
-    try:
-        return read()
-    except InputError as error:
-        problems += error.problems
-        return None
-
-
-def _note(*lines: str) -> None:
-    from rich.console import Console
-
-    for line in lines:
-        Console(stderr=True, highlight=False).print(f"note: {line}", markup=False, soft_wrap=True)

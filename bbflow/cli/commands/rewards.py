@@ -23,7 +23,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
     from rich.console import Console
     from rich.table import Table
 
-    from bbflow.cli.commands.evaluate import load_capabilities, read_data
+    from bbflow.cli.commands.evaluation_inputs import load_capabilities, read_data
     from bbflow.cli.commands.graph import graph_for
     from bbflow.evaluation.baselines.probes import paid_probes
 
@@ -57,7 +57,7 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
         graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
         seed: Of the random null models.
     """
-    from bbflow.cli.commands.evaluate import load_capabilities, read_data, train_examples
+    from bbflow.cli.commands.evaluation_inputs import load_capabilities, read_data, train_examples
     from bbflow.cli.commands.graph import graph_for
     from bbflow.evaluation.baselines.null_models import NULLS, null_scores
 

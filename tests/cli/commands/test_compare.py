@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from bbflow.cli.main import main
+from bbflow.reporting.run_facts import RunFacts
 from bbflow.reporting.run_report import build_report, scores_table, write_report
 
 
@@ -27,7 +28,7 @@ def run(tmp_path, vowels):
         folder = tmp_path / name
         before, after = table(rates, 0, **changes), table(rates, seed, **changes)
         report = build_report(
-            before, after, {n: vowels() for n in rates}, {n: {"constant": 0.2} for n in rates}, {"training_seconds": 30.0}
+            before, after, {n: vowels() for n in rates}, RunFacts({n: {"constant": 0.2} for n in rates}, {"training_seconds": 30.0})
         )
         write_report(folder / inside, report)
         scores_table(before, after).to_parquet(folder / inside / "scores.parquet", index=False)

@@ -233,7 +233,7 @@ def test_a_run_saved_under_old_names_is_taken_up_under_new_ones(tmp_path):
 
 
 def test_capabilities_of_an_evaluation(tmp_path, capsys):
-    from bbflow.cli.commands.evaluate import load_capabilities
+    from bbflow.cli.commands.evaluation_inputs import load_capabilities
 
     file = tmp_path / "capabilities.yaml"
     file.write_text(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bbflow.capabilities import Capability
-from bbflow.cli.commands.evaluate import load_capabilities
+from bbflow.cli.commands.evaluation_inputs import load_capabilities
 from bbflow.errors import InputError
 from bbflow.evaluation.baselines.probes import PROBES, honest_wrong, paid_probes, reward_breaches
 from bbflow.graph import ClinicalPack
