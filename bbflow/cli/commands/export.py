@@ -7,7 +7,7 @@ import shutil
 from argparse import ArgumentError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,108 +15,209 @@ from bbflow.errors import InputError, Problem
 from bbflow.io.atomic import atomic_directory
 
 if TYPE_CHECKING:
+    from bbflow.evaluation.preregistration import Preregistration
     from bbflow.policies import PolicySettings
+    from bbflow.reporting.cards.model_card import ModelCardData
 
 _SHAPE = {"state_dict": dict, "hyper_parameters": dict, "callbacks": dict, "bbflow": dict, "global_step": int}
-"""What is read from a checkpoint where it is there."""
+"""Types of the keys that are read from a checkpoint; any may be missing."""
 
 
 def export(checkpoint: str, out: str, merge: bool = False) -> None:
-    """Writes a folder that `AutoModelForCausalLM.from_pretrained` loads: weights, tokenizer, model card, recipe, margins, certificate.
+    """Write a folder that `AutoModelForCausalLM.from_pretrained` loads: weights, tokenizer, model card, recipe, margins, certificate.
 
     Args:
         checkpoint: A `.ckpt` file in the `checkpoints/` of a run folder.
-        out: Folder to write; must not hold anything yet.
+        out: Folder to write; must be missing or empty.
         merge: Fold the adapter into the weights; else an adapter is written as an adapter.
 
     Raises:
         InputError: The checkpoint is missing, unreadable or holds no policy, the folder is taken, or margins or report of the run were
             changed after it.
-        Refused: What was written does not give the logits of the checkpoint.
+        Refused: The written policy does not give the logits of the checkpoint.
     """
-    from bbflow.cli.recipes.relative_paths import folder_problems
+    from bbflow.reporting.cards.model_card import model_card
 
     folder, where = Path(out).resolve(), f"--checkpoint {checkpoint}"
-    problems = folder_problems(folder, f"--out {out}")
-    if folder.is_dir() and any(folder.iterdir()):
-        problems.append(Problem("there is something in it already", f"--out {out}"))
-    if not Path(checkpoint).is_file():
-        hint = "weights of sharded runs are saved whole at the end" if Path(checkpoint).is_dir() else ""
-        problems.append(Problem("no such checkpoint file", where, hint))
-    if problems:
-        raise InputError(*problems)
-
-    from bbflow.cli.runs.checkpoint_file import read_checkpoint
-    from bbflow.evaluation.preregistration import (
-        FILE,
-        certificate_problems,
-        preregistration_of,
-        read_preregistration,
-        write_preregistration,
+    _check_places(Path(checkpoint), folder, where, f"--out {out}")
+    source = _read(Path(checkpoint), where)
+    card = _card_data(folder.name, source)
+    with _malformed(source.report_path):
+        model_card(card)  # an unreadable report is refused before the weights are restored
+    card, base = _write(folder, source, card, merge, where)
+    print(  # noqa: T201
+        f"{folder}: {card.form}, step {source.step}; logits differ from the checkpoint by at most {card.logit_difference:.1e}"
     )
-    from bbflow.evaluation.verify_report import verify_differences
-    from bbflow.policies.export import base_folder, is_adapter, restore, save_policy, weights_sha256
-    from bbflow.reporting.cards.model_card import ModelCardData, model_card
-
-    kept = read_checkpoint(Path(checkpoint), where)
-    problems = [Problem(f"its `{key}` is malformed", where) for key, kind in _SHAPE.items() if not isinstance(kept.get(key, kind()), kind)]
-    if problems:
-        raise InputError(*problems)
-    run = Path(checkpoint).resolve().parent.parent
-    step, made_by = kept.get("global_step", 0), kept.get("bbflow", {}).get("class_path")
-    weights = {name.removeprefix("model."): w for name, w in kept["state_dict"].items() if name.startswith("model.")}
-    if not weights and made_by:  # nothing else of its run is about a policy
-        hint = "a checkpoint of SFT or GRPO is needed; a reward model lies ready in its run folder, as `reward_model/`"
-        raise InputError(Problem(f"is the checkpoint of a {made_by}, which is no policy", where, hint))
-    promise, report, report_step, report_path = None, None, None, run / "report" / "report.json"
-    with _noted(problems):
-        settings = _settings(kept.get("hyper_parameters", {}).get("policy"), where)
-    with _noted(problems):
-        promise = preregistration_of(kept)
-        if promise is not None and (read_preregistration(run) or promise).sha256 != promise.sha256:
-            problems.append(Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE)))
-    with _noted(problems), _malformed(report_path):
-        report = _report(report_path)
-        report_step = None if report is None else report.get("provenance", {}).get("step")
-        if report is not None and report_step == step:
-            problems += certificate_problems(report, promise, str(report_path)) + verify_differences(report, report_path.parent)
-    if problems:
-        raise InputError(*problems)
-    facts = ModelCardData(
-        name=folder.name,
-        base=Path(settings.path).name if Path(settings.path).is_absolute() else settings.path,
-        base_licence=_licence(Path(settings.source)),
-        module=str(made_by or (report or {}).get("provenance", {}).get("module")).rpartition(".")[2],
-        step=step,
-        data=next((value for value in kept.values() if isinstance(value, Mapping) and "contract" in value), None),
-        promise=promise,
-        report=report if report_step == step else None,
-        report_step=report_step,
-    )
-    with _malformed(report_path):
-        model_card(facts)  # told before the weights are read
-
-    with atomic_directory(folder) as draft:
-        policy = restore(settings, weights, where)
-        form = "full weights" if not is_adapter(policy) else "merged adapter" if merge else "adapter"
-        difference = save_policy(policy, draft, merge)
-        base = base_folder(draft)
-        local = {} if base is None else weights_sha256(base)
-        facts = replace(facts, form=form, logit_difference=difference, weights=weights_sha256(draft), local_base=local)
-        (draft / "README.md").write_text(model_card(facts), encoding="utf-8")
-        if promise is not None:
-            write_preregistration(draft, promise)
-        if facts.report is not None:
-            (draft / "certificate.json").write_text(json.dumps(facts.report, indent=1) + "\n", encoding="utf-8")
-        if (run / "config.yaml").is_file():
-            shutil.copyfile(run / "config.yaml", draft / "recipe.yaml")
-    print(f"{folder}: {form}, step {step}; logits differ from the checkpoint by at most {difference:.1e}")  # noqa: T201
     if base is not None:
         print(f"the adapter needs its starting policy, which it names by a folder of this machine, {base}; --merge needs none")  # noqa: T201
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Contents of a checkpoint and of its run folder.
+
+    Attributes:
+        run: Run folder.
+        step: Optimiser step of the checkpoint.
+        module: Class of the module, without its package.
+        weights: Weights of the policy by name.
+        settings: Settings that the policy was loaded by.
+        data: State of the data module with its contract, if any.
+        promise: Margins that were fixed before the run, if any.
+        report: Report of the run, if any.
+    """
+
+    run: Path
+    step: int
+    module: str
+    weights: dict[str, Any]
+    settings: PolicySettings
+    data: Mapping[str, Any] | None
+    promise: Preregistration | None
+    report: dict[str, Any] | None
+
+    @property
+    def report_path(self) -> Path:
+        """Path of the report, whether it exists or not."""
+        return _report_path(self.run)
+
+    @property
+    def report_step(self) -> Any:
+        """Optimiser step that the report judges."""
+        return None if self.report is None else self.report.get("provenance", {}).get("step")
+
+
+def _report_path(run: Path) -> Path:
+    return run / "report" / "report.json"
+
+
+def _check_places(checkpoint: Path, folder: Path, where: str, where_out: str) -> None:
+    """Raise `InputError` for a missing checkpoint, or a folder that cannot be written or is not empty."""
+    from bbflow.cli.recipes.relative_paths import folder_problems
+
+    problems = folder_problems(folder, where_out)
+    if folder.is_dir() and any(folder.iterdir()):
+        problems.append(Problem("there is something in it already", where_out))
+    if not checkpoint.is_file():
+        hint = "weights of sharded runs are saved whole at the end" if checkpoint.is_dir() else ""
+        problems.append(Problem("no such checkpoint file", where, hint))
+    if problems:
+        raise InputError(*problems)
+
+
+def _read(checkpoint: Path, where: str) -> _Source:
+    """Read a checkpoint and the margins and the report of its run.
+
+    Raises:
+        InputError: Lists everything that is malformed, or was changed after the run.
+    """
+    kept, weights = _checkpoint(checkpoint, where)
+    run = checkpoint.resolve().parent.parent
+    step, made_by = kept.get("global_step", 0), kept.get("bbflow", {}).get("class_path")
+    problems: list[Problem] = []
+    settings, promise, report = None, None, None
+    with _noted(problems):
+        settings = _settings(kept.get("hyper_parameters", {}).get("policy"), where)
+    with _noted(problems):
+        promise = _promise(kept, run, problems)
+    with _noted(problems), _malformed(_report_path(run)):
+        report = _report(_report_path(run), step, promise, problems)
+    if problems or settings is None:
+        raise InputError(*problems)
+    module = str(made_by or (report or {}).get("provenance", {}).get("module")).rpartition(".")[2]
+    data = next((value for value in kept.values() if isinstance(value, Mapping) and "contract" in value), None)
+    return _Source(run, step, module, weights, settings, data, promise, report)
+
+
+def _checkpoint(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a checkpoint; return its contents and the weights of its policy."""
+    from bbflow.cli.runs.checkpoint_file import read_checkpoint
+
+    kept = read_checkpoint(path, where)
+    problems = [Problem(f"its `{key}` is malformed", where) for key, kind in _SHAPE.items() if not isinstance(kept.get(key, kind()), kind)]
+    if problems:
+        raise InputError(*problems)
+    weights = {name.removeprefix("model."): w for name, w in kept["state_dict"].items() if name.startswith("model.")}
+    if not weights and (made_by := kept.get("bbflow", {}).get("class_path")):  # nothing else of its run is about a policy
+        hint = "a checkpoint of SFT or GRPO is needed; a reward model lies ready in its run folder, as `reward_model/`"
+        raise InputError(Problem(f"is the checkpoint of a {made_by}, which is no policy", where, hint))
+    return kept, weights
+
+
+def _promise(kept: Mapping[str, Any], run: Path, problems: list[Problem]) -> Preregistration | None:
+    """Return the margins in a checkpoint, if any; add a problem where those of the run folder differ."""
+    from bbflow.evaluation.preregistration import FILE, preregistration_of, read_preregistration
+
+    promise = preregistration_of(kept)
+    if promise is not None and (read_preregistration(run) or promise).sha256 != promise.sha256:
+        problems.append(Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE)))
+    return promise
+
+
+def _report(path: Path, step: int, promise: Preregistration | None, problems: list[Problem]) -> dict[str, Any] | None:
+    """Read the report of a run, if any; check it against margins and scores where it judges the step of the checkpoint."""
+    from bbflow.evaluation.preregistration import certificate_problems
+    from bbflow.evaluation.verify_report import verify_differences
+
+    if not path.is_file():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
+    _ = report["capabilities"].items()
+    if report.get("provenance", {}).get("step") == step:
+        problems += certificate_problems(report, promise, str(path)) + verify_differences(report, path.parent)
+    return report
+
+
+def _card_data(name: str, source: _Source) -> ModelCardData:
+    """Collect the facts of the model card that are known before the weights are written."""
+    from bbflow.reporting.cards.model_card import ModelCardData
+
+    settings = source.settings
+    return ModelCardData(
+        name=name,
+        base=Path(settings.path).name if Path(settings.path).is_absolute() else settings.path,
+        base_licence=_licence(Path(settings.source)),
+        module=source.module,
+        step=source.step,
+        data=source.data,
+        promise=source.promise,
+        report=source.report if source.report_step == source.step else None,
+        report_step=source.report_step,
+    )
+
+
+def _write(folder: Path, source: _Source, card: ModelCardData, merge: bool, where: str) -> tuple[ModelCardData, Path | None]:
+    """Write the policy folder.
+
+    Returns:
+        The completed facts of the model card, and the folder of the starting policy where an adapter names one of this machine.
+    """
+    from bbflow.evaluation.preregistration import write_preregistration
+    from bbflow.policies.export import base_folder, is_adapter, restore, save_policy, weights_sha256
+    from bbflow.reporting.cards.model_card import model_card
+
+    with atomic_directory(folder) as draft:
+        policy = restore(source.settings, source.weights, where)
+        form = "full weights" if not is_adapter(policy) else "merged adapter" if merge else "adapter"
+        difference = save_policy(policy, draft, merge)
+        base = base_folder(draft)
+        local = {} if base is None else weights_sha256(base)
+        card = replace(card, form=form, logit_difference=difference, weights=weights_sha256(draft), local_base=local)
+        (draft / "README.md").write_text(model_card(card), encoding="utf-8")
+        if source.promise is not None:
+            write_preregistration(draft, source.promise)
+        if card.report is not None:
+            (draft / "certificate.json").write_text(json.dumps(card.report, indent=1) + "\n", encoding="utf-8")
+        if (source.run / "config.yaml").is_file():
+            shutil.copyfile(source.run / "config.yaml", draft / "recipe.yaml")
+    return card, base
+
+
 def _settings(kept: Any, where: str) -> PolicySettings:
-    """Reads the policy's settings as strictly as a recipe's; what this version does not know is left out."""
+    """Read the policy's settings as strictly as a recipe's; keys that this version does not know are left out."""
     from jsonargparse import ArgumentParser
 
     from bbflow.cli.errors import innermost
@@ -135,20 +236,9 @@ def _settings(kept: Any, where: str) -> PolicySettings:
     return settings
 
 
-def _report(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
-    _ = report["capabilities"].items()
-    return report
-
-
 @contextmanager
 def _noted(problems: list[Problem]) -> Iterator[None]:
-    """Keeps what is wrong, so that all is told together."""
+    """Collect problems, so that all are reported together."""
     try:
         yield
     except InputError as error:
@@ -157,7 +247,7 @@ def _noted(problems: list[Problem]) -> Iterator[None]:
 
 @contextmanager
 def _malformed(path: Path) -> Iterator[None]:
-    """Says of a report that lacks what is read from it, or holds something of another kind, that it is none."""
+    """Turn errors of a report with missing keys or other types into an `InputError`."""
     try:
         yield
     except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -165,7 +255,7 @@ def _malformed(path: Path) -> Iterator[None]:
 
 
 def _licence(folder: Path) -> str | None:
-    """The licence that a policy folder's card names in its front matter."""
+    """Return the licence in the front matter of a policy folder's card."""
     import yaml
 
     card = folder / "README.md"

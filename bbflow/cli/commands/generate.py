@@ -18,7 +18,7 @@ def generate(
     config: str, out: str, num: int | None = None, workers: int = 1, graph: str | None = None, format: str | None = None,
     mapping: str | None = None, on_error: OnError = "refuse", shard_rows: int | None = None, explain: str | None = None,
 ) -> None:  # fmt: skip
-    """Writes the examples of a recipe's data module, with receipt, quarantine, dataset card and Croissant metadata.
+    """Write the examples of a recipe's data module, with receipt, quarantine, dataset card and Croissant metadata.
 
     Args:
         config: A recipe; its `data` part decides, and is all that must be there.
@@ -42,12 +42,7 @@ def generate(
     from bbflow.reporting.cards.dataset_card import summary_of
 
     folder = Path(out)
-    if explain is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(Problem("the folder is there already and not empty", f"--out {out}", "name a new one"))
-    if workers < 1:
-        raise InputError(Problem(f"workers must be at least 1, not {workers}", "--workers"))
-    if shard_rows is not None and shard_rows < 1:
-        raise InputError(Problem(f"shard_rows must be at least 1, not {shard_rows}", "--shard_rows"))
+    _check_options(None if explain is not None else folder, out, workers, shard_rows)
     data = load_data(Path(config))
     if not isinstance(data, KnowledgeGraphData):
         raise InputError(Problem(f"the data of this recipe are a {type(data).__name__}, not a KnowledgeGraphData", config))
@@ -76,6 +71,16 @@ def generate(
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror or error}", f"--out {out}", str(error.filename or ""))) from error
     _report(folder, made)
+
+
+def _check_options(new_folder: Path | None, out: str, workers: int, shard_rows: int | None) -> None:
+    """Raise `InputError` for a folder that is not empty, or a number below 1."""
+    if new_folder is not None and new_folder.exists() and (not new_folder.is_dir() or any(new_folder.iterdir())):
+        raise InputError(Problem("the folder is there already and not empty", f"--out {out}", "name a new one"))
+    if workers < 1:
+        raise InputError(Problem(f"workers must be at least 1, not {workers}", "--workers"))
+    if shard_rows is not None and shard_rows < 1:
+        raise InputError(Problem(f"shard_rows must be at least 1, not {shard_rows}", "--shard_rows"))
 
 
 def _describe(folder: Path, made: Summary, graph: KnowledgeGraph, config: str) -> None:

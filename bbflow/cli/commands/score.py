@@ -46,11 +46,11 @@ def score(
     report: str | None = None,
     batch_size: int = 64,
 ) -> None:
-    """Scores every record of a file and writes it back with its scores, whether it is kept, and which candidate is best.
+    """Score every record of a file; write it with its scores, whether it is kept, and which candidate is best.
 
-    New columns: `score_HEAD` for every head and `score` for the deciding one (probabilities of being correct), `gate_HEAD` (what the prompt
-    makes each head count), `kept`, `truncated` (the input was cut: the score is of a part, and the record is not kept), and with candidates
-    `best` (and `best_response`).
+    New columns: `score_HEAD` for every head and `score` for the deciding one (probabilities of being correct), `gate_HEAD` (the weight of
+    each head for the prompt), `kept`, `truncated` (the input was cut: the score is of a part, and the record is not kept), and with
+    candidates `best` (and `best_response`).
 
     Args:
         reward_model: Folder that a `RewardModel` run wrote.
@@ -73,59 +73,103 @@ def score(
         InputError: The model, the data or a column is missing or malformed; every problem is listed.
     """
     from bbflow.io.progress import progress_bar
-    from bbflow.policies.reward_heads import GATED, load_scorer, reward_model_problems
+    from bbflow.policies.reward_heads import load_scorer, reward_model_problems
 
     problems = reward_model_problems(reward_model, "--reward_model", head)
-    if not 0 <= threshold <= 1:
-        problems.append(Problem(f"the threshold must lie in [0, 1], not {threshold}", "--threshold"))
-    if candidates and group:
-        problems.append(Problem("candidates stand in a list or in rows, not in both", "--group", "name one of --candidates and --group"))
-    if batch_size < 1:
-        problems.append(Problem(f"must be at least 1, not {batch_size}", "--batch_size"))
-    if Path(out).suffix not in FORMATS:
-        problems.append(Problem("no kind of file that can be written", f"--out {out}", f"one of: {', '.join(FORMATS)}"))
-    rows: list[dict[str, Any]] = []
-    try:
-        rows = read_table(Path(data))
-        if not rows:
-            problems.append(Problem("there are no records", f"--data {data}"))
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(*problems)
+    problems += _option_problems(threshold, bool(candidates and group), batch_size, out)
+    rows = _rows(data, problems)
     columns = _columns(rows, prompt, response, candidates, evidence, group)
     lines = _lines(rows, columns, data, _facts(rows, facts, graph) if facts else None)
-
     model = load_scorer(reward_model).to(_device())
     with progress_bar("scoring", len(lines)) as advance:
         scored = model.score([line.messages for line in lines], [line.response for line in lines], batch_size, advance)
-    deciding = scored.gated_N if head == GATED else scored.heads_NK[:, model.file.heads.index(head)]
-    chance = model.probability(deciding, head).tolist()
-    cut = scored.truncated_N.tolist()
-    parts = _parts(model, scored)
-    best = _best(lines, chance, cut, rows, columns.get("group"))
-    results = []
-    for i, row in enumerate(rows):
-        mine = [n for n, line in enumerate(lines) if line.row == i] if candidates else [i]
-        top = max(mine, key=lambda n: (not cut[n], chance[n]))
-        more: dict[str, Any] = {name: values[top] for name, values in parts.items()}
-        more |= {"score": chance[top], "truncated": cut[top], "kept": chance[top] >= threshold and not cut[top]}
-        if candidates:
-            more |= {"best": lines[top].candidate, "best_response": lines[top].response, "candidate_scores": [chance[n] for n in mine]}
-        elif columns.get("group"):
-            more["best"] = i in best
-            more["kept"] = more["kept"] and more["best"]
-        results.append({**row, **more})
-    written = [r for r in results if r["kept"]] if kept_only else results
-    write_table(Path(out), written)
+    results = _results(rows, columns, lines, _Scores.of(model, scored, head, threshold))
+    write_table(Path(out), [r for r in results if r["kept"]] if kept_only else results)
     summary = _summary(results, model.file.heads, threshold, head, columns)
     folder = Path(report) if report else Path(out).with_suffix("").with_name(Path(out).stem + "-report")
     _write_report(folder, summary)
     _show(summary, Path(out), folder)
 
 
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of all lines.
+
+    Attributes:
+        chance: Probability of being correct by the deciding head.
+        cut: Whether the input was truncated.
+        parts: New column to its values.
+        threshold: Least probability that is kept.
+    """
+
+    chance: list[float]
+    cut: list[bool]
+    parts: dict[str, list[float]]
+    threshold: float
+
+    @classmethod
+    def of(cls, model: RewardScorer, scored: Any, head: str, threshold: float) -> _Scores:
+        """Take the scores of a model; `head` decides."""
+        from bbflow.policies.reward_heads import GATED
+
+        deciding = scored.gated_N if head == GATED else scored.heads_NK[:, model.file.heads.index(head)]
+        return cls(model.probability(deciding, head).tolist(), scored.truncated_N.tolist(), _parts(model, scored), threshold)
+
+
+def _option_problems(threshold: float, both: bool, batch_size: int, out: str) -> list[Problem]:
+    """List the problems of the options; `both`: candidates are given in a list and in rows."""
+    problems = []
+    if not 0 <= threshold <= 1:
+        problems.append(Problem(f"the threshold must lie in [0, 1], not {threshold}", "--threshold"))
+    if both:
+        problems.append(Problem("candidates stand in a list or in rows, not in both", "--group", "name one of --candidates and --group"))
+    if batch_size < 1:
+        problems.append(Problem(f"must be at least 1, not {batch_size}", "--batch_size"))
+    if Path(out).suffix not in FORMATS:
+        problems.append(Problem("no kind of file that can be written", f"--out {out}", f"one of: {', '.join(FORMATS)}"))
+    return problems
+
+
+def _rows(data: str, problems: list[Problem]) -> list[dict[str, Any]]:
+    """Read the records; raise `InputError` with their problems and those of the options."""
+    rows: list[dict[str, Any]] = []
+    try:
+        rows = read_table(Path(data))
+        if not rows:
+            problems = [*problems, Problem("there are no records", f"--data {data}")]
+    except InputError as error:
+        problems = [*problems, *error.problems]
+    if problems:
+        raise InputError(*problems)
+    return rows
+
+
+def _results(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], lines: Sequence[_Line], judged: _Scores
+) -> list[dict[str, Any]]:
+    """Return the rows with their new columns."""
+    chance, cut = judged.chance, judged.cut
+    best = _best(chance, cut, rows, columns.get("group"))
+    lines_of: dict[int, list[int]] = {}
+    for n, line in enumerate(lines):
+        lines_of.setdefault(line.row, []).append(n)
+    results = []
+    for i, row in enumerate(rows):
+        top = max(lines_of[i], key=lambda n: (not cut[n], chance[n]))
+        more: dict[str, Any] = {name: values[top] for name, values in judged.parts.items()}
+        more |= {"score": chance[top], "truncated": cut[top], "kept": chance[top] >= judged.threshold and not cut[top]}
+        if "candidates" in columns:
+            scores = [chance[n] for n in lines_of[i]]
+            more |= {"best": lines[top].candidate, "best_response": lines[top].response, "candidate_scores": scores}
+        elif "group" in columns:
+            more["best"] = i in best
+            more["kept"] = more["kept"] and more["best"]
+        results.append({**row, **more})
+    return results
+
+
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """Reads rows from Parquet, JSONL or CSV.
+    """Read rows from Parquet, JSONL or CSV.
 
     Raises:
         InputError: The file is missing, of another kind, or unreadable.
@@ -145,7 +189,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows as Parquet, JSONL or CSV; lists become JSON text in CSV."""
+    """Write rows as Parquet, JSONL or CSV; lists become JSON text in CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.partial")
     if path.suffix == ".jsonl":
@@ -171,7 +215,7 @@ def _columns(
     evidence: str | None,
     group: str | None,
 ) -> dict[str, str]:
-    """Says which column plays which part; every missing one is named."""
+    """Return the column of each part of a record; raise `InputError` for missing ones."""
     present = list(dict.fromkeys(name for row in rows for name in row))
     chosen = {
         "prompt": prompt or ("messages" if "messages" in present else "prompt"),
@@ -245,7 +289,7 @@ def _listed(value: Any, name: str) -> list[Any]:
 
 
 def _facts(rows: Sequence[Mapping[str, Any]], size: int, graph: str | None) -> list[str]:
-    """The facts that go before each closed-book record of bbflow's own."""
+    """Return the facts that go before each closed-book record of bbflow."""
     import random
 
     from bbflow.cli.commands.graph import graph_for
@@ -269,10 +313,8 @@ def _parts(model: RewardScorer, scored: Any) -> dict[str, list[float]]:
     return chances | {f"gate_{name}": scored.gate_NK[:, k].tolist() for k, name in enumerate(heads)}
 
 
-def _best(
-    lines: Sequence[_Line], chance: Sequence[float], cut: Sequence[bool], rows: Sequence[Mapping[str, Any]], group: str | None
-) -> set[int]:
-    """Rows that are the best of their group."""
+def _best(chance: Sequence[float], cut: Sequence[bool], rows: Sequence[Mapping[str, Any]], group: str | None) -> set[int]:
+    """Return the rows that are the best of their group."""
     if not group:
         return set()
     top: dict[str, int] = {}
@@ -286,7 +328,7 @@ def _best(
 def _summary(
     results: Sequence[Mapping[str, Any]], heads: Sequence[str], threshold: float, head: str, columns: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the report says: counts, the distribution of scores, and which head the dropped records fail by."""
+    """Return the contents of the report: counts, the distribution of scores, and the weakest heads of dropped records."""
     dropped = [r for r in results if not r["kept"]]
     outranked = [r for r in dropped if r.get("best") is False]
     blamed = [min(heads, key=lambda name: r[f"score_{name}"]) for r in dropped if not r["truncated"] and r.get("best") is not False]

@@ -157,13 +157,9 @@ def _value(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
         if any(inspect.isclass(option) and issubclass(option, os.PathLike) for option in options):
             node.value = absolute(node.value, node.folder)
             return
-        if node.value.endswith((".yaml", ".yml")) and str not in options:
-            try:
-                part = from_file(node.folder / node.value)
-            except InputError as error:
-                yield from (Problem(problem.what, f"{_at(node, key)}: {problem.where}", problem.hint) for problem in error.problems)
-                return
-            node.value, node.place, node.folder = part.value, part.place, part.folder
+        if node.value.endswith((".yaml", ".yml")) and str not in options and (unreadable := _read_part(node, key)):
+            yield from unreadable
+            return
     attempts = []
     for option in options:
         if may_hold(node.value, option):
@@ -176,6 +172,16 @@ def _value(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
     yield from (problem for problem in best if not accepted or isinstance(problem, EmptyKey))
     if not accepted and not best and "${" not in str(node.plain()):
         yield Problem(f"must be {type_name(hint)}, not {node.plain()!r}", _at(node, key))
+
+
+def _read_part(node: SourceNode, key: str) -> list[Problem]:
+    """Replace the name of a part file by its contents; return the problems where it cannot be read."""
+    try:
+        part = from_file(node.folder / node.value)
+    except InputError as error:
+        return [Problem(problem.what, f"{_at(node, key)}: {problem.where}", problem.hint) for problem in error.problems]
+    node.value, node.place, node.folder, node.renamed = part.value, part.place, part.folder, part.renamed
+    return []
 
 
 def _inside(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
