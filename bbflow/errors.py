@@ -1,4 +1,4 @@
-"""What can be wrong, said once: every floor raises these, `bbflow.cli.errors` prints them.
+"""Exceptions of all packages: every package raises these, `bbflow.cli.errors` prints them.
 
 `InputError` is a usage error (exit code 2) and may carry several problems; `Refused` is a check that said no (exit code 1).
 """

@@ -1,4 +1,4 @@
-"""What holds the package together: pins, floors, what an import costs, and what a wheel carries."""
+"""Pins, layers, cost of an import, and contents of a wheel."""
 
 import ast
 import os
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 import bbflow
 
 ROOT = Path(bbflow.__file__).parents[1]
-FLOORS = (
+LAYERS = (
     "records", "graph", "optimization", "policies", "synthesis", "contracts", "rewards", "capabilities", "data", "evaluation", "modules",
     "callbacks", "cli",
 )  # fmt: skip
@@ -80,14 +80,14 @@ def test_imports_point_down():
         here = path.relative_to(ROOT).parts[1].removesuffix(".py")
         for name in imports_of(path):
             there = [*name.split("."), ""][1]
-            if name.startswith("bbflow.") and here in FLOORS and there in FLOORS and FLOORS.index(there) > FLOORS.index(here):
+            if name.startswith("bbflow.") and here in LAYERS and there in LAYERS and LAYERS.index(there) > LAYERS.index(here):
                 found.append(f"{path.relative_to(ROOT)} imports {name}")
     assert found == []
 
 
-def test_importing_a_floor_imports_none_of_the_slow_libraries():
+def test_importing_a_package_imports_none_of_the_slow_libraries():
     slow = {"transformers", "tokenizers", "peft", "datasets", "great_expectations", "pandas", "lm_eval", "trl"}
-    queue, seen, found = [file_of(f"bbflow.{floor}") for floor in FLOORS], set(), []
+    queue, seen, found = [file_of(f"bbflow.{package}") for package in LAYERS], set(), []
     while queue:
         path = queue.pop()
         if path is None or path in seen:
@@ -95,7 +95,7 @@ def test_importing_a_floor_imports_none_of_the_slow_libraries():
         seen.add(path)
         found += [f"{path.relative_to(ROOT)} imports {name}" for name in imports_of(path) if name.split(".")[0] in slow]
         queue += [file_of(name) for name in imports_of(path)]
-    assert len(seen) > len(FLOORS)
+    assert len(seen) > len(LAYERS)
     assert found == []
 
 

@@ -15,7 +15,7 @@ __all__ = ["InterferenceMonitor", "OveroptimizationMonitor", "Predictions", "Rep
 
 
 def default_callbacks(existing: Sequence[Callback] = ()) -> list[Callback]:
-    """Returns what every run gets, each unless `existing` already has one of its class.
+    """Return the callbacks of every run, each unless `existing` already has one of its class.
 
     The progress bar is not among them: Lightning takes rich's by itself, and honours `enable_progress_bar: false` only then.
 

@@ -43,13 +43,13 @@ class InterferenceMonitor(Callback):
         self._last: UpdateGeometry | None = None
 
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        """Keeps the first update of a batch when a second one is about to be made."""
+        """Keep the first update of a batch when a second one is about to be made."""
         geometry = getattr(pl_module, "last_geometry", None)
         if self._first is None and geometry is not self._last:
             self._first = geometry
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Adds the update that was just made; a batch that only accumulates has made none."""
+        """Add the update that was just made; a batch that only accumulates has made none."""
         last: UpdateGeometry | None = getattr(pl_module, "last_geometry", None)
         if last is None or last is self._last:
             return
@@ -61,7 +61,7 @@ class InterferenceMonitor(Callback):
         pl_module.log_dict({f"interference/{key}": value for key, value in self.values(geometry).items()}, batch_size=1)
 
     def values(self, geometry: UpdateGeometry) -> dict[str, float]:
-        """What is known after an update that was added last."""
+        """Return the figures of the update that was added last."""
         seen, window = self.seen, self.window
         found = {"harmed": float(seen.harmed[-1]), "harmed_by_sum": float(seen.harmed_by_sum[-1])}
         found["stationarity"] = seen.stationarity(window)
@@ -74,17 +74,17 @@ class InterferenceMonitor(Callback):
         return {key: value for key, value in found.items() if math.isfinite(value)}
 
     def block(self) -> dict[str, Any] | None:
-        """The `interference` block of the report; None where no update was seen."""
+        """Return the `interference` block of the report; None without an update."""
         return summarize_interference(self.seen, self.window)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen, as tensors and plain values, which load with `weights_only`."""
+        """Return the state as tensors and plain values, which load with `weights_only`."""
         if not self.seen.steps:
             return {}
         return {key: torch.stack(value) if _tensors(value) else value for key, value in vars(self.seen).items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up a run where it was."""
+        """Restore the state of a resumed run."""
         if state_dict:
             lists = ("cross", "squares", "applied", "weights")
             state: dict[str, Any] = {key: list(value) if key in lists else value for key, value in state_dict.items()}

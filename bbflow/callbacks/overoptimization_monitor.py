@@ -25,7 +25,7 @@ from bbflow.rewards.learned import LearnedReward
 class OveroptimizationMonitor(Callback):
     """Logs `gold/score`, the mean score of a held-out reward model, `gold/proxy`, the mean reward trained on, and `gold/kl`.
 
-    A reward that is optimised stops measuring what it stands for; a second model, trained with another seed or on other data, shows when
+    A reward that is optimised stops measuring its target; a second model, trained with another seed or on other data, shows when
     (Gao et al., arXiv 2210.10760). The report draws both against the KL divergence of the policy from where it started, estimated on the
     rollouts (k3, summed over the tokens of a completion). A gold curve that falls while the other rises is the sign.
 
@@ -42,14 +42,14 @@ class OveroptimizationMonitor(Callback):
         self.reference: Reference | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuses what is no reward model, or the one that pays, before any policy is loaded."""
+        """Refuse what is no reward model, or the one that pays, before any policy is loaded."""
         problems = self.problems(getattr(pl_module, "capabilities", {}))
         if problems:
             raise InputError(*problems)
         self.reward.prepare(getattr(getattr(trainer, "datamodule", None), "graph", None))
 
     def problems(self, capabilities: Mapping[str, Capability]) -> list[Problem]:
-        """Lists what is wrong with the folder and the numbers, and every reward that pays by the model that should only watch."""
+        """List the problems of folder and numbers, and every reward that uses the model that should only monitor."""
         where = "trainer.callbacks.OveroptimizationMonitor"
         found = self.reward.problems(where)
         for name in ("every_n_steps", "rollouts"):
@@ -63,12 +63,12 @@ class OveroptimizationMonitor(Callback):
         return found
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the policy as it is now; a fresh adapter needs no copy."""
+        """Keep the policy as it is now; a fresh adapter needs no copy."""
         policy: Policy = pl_module.ready_policy  # type: ignore[assignment]
         self.reference = Reference(policy)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Scores the rollouts while the policy is still the one that wrote them, so that the curve begins at a divergence of 0."""
+        """Score the rollouts while the policy is still the one that wrote them, so that the curve begins at a divergence of 0."""
         record = getattr(pl_module, "last_rollouts", None)
         if record is None or self.reference is None or trainer.global_step % self.every_n_steps:
             return

@@ -1,4 +1,4 @@
-"""Writes what `bbflow predict` made into the run folder."""
+"""Writer of the results of `bbflow predict`: one file in the run folder."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FILE = "predictions.parquet"
 
 
 class Predictions(Callback):
-    """Keeps the rows that `predict_step` returns, of all processes, and writes them as `predictions.parquet`."""
+    """Collects the rows that `predict_step` returns, of all processes, and writes them as `predictions.parquet`."""
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins anew."""
+        """Clear the rows."""
         self._rows: list[Any] = []
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps the rows of a batch."""
+        """Keep the rows of a batch."""
         self._rows += outputs if isinstance(outputs, list) else [outputs]
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the file; an item that a distributed sampler gave out twice to fill up stands in it once."""
+        """Write the file; an item that a distributed sampler repeated as padding is written once."""
         import pandas as pd
 
         parts = [self._rows] * trainer.world_size

@@ -67,7 +67,7 @@ class Report(Callback):
     # ---- hooks
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Finds out whether and where to write; asks every process, since the folder is agreed on by all."""
+        """Decide whether and where to write, in every process: all agree on the folder."""
         self._folder = None
         if (
             stage not in ("fit", "test")
@@ -88,7 +88,7 @@ class Report(Callback):
         self._folder = Path(folder) if folder and trainer.loggers else None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Scores the starting policy."""
+        """Score the starting policy."""
         self._hold_promise(pl_module)
         if not self._writes(trainer):
             return
@@ -100,21 +100,21 @@ class Report(Callback):
         self.before = self._score(pl_module, examples, "scoring the policy before training")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock."""
+        """Start the clock."""
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Counts the tokens of a supervised batch, padding included; sampled ones are counted by the module."""
+        """Count the tokens of a supervised batch, padding included; sampled ones are counted by the module."""
         ids = getattr(batch, "tensors", {}).get("ids")
         self._tokens_read += 0 if ids is None else ids.numel()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stops the clock."""
+        """Stop the clock."""
         self._training_seconds += time.perf_counter() - self._started
         self._started = 0.0
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Scores the trained policy and writes the report."""
+        """Score the trained policy and writes the report."""
         if not self._writes(trainer):
             return
         if trainer.progress_bar_callback is not None:  # two live displays would overwrite each other
@@ -125,14 +125,14 @@ class Report(Callback):
         self._write(trainer, pl_module, examples, after)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuses a checkpoint whose margins were other ones, before anything is scored."""
+        """Refuse a checkpoint whose margins were other ones, before anything is scored."""
         if self.promise is not None or not trainer.ckpt_path:
             self._hold_promise(pl_module)
         elif self._writes(trainer):
             rank_zero_warn("The checkpoint holds no margins: those of the recipe count, and nothing says that they are older than the run.")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the report of a checkpoint: the starting policy of its run against it."""
+        """Write the report of a checkpoint: the starting policy of its run against it."""
         table: pd.DataFrame | None = getattr(pl_module, "scores", None)
         if not self._writes(trainer) or table is None:
             return
@@ -145,7 +145,7 @@ class Report(Callback):
         self._write(trainer, pl_module, self._examples(trainer), after)
 
     def state_dict(self) -> dict[str, Any]:
-        """Scores of the start and seconds so far, as plain lists and numbers, which load with `weights_only`."""
+        """Return the scores of the start and the seconds so far as plain lists and numbers, which load with `weights_only`."""
         if self.before is None:
             return {}
         seconds = self._training_seconds + (time.perf_counter() - self._started if self._started else 0.0)
@@ -158,7 +158,7 @@ class Report(Callback):
         return state if self.promise is None else {**state, "margins": self.promise.to_json()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up a run where it was."""
+        """Restore the state of a resumed run."""
         import pandas as pd
 
         if "before" in state_dict:
@@ -180,7 +180,7 @@ class Report(Callback):
         return sorted(examples, key=lambda e: e.example_id)[: self.test_examples]
 
     def _hold_promise(self, module: LightningModule) -> None:
-        """Fixes the margins of a new run, and holds a resumed or tested one to those of its beginning."""
+        """Fix the margins of a new run; raise `InputError` where those of a resumed or tested one differ from its beginning."""
         capabilities: dict[str, Capability] = getattr(module, "capabilities", None) or {}  # type: ignore[assignment]
         if self.promise is None:
             self.promise = Preregistration.of(capabilities)
@@ -238,7 +238,7 @@ class Report(Callback):
 
     @staticmethod
     def _step(trainer: Trainer) -> int:
-        """The optimiser step that was judged: of a test, that of the checkpoint; of a ranked run, that of its best state."""
+        """Return the optimiser step that was judged: in a test that of the checkpoint, in a ranked run that of its best state."""
         if trainer.state.fn == "test" and trainer.ckpt_path:
             kept = torch.load(trainer.ckpt_path, weights_only=True, map_location="cpu", mmap=True)
             return int(kept["global_step"])
@@ -246,7 +246,7 @@ class Report(Callback):
         return int(trainer.global_step if chosen is None else chosen)
 
     def _kept_promise(self) -> Preregistration | None:
-        """The promise, compared with the file that was written before the run."""
+        """Return the preregistered margins; raise `InputError` where the file that was written before the run differs."""
         assert self._folder is not None
         promise = read_preregistration(self._folder)
         if promise is not None and self.promise is not None and promise.sha256 != self.promise.sha256:
@@ -275,7 +275,7 @@ def _judged(module: LightningModule, examples: list[Example]) -> set[str]:
 
 
 def read_history(trainer: Trainer) -> pd.DataFrame | None:
-    """Reads metrics.csv of a run, all that was logged written out first; None where there is none."""
+    """Read metrics.csv of a run after flushing its logger; None without such a file."""
     import pandas as pd
 
     for logger in trainer.loggers:
@@ -288,7 +288,7 @@ def read_history(trainer: Trainer) -> pd.DataFrame | None:
 
 
 def read_rollouts(folder: Path) -> pd.DataFrame | None:
-    """Reads the first and the last file of a rollout log; None where there is none."""
+    """Read the first and the last file of a rollout log; None where there is none."""
     import pandas as pd
 
     files = sorted(folder.glob("step-*.parquet"), key=lambda path: int(path.stem.removeprefix("step-")))
@@ -310,7 +310,7 @@ def _data_facts(data: Any, examples: list[Example]) -> dict[str, Any]:
 
 
 def _graph(data: Any) -> KnowledgeGraph | None:
-    """The graph of a data module; data of one's own need not come from one."""
+    """Return the graph of a data module; None for data that do not come from one."""
     try:
         graph: KnowledgeGraph = data.graph
     except (AttributeError, InputError):

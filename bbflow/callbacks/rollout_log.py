@@ -1,4 +1,4 @@
-"""Writes what the policy said, and what it was paid for it, while it trains."""
+"""Log of completions and rewards during training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RolloutLog(Callback):
         self.every_n_steps = every_n_steps
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Writes the batch that was just learned from."""
+        """Write the batch that was just learned from."""
         record = getattr(pl_module, "last_rollouts", None)
         step = trainer.global_step
         if record is None or (step - 1) % self.every_n_steps:

@@ -1,4 +1,4 @@
-"""Ranks the states of a run on validation and ends it with the best; the test split is opened once, for that one alone."""
+"""Selection of the best state of a run on validation; the test split is opened once, for that state alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEST, RANKING = "best.ckpt", "ranking.json"
 
 
 class SelectBestState(Callback):
-    """Keeps the state that is best on validation, and puts it back before the report opens the test split.
+    """Keeps the state that is best on validation, and restores it before the report opens the test split.
 
     The order: no capability below its first validation score by more than its margin; then the larger mean of the scores; then the
     earlier step. The training reward never decides: it goes on rising where a policy exploits it. `checkpoints/ranking.json` holds every
@@ -34,7 +34,7 @@ class SelectBestState(Callback):
         self._best_step: int | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Notes the scores of this step, and saves its state if it is the best so far."""
+        """Note the scores of this step, and saves its state if it is the best so far."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         capabilities: dict[str, Capability] = getattr(pl_module, "capabilities", {})  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class SelectBestState(Callback):
                 draft.write_text(json.dumps({"best": best, "states": self.ranking}, indent=1) + "\n", encoding="utf-8")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the weights of the best state back."""
+        """Restore the weights of the best state."""
         folder = self._folder(trainer)
         if not self.keep or folder is None or self._best_step in (None, trainer.global_step):
             return
@@ -71,11 +71,11 @@ class SelectBestState(Callback):
         return self._best_step if self.keep else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Scores so far, as plain lists and numbers."""
+        """Return the scores so far as plain lists and numbers."""
         return {"ranking": self.ranking, "best_step": self._best_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up a run where it was."""
+        """Restore the state of a resumed run."""
         self.ranking, self._best_step = list(state_dict["ranking"]), state_dict["best_step"]
 
     @staticmethod
@@ -84,7 +84,7 @@ class SelectBestState(Callback):
 
 
 def ranked(states: list[dict[str, Any]], margins: dict[str, float]) -> list[dict[str, Any]]:
-    """Orders states, the best first; the first state is where the margins are counted from.
+    """Return states in order, the best first; margins are counted from the first state given.
 
     >>> states = [{"step": 0, "scores": {"a": 0.5, "b": 0.5}}, {"step": 5, "scores": {"a": 0.9, "b": 0.3}}]
     >>> ranked(states, {"a": 0.03, "b": 0.03})[0]["step"], ranked(states, {"a": 0.03, "b": 0.3})[0]["step"]

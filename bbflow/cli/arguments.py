@@ -17,7 +17,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 
 
 def call(function: Callable[..., object], argv: Sequence[str], prog: str, positional: bool) -> object:
-    """Parses the arguments for a function and calls it.
+    """Parse the arguments for a function and calls it.
 
     A parameter of type `list` may be given several times (`--data a --data b`), or, where it comes first and `positional` is set, as the
     leading words without a name; one of type `bool` needs no value (`--gate`).
@@ -54,7 +54,7 @@ def call(function: Callable[..., object], argv: Sequence[str], prog: str, positi
 
 
 def _explained(error: ArgumentError, hints: dict[str, object]) -> Exception:
-    """Says which option has a value of the wrong type, and what it takes; whatever else was wrong is the parser's to say."""
+    """Return the problem of an option with a value of the wrong type; other errors keep the parser's message."""
     key = re.match(r'Parser key "(\w+)"', error.message)
     value = re.search(r"(?:Got|Given) value: (.*)", error.message)
     option = f"--{key[1]}" if key else ""

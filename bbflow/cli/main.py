@@ -1,4 +1,4 @@
-"""`bbflow`: finds the command by its words and runs it; nothing heavy is imported before that.
+"""`bbflow`: dispatch of the command line; nothing heavy is imported before the command is known.
 
 `COMMANDS` is the only list of commands: the help, the dispatch and the tests read it.
 """
@@ -18,7 +18,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 
 @dataclass(frozen=True)
 class Command:
-    """A command: where its function lives, what the help says of it, and whether its required arguments go without a name."""
+    """A command: `module:function`, its line in the help, and whether its required arguments are positional."""
 
     function: str
     help: str
@@ -49,11 +49,11 @@ COMMANDS = {
     "rewards nulls": Command("bbflow.cli.commands.rewards:nulls", "score text that answers nothing, by capability"),
     "schema": Command("bbflow.cli.commands.schema:schema", "print the JSON Schema of a file format", positional=True),
 }
-"""Words of a command to what it does, in the order of the help."""
+"""Name to command, in the order of the help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `bbflow` with the given arguments (default: those of the process) and returns the exit code."""
+    """Run `bbflow` with the given arguments (default: those of the process) and returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return exit_code(lambda: _dispatch(arguments))
 
@@ -73,7 +73,7 @@ def _dispatch(argv: list[str]) -> None:
         _no_command(argv, words)
         return
     command, rest = COMMANDS[name], argv[len(name.split()) :]
-    # A console script does not search the working folder, where users keep classes of their own.
+    # A console script does not search the working folder, where users keep custom classes.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module, attribute = command.function.split(":")

@@ -25,15 +25,14 @@ from bbflow.cli.recipes.recipe_diagnostics import late_errors
 from bbflow.cli.recipes.recipe_fallback import cross_problems, note_old_names, parse_or_explain
 from bbflow.cli.recipes.relative_paths import MODE, folder_problems, register_relative_paths
 from bbflow.cli.recipes.source_tree import from_arguments, present_arguments, stray_words
-from bbflow.cli.runs.checkpoint import SaveRecipe, newest_checkpoint, read_fitting
-from bbflow.cli.runs.checkpoint_file import AtomicCheckpointIO
+from bbflow.cli.runs.checkpoint import AtomicCheckpointIO, SaveRecipe, newest_checkpoint, read_fitting
 from bbflow.cli.runs.resume import Interrupted, LastCheckpoint, mark_finished, newest_interrupted
 from bbflow.cli.runs.run_folder import release
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.preregistration import Preregistration, preregistration_of
 
 PARSER = {"parser_mode": MODE, "allow_abbrev": False, "exit_on_error": False}
-_BESIDE_DATA = ("trainer", "model", "ckpt_path", "weights_only")
+_IGNORED = ("trainer", "model", "ckpt_path", "weights_only")
 
 
 class RecipeCLI(LightningCLI):
@@ -49,17 +48,17 @@ class RecipeCLI(LightningCLI):
         )  # fmt: skip
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """Makes a parser whose `--config` is a recipe file."""
+        """Make a parser whose `--config` is a recipe file."""
         parser = LightningArgumentParser(**kwargs)
         parser.add_argument("-c", "--config", action=RecipeFile, help="a recipe (YAML); a later one goes over an earlier one")
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Declares `vars`, values of your own that other keys refer to as `${vars.name}`."""
+        """Declare `vars`, values of your own that other keys refer to as `${vars.name}`."""
         parser.add_argument("--vars", type=dict[str, Any] | None, default=None, help="values to refer to as ${vars.name}")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses, and explains every mistake when that fails."""
+        """Parse the arguments; raise `InputError` with every mistake when that fails."""
         if found := stray_words(args):
             raise InputError(*found)
         try:
@@ -75,7 +74,7 @@ class RecipeCLI(LightningCLI):
                 self.config = Namespace({"subcommand": command, command: parse_or_explain(error, self._subcommand_parsers[command], args)})
 
     def _refuse_overlooked(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
-        """Refuses what the parser lets pass: it takes null for any value, and whoever reads it then would fail."""
+        """Raise `InputError` for mistakes that the parser accepts, such as null for a value that must not be null."""
         own = self._subcommand_parsers[args[0]] if hasattr(self, "_subcommand_parsers") else parser
         recipe = from_arguments(args)
         found = late_errors(own, recipe)
@@ -97,7 +96,7 @@ class RecipeCLI(LightningCLI):
         self.promise = preregistration_of(kept) if command in ("fit", "test") else None
 
     def _take_up(self, config: Namespace) -> None:
-        """Replaces `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
+        """Replace `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
         settings = yaml.safe_load(self._subcommand_parsers["fit"].dump(config, skip_none=False))
         self.interrupted = newest_interrupted(self._runs(config.model["class_path"], config.trainer), settings)
         config["ckpt_path"] = None if self.interrupted is None else str(self.interrupted.checkpoint)
@@ -108,10 +107,10 @@ class RecipeCLI(LightningCLI):
         return runs_folder(recipes_in(self.argv), model, trainer.default_root_dir)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Makes the trainer, with a run folder unless the recipe brings loggers of its own."""
+        """Make the trainer, with a run folder unless the recipe names loggers."""
         settings = self._get(self.config_init, "trainer")
         if settings.logger in (None, True) and not settings.fast_dev_run:
-            kwargs["logger"] = False  # a run folder is made once nothing stands against the run
+            kwargs["logger"] = False  # a run folder is made once all checks have passed
             self.runs = self._runs(type(self.model).__name__, settings)
         given = settings.callbacks if isinstance(settings.callbacks, list) else [settings.callbacks] if settings.callbacks else []
         kwargs["callbacks"] = [*given, *default_callbacks(given)]
@@ -126,11 +125,11 @@ class RecipeCLI(LightningCLI):
         return trainer
 
     def after_fit(self) -> None:
-        """Marks the run as one that needs no taking up."""
+        """Mark the run as finished, so that it is not resumed."""
         mark_finished(self.trainer)
 
     def after_instantiate_classes(self) -> None:
-        """Checks what no single key can show: that model and data fit each other. No weights are loaded yet."""
+        """Check that model and data fit each other, before any weights are loaded."""
         problems = cross_problems(self.model, self.datamodule)
         if self.promise is not None:
             problems += self.promise.problems(getattr(self.model, "capabilities", None) or {}, "model.init_args.capabilities")
@@ -149,31 +148,31 @@ class RecipeCLI(LightningCLI):
 
 
 class DataCLI(RecipeCLI):
-    """The data part of a recipe and nothing else: what stands beside it may be missing, and is let stand where it is there."""
+    """Parses only the `data` section of a recipe; all other sections are optional and ignored."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         super().__init__(argv, run=False)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Declares `data`, and as plain values what a recipe, or the one that a run saved, may hold besides."""
-        for beside in _BESIDE_DATA:
-            parser.add_argument(f"--{beside}", type=Any, default=None)
+        """Declare `data`, and the other sections of a recipe as plain values."""
+        for section in _IGNORED:
+            parser.add_argument(f"--{section}", type=Any, default=None)
         parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
 
     def _set_seed(self) -> None:
-        """Seeds nothing: whatever is drawn for an example has a seed of its own."""
+        """Seed nothing: every example has its own seed."""
 
     def instantiate_classes(self) -> None:
-        """Builds the data module; no model and no trainer."""
+        """Build the data module; no model and no trainer."""
         self.config_init = self.parser.instantiate_classes(self.config)
         self.datamodule = self.config_init.data
 
     def after_instantiate_classes(self) -> None:
-        """Leaves the check to the caller, who may put another graph in first."""
+        """Check nothing: the caller may replace the graph first."""
 
 
 def run(command: str, argv: Sequence[str]) -> None:
-    """Runs a trainer command.
+    """Run a trainer command.
 
     Raises:
         InputError: The recipe or the arguments are wrong; every mistake is listed.
@@ -183,7 +182,7 @@ def run(command: str, argv: Sequence[str]) -> None:
 
 
 def load_recipe(config: Path, overrides: Sequence[str] = ()) -> RecipeCLI:
-    """Builds model and data of a recipe without running or loading weights: `.model`, `.datamodule`, `.trainer`, `.config`.
+    """Build model and data of a recipe without running or loading weights: `.model`, `.datamodule`, `.trainer`, `.config`.
 
     Raises:
         InputError: The recipe is wrong; every mistake is listed.
@@ -193,7 +192,7 @@ def load_recipe(config: Path, overrides: Sequence[str] = ()) -> RecipeCLI:
 
 
 def load_data(config: Path) -> LightningDataModule:
-    """Builds the data module of a recipe, which needs no other part.
+    """Build the data module of a recipe, which needs no other part.
 
     Raises:
         InputError: The data part is wrong, or missing; every mistake is listed.
@@ -203,7 +202,7 @@ def load_data(config: Path) -> LightningDataModule:
 
 
 def prepare() -> None:
-    """Sets the parser up for recipes; needed before one is read."""
+    """Set the parser up for recipes; needed before one is read."""
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     register_relative_paths()
     import_registered()
@@ -211,7 +210,7 @@ def prepare() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     warnings.filterwarnings("ignore", message=r".*`self\.log\('(validation|test)/.*sync_dist=True.*")  # they are means over all ranks
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its order is, and begins where the run stands
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its order is, and starts at the step of the run
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

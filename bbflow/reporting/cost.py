@@ -1,4 +1,4 @@
-"""What a training run took, and what full fine-tuning would have taken: parameters, memory of the training state, arithmetic.
+"""Cost of a training run, and of full fine-tuning in its place: parameters, memory of the training state, arithmetic.
 
 Arithmetic is counted by the usual rule (Kaplan et al., arXiv 2001.08361): two operations per parameter and token to read a token, as many
 for the gradient of the activations, and as many for the gradient of each trained weight. Attention is left out.
@@ -14,7 +14,7 @@ STATE_BYTES = 12
 
 
 def training_cost(parameters: Iterable[Any], generated: int, learned: int, reference: bool = False) -> dict[str, Any]:
-    """Counts parameters, bytes and operations.
+    """Count parameters, bytes and operations.
 
     Args:
         parameters: Tensors with `numel`, `requires_grad` and `element_size`.

@@ -1,4 +1,4 @@
-"""Where a report comes from and what it cost: versions, hashes, memory."""
+"""Provenance of a report: versions, hashes of items, and the memory that the run used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "lightning", "transformers", "peft", "datasets", "great-exp
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of bbflow, Python and what results depend on; what is not installed is left out."""
+    """Return the versions of bbflow, Python and the packages that results depend on, of those that are installed."""
     found = {"bbflow": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -34,7 +34,7 @@ def items_sha256(examples: Iterable[Example]) -> str:
 
 
 def peak_memory_bytes(device: Any = None) -> int:
-    """Returns the most memory used so far: of the accelerator where one is used, else of this process."""
+    """Return the most memory used so far: of the accelerator where one is used, else of this process."""
     import torch
 
     if device is not None and torch.device(device).type == "cuda":

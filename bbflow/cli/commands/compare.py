@@ -14,7 +14,7 @@ from bbflow.io.atomic import atomic_write
 
 
 def compare(runs: list[str], out: str) -> None:
-    """Compares runs that were judged on the same items: table, paired differences to the first, Pareto plot.
+    """Compare runs that were judged on the same items: table, paired differences to the first, Pareto plot.
 
     Args:
         runs: Run folders, or folders that `bbflow evaluate` wrote; the first is the reference.

@@ -37,7 +37,7 @@ def validate(
     quarantine: str | None = None,
     data_docs: str | None = None,
 ) -> None:
-    """Checks data against a contract; ends 1 when the contract refuses them.
+    """Check data against a contract; ends 1 when the contract refuses them.
 
     Args:
         contract: Contract file (YAML).
@@ -70,7 +70,7 @@ def validate(
 
 
 def test(contract: str, graph: str = "clinical", format: str | None = None) -> None:  # noqa: PT028 (no test of pytest)
-    """Runs the accept and reject rows that a contract carries; ends 1 unless all come out as they should.
+    """Run the accept and reject rows that a contract carries; ends 1 unless all come out as they should.
 
     Args:
         contract: Contract file (YAML).
@@ -110,7 +110,7 @@ def explain(
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
-    """Says in plain English what a contract demands, and with data which rows it affects.
+    """Describe a contract in plain English, and with data the rows that it affects.
 
     Args:
         contract: Contract file (YAML).
@@ -147,7 +147,7 @@ def explain(
 
 
 def init(data: str, out: str, id: str = "my-data", columns: list[str] | None = None) -> None:
-    """Drafts a contract for data that have none: their columns, and the rules that these columns can feed.
+    """Draft a contract for data that have none: their columns, and the rules that these columns can feed.
 
     Args:
         data: A file (.parquet, .jsonl, .csv), or a folder with one file for each split.
@@ -194,7 +194,7 @@ def diff(
     format: str | None = None,
     columns: list[str] | None = None,
 ) -> None:
-    """Shows what changes from one contract to another: rules, and the rows of given data whose verdict changes.
+    """Show the differences of two contracts: rules, and the rows of given data whose verdict changes.
 
     Args:
         old: Contract file.
@@ -251,7 +251,7 @@ def _judge(contract: Contract, rows: list[dict[str, Any]], graph: KnowledgeGraph
 def _rows(
     contract: Contract, data: Sequence[str] | None, graph: str | None, format: str | None, columns: Sequence[str] | None
 ) -> tuple[list[dict[str, Any]], KnowledgeGraph]:
-    """The rows to judge, and the graph to judge them by."""
+    """Return the rows to judge, and the graph to judge them by."""
     if contract.table == "graph":
         if data:
             raise InputError(Problem("a contract on graphs takes no data", "--data", "name the graph by --graph"))
@@ -274,7 +274,7 @@ def _read(path: str) -> list[dict[str, Any]]:
 
 
 def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
-    """Reads `name=column` pairs."""
+    """Read `name=column` pairs."""
     wrong = [pair for pair in columns or () if "=" not in pair.strip("=")]
     if wrong:
         raise InputError(*(Problem(f"'{pair}' is no pair", "--columns", "write response=your_column") for pair in wrong))
@@ -296,7 +296,7 @@ def _console() -> Console:
 
 
 def show(verdict: Verdict) -> None:
-    """Prints the verdict: one line a rule, then the first failing examples of each."""
+    """Print the verdict: one line a rule, then the first failing examples of each."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -131,7 +131,7 @@ def _read(checkpoint: Path, where: str) -> _Source:
 
 def _checkpoint(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a checkpoint; return its contents and the weights of its policy."""
-    from bbflow.cli.runs.checkpoint_file import read_checkpoint
+    from bbflow.cli.runs.checkpoint import read_checkpoint
 
     kept = read_checkpoint(path, where)
     problems = [Problem(f"its `{key}` is malformed", where) for key, kind in _SHAPE.items() if not isinstance(kept.get(key, kind()), kind)]

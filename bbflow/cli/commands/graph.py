@@ -20,7 +20,7 @@ _SHOWN = 20
 
 
 def info(graph: str = "clinical", format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> None:
-    """Counts the nodes of a knowledge graph by kind and its edges by predicate, and tells where it comes from.
+    """Count the nodes of a knowledge graph by kind and its edges by predicate, and print its sources.
 
     Args:
         graph: File or folder, `clinical` (or its part `clinical-core`) for the graph that ships with bbflow, or `hpo`
@@ -55,7 +55,7 @@ def info(graph: str = "clinical", format: str | None = None, mapping: str | None
 
 
 def validate(graph: str, format: str | None = None, mapping: str | None = None) -> None:
-    """Checks a knowledge graph against the ontology, and lists every violation with file and line.
+    """Check a knowledge graph against the ontology, and lists every violation with file and line.
 
     Ends 0 where there is none, 1 where the ontology refuses, 2 where the files are no graph: malformed rows, an edge to a
     node that is not there, nothing in it.
@@ -97,7 +97,7 @@ def validate(graph: str, format: str | None = None, mapping: str | None = None) 
 
 
 def load_graph(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> KnowledgeGraph:
-    """Reads the graph that a command line names: a pack (`clinical`, `clinical-core`, `hpo`), else a file or folder.
+    """Read the graph that a command line names: a pack (`clinical`, `clinical-core`, `hpo`), else a file or folder.
 
     Raises:
         InputError: The graph cannot be read or breaks the ontology.
@@ -106,7 +106,7 @@ def load_graph(graph: str, format: str | None = None, mapping: str | None = None
 
 
 def graph_for(graph: str | None, provenances: Iterable[object], format: str | None = None) -> KnowledgeGraph:
-    """Reads the graph that a command line names, else the pack that the data were made from.
+    """Read the graph that a command line names, else the pack that the data were made from.
 
     Raises:
         InputError: The graph cannot be read, or none is named and the data were made from one that does not ship.
@@ -115,7 +115,7 @@ def graph_for(graph: str | None, provenances: Iterable[object], format: str | No
 
 
 def pack_of(provenances: Iterable[object]) -> str:
-    """Names the pack that all of some data were made from, by their provenance; `clinical` where they name none, or several.
+    """Return the pack that all examples were made from, by their provenance; `clinical` where they name none, or several.
 
     Raises:
         InputError: They were made from another graph: what is true in one is unknown to the other, so nothing could be judged.
@@ -134,7 +134,7 @@ def pack_of(provenances: Iterable[object]) -> str:
 
 
 def _graph_name(provenance: object) -> str:
-    """The name of the graph in a provenance, which tables may hold as JSON; empty where there is none."""
+    """Return the name of the graph in a provenance, which tables may hold as JSON; empty without one."""
     if isinstance(provenance, str):
         with suppress(ValueError):
             provenance = json.loads(provenance)

@@ -17,7 +17,7 @@ def review(
     out: str, graph: str = "clinical", apply: str | None = None, items: int = 25, all_edges: bool = False, reviewer: str = "",
     format: str | None = None, mapping: str | None = None,
 ) -> None:  # fmt: skip
-    """Writes the edges of a graph and sample items as a sheet to accept, reject or comment; with --apply, reads it back.
+    """Write the edges of a graph and sample items as a sheet to accept, reject or comment; with --apply, read it back.
 
     Accepted edges become `verified`, rejected ones are dropped, comments are kept on the edge; the result is a new graph file.
 
@@ -79,7 +79,7 @@ def _apply(graph: KnowledgeGraph, sheet: Path, out: Path, reviewer: str, console
 
 
 def _samples(graph: KnowledgeGraph, count: int) -> list[tuple[str, str, str, list[tuple[str, str, str]]]]:
-    """Draws items of every task that the graph can feed, evenly."""
+    """Draw items of every task that the graph can feed, evenly."""
     from bbflow.synthesis import generate
     from bbflow.synthesis.tasks import ConstrainedAnswer, FactRecall, MultiHop, TreatmentChoice
 
@@ -96,7 +96,7 @@ def _samples(graph: KnowledgeGraph, count: int) -> list[tuple[str, str, str, lis
 
 
 def _finished(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes beside the final name and renames, so that a file of that name is whole."""
+    """Write a draft in the same folder and rename it, so that a file of the final name is complete."""
     draft = path.with_name(f".{path.stem}.draft{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,11 @@ import bbflow
 from bbflow.errors import InputError, Problem
 
 FOLDERS = ("recipes", "data_contracts", "schemas")
-"""What is copied. A wheel carries these folders in `bbflow/assets`; in a clone they lie beside the package."""
+"""Folders to copy. A wheel carries them in `bbflow/assets`; in a clone they lie next to the package."""
 
 
 def init(folder: Path) -> None:
-    """Copies the recipes, data contracts and JSON Schemas that ship with bbflow into a folder, where they are yours to edit.
+    """Copie the recipes, data contracts and JSON Schemas that ship with bbflow into a folder, where they are yours to edit.
 
     Args:
         folder: Where to; made when it does not exist. Nothing in it is ever overwritten.
@@ -44,7 +44,7 @@ def init(folder: Path) -> None:
 
 
 def assets() -> Path:
-    """Returns the folder that holds `FOLDERS`.
+    """Return the folder that holds `FOLDERS`.
 
     Raises:
         InputError: The installation lacks them.

@@ -6,7 +6,7 @@ from bbflow.errors import InputError, Problem, Refused
 
 
 def probe(data: str, capabilities: str | None = None, graph: str | None = None, examples: int = 200) -> None:
-    """Runs the adversarial probes against every capability's rewards; ends 1 when one is paid.
+    """Run the adversarial probes against every capability's rewards; ends 1 when one is paid.
 
     A probe (empty text, all options, entity soup, the prompt again, a contradiction, ...) must not be paid more than an honest wrong
     answer in good form, and must stay 0.5 below the reference response.
@@ -48,7 +48,7 @@ def probe(data: str, capabilities: str | None = None, graph: str | None = None, 
 
 
 def nulls(data: str, train: str | None = None, capabilities: str | None = None, graph: str | None = None, seed: int = 0) -> None:
-    """Prints a table, in Markdown, of what null models score by capability: random text, constant answers, blanket refusal, options only.
+    """Print a table, in Markdown, of what null models score by capability: random text, constant answers, blanket refusal, options only.
 
     Args:
         data: File of examples to be answered.

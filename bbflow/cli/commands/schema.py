@@ -7,7 +7,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 
 
 def schema(name: str) -> None:
-    """Prints the JSON Schema of a file format.
+    """Print the JSON Schema of a file format.
 
     Args:
         name: `recipe`, `example`, `graph`, `data_contract` or `report`.

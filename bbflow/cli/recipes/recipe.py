@@ -28,16 +28,16 @@ _VERSION = "BBFLOW_RUN_VERSION"
 
 
 def import_registered() -> None:
-    """Imports the floors, since only an imported class can be called by its short name."""
-    for floor in REGISTERED_PACKAGES:
-        import_module(f"bbflow.{floor}")
+    """Import the registered packages, since only an imported class can be called by its short name."""
+    for package in REGISTERED_PACKAGES:
+        import_module(f"bbflow.{package}")
 
 
 class RecipeFile(ActionConfigFile):
-    """The `--config` option: reads a recipe strictly, and lets it name classes in files beside it."""
+    """The `--config` option: reads a recipe strictly, and makes Python files in its folder importable."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
-        """Lays a recipe over what was read so far.
+        """Merge a recipe over the settings read so far.
 
         Raises:
             InputError: The file is missing or not valid YAML; file, line and column are named.
@@ -53,7 +53,7 @@ class RecipeFile(ActionConfigFile):
 
 
 def _forget_part_files(node: Any) -> None:
-    """Drops the note of which file a part came from: the parser would take it for one more key of a `dict[str, ...]` it overrides."""
+    """Drop the record of the file that a part came from: the parser would take it for one more key of a `dict[str, ...]` it overrides."""
     node = vars(node) if isinstance(node, Namespace) else node
     if isinstance(node, dict):
         node.pop("__path__", None)
@@ -62,7 +62,7 @@ def _forget_part_files(node: Any) -> None:
 
 
 def recipes_in(argv: Sequence[str]) -> list[Path]:
-    """Returns the recipe files that arguments name.
+    """Return the recipe files that arguments name.
 
     >>> [str(path) for path in recipes_in(["fit", "--config", "a.yaml", "-c=b.yaml"])]
     ['a.yaml', 'b.yaml']
@@ -76,12 +76,12 @@ def recipes_in(argv: Sequence[str]) -> list[Path]:
 
 
 def runs_folder(recipes: Sequence[Path], model: str, root: str | os.PathLike[str] | None) -> Path:
-    """Returns where the runs of a recipe lie; without a recipe file, those of a model class."""
+    """Return where the runs of a recipe lie; without a recipe file, those of a model class."""
     return Path(root or ".") / "runs" / (recipe_name(recipes[0]) if recipes else model.rpartition(".")[2].lower())
 
 
 def run_loggers(runs: Path, interrupted: Interrupted | None = None) -> list[Logger]:
-    """Makes the loggers of a run: `metrics.csv` and TensorBoard events, both directly in `runs/<recipe>/<version>/`.
+    """Make the loggers of a run: `metrics.csv` and TensorBoard events, both directly in `runs/<recipe>/<version>/`.
 
     Args:
         runs: Folder of the recipe's runs.
@@ -96,7 +96,7 @@ def run_loggers(runs: Path, interrupted: Interrupted | None = None) -> list[Logg
 
 
 def recipe_name(recipe: Path) -> str:
-    """Returns what a recipe's runs are filed under; a run's own saved recipe is filed under its original.
+    """Return the folder name of a recipe's runs; a recipe saved by a run has that of its original.
 
     >>> recipe_name(Path("recipes/grpo.yaml")), recipe_name(Path("x/recipes/qwen2.5-0.5b/sft.yaml"))
     ('grpo', 'qwen2.5-0.5b/sft')
@@ -112,7 +112,7 @@ def recipe_name(recipe: Path) -> str:
 
 
 def _version(runs: Path) -> str:
-    """Claims the next run folder; the processes of one distributed run share that of the first, which alone writes."""
+    """Create the next run folder; the processes of a distributed run share that of the first, the only one that writes."""
     if not first_process():
         return os.environ.get(_VERSION) or f"version_{max(map(run_number, numbered(runs)), default=0)}"
     os.environ[_VERSION] = version = create_run_folder(runs).name

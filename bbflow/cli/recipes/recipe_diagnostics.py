@@ -1,7 +1,7 @@
-"""Explains what is wrong with a recipe, all of it at once.
+"""Diagnosis of a recipe: every mistake at once, with its place.
 
 The parser stops at the first mistake. This walk goes down the recipe along the types of the signatures it fills and asks the
-parser about each value alone: where a value is refused and nothing below it is to blame, that value is the mistake.
+parser about each value alone: where a value is refused and nothing inside it is wrong, that value is the mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 
 @dataclass(frozen=True)
 class EmptyKey(Problem):
-    """A key that is left empty, or null, and has no such value. The parser lets it pass, and whatever reads it fails."""
+    """A key that is left empty, or null, and has no such value. The parser accepts it, and its reader fails later."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MissingKey(Problem):
 
 @dataclass(frozen=True)
 class _Known:
-    """What a key takes."""
+    """Type of a key, and whether it is required and may be null."""
 
     hint: Any
     required: bool = False
@@ -48,7 +48,7 @@ _SPEC_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
 def recipe_errors(parser: ArgumentParser, recipe: SourceNode) -> list[Problem]:
-    """Lists the mistakes of a recipe, and takes them out of it so that the rest can still be looked at.
+    """List the mistakes of a recipe, and remove them from it so that the rest can still be checked.
 
     Args:
         parser: The parser that the recipe is for.
@@ -58,13 +58,13 @@ def recipe_errors(parser: ArgumentParser, recipe: SourceNode) -> list[Problem]:
 
 
 def late_errors(parser: ArgumentParser, recipe: SourceNode) -> list[Problem]:
-    """Lists what is wrong with a recipe that the parser took: keys left empty, numbers too small, `vars` that change nothing."""
+    """List the problems of a recipe that the parser accepted: keys left empty, numbers too small, `vars` that change nothing."""
     found: list[Problem] = [problem for problem in recipe_errors(parser, recipe) if isinstance(problem, EmptyKey)]
     return found + _too_small(recipe) + _unused(recipe)
 
 
 def _too_small(recipe: SourceNode) -> list[Problem]:
-    """Lists the trainer's numbers that Lightning takes as they are: by some it divides, others then mean nothing."""
+    """List the trainer's numbers that are too small and that Lightning does not check."""
     trainer = recipe.value.get("trainer")
     given = trainer.value if trainer is not None and isinstance(trainer.value, dict) else {}
     return [
@@ -76,7 +76,7 @@ def _too_small(recipe: SourceNode) -> list[Problem]:
 
 
 def _unused(recipe: SourceNode) -> list[Problem]:
-    """Lists the `vars` of the command line that nothing refers to: they change nothing, whatever they were meant for."""
+    """List the `vars` of the command line that nothing refers to: they change nothing."""
     given = recipe.value.get("vars")
     if given is None or not isinstance(given.value, dict):
         return []
@@ -90,7 +90,7 @@ def _unused(recipe: SourceNode) -> list[Problem]:
 
 
 def _signature(parser: ArgumentParser) -> dict[str, _Known]:
-    """Returns what the keys of a parser take."""
+    """Return the keys of a parser with their types."""
     found = {}
     virtual = getattr(parser, "_extra_required_keys", ())
     for action in parser._actions:
@@ -102,7 +102,7 @@ def _signature(parser: ArgumentParser) -> dict[str, _Known]:
 
 
 def _mapping(node: SourceNode, known: Mapping[str, _Known], key: str, prefix: str = "") -> Iterator[Problem]:
-    """Checks a mapping against the names that may stand in it; `prefix` is where in `known` it stands, `key` where in the recipe."""
+    """Check a mapping against its known names; `prefix` is its place in `known`, `key` its place in the recipe."""
     names = {name[len(prefix) :].split(".")[0] for name in known if name.startswith(prefix)}
     given = set(node.value)
     for name, child in list(node.value.items()):
@@ -141,7 +141,7 @@ def _empty(wanted: str, node: SourceNode, key: str) -> EmptyKey:
 
 
 def _dropping(container: dict[str, SourceNode], name: str, problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Passes problems on, and drops a scalar that had one; a mapping has dropped its own children already."""
+    """Yield problems on, and drop a scalar that had one; a mapping has dropped its children already."""
     for problem in problems:
         if name in container and not isinstance(container[name].value, (dict, list)):
             del container[name]
@@ -149,7 +149,7 @@ def _dropping(container: dict[str, SourceNode], name: str, problems: Iterator[Pr
 
 
 def _value(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
-    """Checks one value against its type."""
+    """Check one value against its type."""
     options = union_members(hint)
     if isinstance(node.value, str):
         if "${" in node.value:
@@ -185,7 +185,7 @@ def _read_part(node: SourceNode, key: str) -> list[Problem]:
 
 
 def _inside(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
-    """Looks for the mistake below a value; yields nothing when it must be the value itself."""
+    """Look for the mistake below a value; yields nothing when it must be the value itself."""
     arguments = get_args(hint)
     origin = get_origin(hint) or hint
     if isinstance(node.value, list):
@@ -204,7 +204,7 @@ def _inside(node: SourceNode, hint: Any, key: str) -> Iterator[Problem]:
 
 
 def _instance(node: SourceNode, base: type, key: str) -> Iterator[Problem]:
-    """Checks `{class_path, init_args}`, a class name alone, or the arguments of the class that the signature names."""
+    """Check `{class_path, init_args}`, a class name alone, or the arguments of the class that the signature names."""
     spec = node if is_class_spec(node) else None
     name = spec.value["class_path"] if spec else node
     found: Any = base
@@ -238,7 +238,7 @@ def _instance(node: SourceNode, base: type, key: str) -> Iterator[Problem]:
 
 
 def _accepts(hint: Any, node: SourceNode) -> bool:
-    """Asks the parser whether a value is of a type."""
+    """Ask the parser whether a value is of a type."""
     parser = ArgumentParser(exit_on_error=False)
     try:
         parser.add_argument("--value", type=hint)
@@ -250,7 +250,7 @@ def _accepts(hint: Any, node: SourceNode) -> bool:
 
 
 def unresolved(recipe: SourceNode) -> list[Problem]:
-    """Lists the `${...}` that refer to nothing in the recipe."""
+    """List the `${...}` that refer to nothing in the recipe."""
     whole, found = recipe.plain(), []
 
     def walk(node: SourceNode, key: str) -> None:

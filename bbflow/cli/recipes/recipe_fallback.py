@@ -1,4 +1,4 @@
-"""What happens when the parser stops: every mistake is named, or, where there is none, the recipe is read another way."""
+"""Fallback when the parser refuses a recipe: list every mistake, or, without any, parse the merged recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bbflow.errors import InputError, Problem
 
 
 def parse_or_explain(error: Exception, parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
-    """Reads a recipe that the parser refused.
+    """Read a recipe that the parser refused.
 
     The parser cannot lay every override over a mapping inside a mapping (an argument of one reward of one capability, say).
     Where nothing is wrong with any single value, the recipe merged here is what was meant.
@@ -60,7 +60,7 @@ def note_old_names(recipe: SourceNode) -> None:
 
 
 def cross_problems(model: object, data: object) -> list[Problem]:
-    """Asks model and data, where they have `problems`, what is wrong with them and between them."""
+    """Ask model and data, where they have `problems`, what is wrong with them and between them."""
     found: list[Problem] = []
     if hasattr(data, "problems"):
         found += data.problems()

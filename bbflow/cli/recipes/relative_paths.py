@@ -1,7 +1,7 @@
 """Relative paths: in a YAML file they are relative to that file, on the command line to the working folder.
 
 Two rules cover both: an argument annotated `pathlib.Path` is a path, and so is any text of a YAML file that starts with `./` or
-`../`, whatever it is for (a policy's `path` may be a folder or a Hub id, and only the first has a place to be relative to).
+`../`, for any purpose (a policy's `path` may be a folder or a Hub id, and only the first has a place to be relative to).
 Both become absolute as soon as they are read, so that a saved recipe runs from anywhere on its machine.
 """
 
@@ -21,11 +21,11 @@ from bbflow.cli.recipes.renamed import with_present_names
 from bbflow.errors import Problem
 
 MODE = "omegaconf+"
-"""Parser mode of recipes: `${...}` is resolved after the command line has had its say, where plain `omegaconf` keeps stale values."""
+"""Parser mode of recipes: `${...}` is resolved after the command line is merged, where plain `omegaconf` keeps stale values."""
 
 
 def absolute(path: str | os.PathLike[str], folder: Path | None = None) -> str:
-    """Returns a path relative to a folder (default: the working one) as absolute; symbolic links are not followed.
+    """Return a path relative to a folder (default: the working one) as absolute; symbolic links are not followed.
 
     >>> absolute("../b.yaml", Path("/x/recipes"))
     '/x/b.yaml'
@@ -34,7 +34,7 @@ def absolute(path: str | os.PathLike[str], folder: Path | None = None) -> str:
 
 
 def folder_problems(path: str | os.PathLike[str], where: str) -> list[Problem]:
-    """Says why no folder can be made or written at a path, before anything costly is done for it; empty when nothing is in the way.
+    """List the reasons why no folder can be made or written at a path; empty when it can.
 
     >>> print(*folder_problems("/dev/null/out", "--out"))
     --out: '/dev/null' is a file, and a folder is needed
@@ -51,7 +51,7 @@ def folder_problems(path: str | os.PathLike[str], where: str) -> list[Problem]:
 
 
 def anchored(data: Any, folder: Path | None = None) -> Any:
-    """Makes every text of plain data that starts with `./` or `../` an absolute path.
+    """Make every text of plain data that starts with `./` or `../` an absolute path.
 
     >>> anchored({"path": "../runs", "name": "a/b"}, Path("/x/recipes"))
     {'path': '/x/runs', 'name': 'a/b'}
@@ -64,7 +64,7 @@ def anchored(data: Any, folder: Path | None = None) -> Any:
 
 
 def register_relative_paths() -> None:
-    """Teaches the parser both rules; it reads a file with that file's folder as the working folder."""
+    """Register both rules with the parser, which reads a file with that file's folder as the working folder."""
     register_type(Path, str, _path, type_check=isinstance)
     ArgumentParser(parser_mode=MODE).parse_string("{}")  # the first use of the mode makes its loader
     load = get_loader(MODE)

@@ -1,6 +1,6 @@
-"""A recipe as a tree in which every value knows its place, so that a message can name file, line and column.
+"""A recipe as a tree of values with their places, so that a message can name file, line and column.
 
-Used to explain what is wrong, and to find what the parser lets pass; the values of a run come from the parser alone.
+The tree serves diagnosis and former names; the values of a run come from the parser wherever it accepts the recipe.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SourceNode:
     renamed: tuple[renamed.Renaming, ...] = ()
 
     def plain(self) -> Any:
-        """Returns the value without places."""
+        """Return the value without places."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -42,7 +42,7 @@ class SourceNode:
 
 
 def from_file(path: Path, below: Any = None) -> SourceNode:
-    """Reads a YAML file, old names replaced by the present ones.
+    """Read a YAML file, old names replaced by the present ones.
 
     Args:
         path: The file.
@@ -72,7 +72,7 @@ def _grow(
 
 
 def from_arguments(argv: Sequence[str]) -> SourceNode:
-    """Reads a trainer command's arguments as one tree, `--config` files included, later ones over earlier ones.
+    """Read a trainer command's arguments as one tree, `--config` files included, later ones over earlier ones.
 
     Raises:
         InputError: A recipe is missing or not valid YAML.
@@ -84,7 +84,7 @@ def from_arguments(argv: Sequence[str]) -> SourceNode:
 
 
 def present_arguments(argv: Sequence[str]) -> list[str]:
-    """Returns a trainer command's arguments with the present names in place of old ones; files are named as they were."""
+    """Return a trainer command's arguments with the present names in place of old ones; files are named as they were."""
     found: list[str] = []
     tree = SourceNode({}, "command line", Path.cwd())
     for name, text, words in _options(argv):
@@ -98,14 +98,14 @@ def present_arguments(argv: Sequence[str]) -> list[str]:
 
 
 def renaming_notes(node: SourceNode) -> list[str]:
-    """Lists the old names in a tree, one sentence for each place."""
+    """List the old names in a tree, one sentence for each place."""
     found = [f"{node.place}: `{r.old}` is called `{r.new}` now; the old name works in this release" for r in node.renamed]
     children = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
     return [*found, *(sentence for child in children for sentence in renaming_notes(child))]
 
 
 def _options(argv: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yields name, value and words of each option; a word that belongs to none has an empty name."""
+    """Yield name, value and words of each option; a word that belongs to none has an empty name."""
     words = list(argv)
     while words:
         taken = [words.pop(0)]
@@ -129,7 +129,7 @@ def _keys(name: str) -> list[str]:
 
 
 def stray_words(argv: Sequence[str]) -> list[Problem]:
-    """Lists the words of a trainer command, after its name, that belong to no option.
+    """List the words of a trainer command, after its name, that belong to no option.
 
     >>> [str(problem) for problem in stray_words(["fit", "recipes/grpo.yaml"])]
     ["command line: 'recipes/grpo.yaml' belongs to no option (did you mean '--config recipes/grpo.yaml'?)"]
@@ -157,7 +157,7 @@ def _option(name: str, text: str, below: Any) -> SourceNode:
 
 
 def merged(below: SourceNode, above: SourceNode) -> SourceNode:
-    """Lays one tree over another as the parser does: mappings key by key, everything else replaced."""
+    """Merge one tree over another as the parser does: mappings key by key, everything else replaced."""
     if isinstance(above.value, str) and is_class_spec(below):
         above = SourceNode({"class_path": above}, above.place, above.folder)  # `--model SFT` changes the class only
     if not isinstance(above.value, dict):
@@ -182,7 +182,7 @@ def is_class_spec(node: SourceNode) -> bool:
 
 
 def opened(node: SourceNode, below: Any = None) -> SourceNode:
-    """Returns the contents of the YAML file that a value names, which goes over the settings `below`, or the value itself."""
+    """Return the contents of the YAML file that a value names, which goes over the settings `below`, or the value itself."""
     if isinstance(node.value, str) and node.value.endswith((".yaml", ".yml")) and (node.folder / node.value).is_file():
         return from_file(node.folder / node.value, below)
     return node

@@ -1,4 +1,4 @@
-"""Questions about type annotations that explaining a recipe needs."""
+"""Type annotations: names, members and admissible values, for the diagnosis of recipes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bbflow.errors import Problem, did_you_mean
 
 
 def union_members(hint: Any) -> list[Any]:
-    """Returns the members of a union, without None, or the type itself."""
+    """Return the members of a union, without None, or the type itself."""
     if get_origin(hint) in (Union, types.UnionType):
         return [option for member in get_args(hint) if member is not type(None) for option in union_members(member)]
     return [hint]
 
 
 def takes_null(hint: Any) -> bool:
-    """Tells whether None is a value of a type, or nothing is known of the type.
+    """Return whether None is a value of a type, or the type is unknown.
 
     >>> takes_null(int | None), takes_null(int), takes_null(dict[str, int])
     (True, False, False)
@@ -32,7 +32,7 @@ def takes_null(hint: Any) -> bool:
 
 
 def may_hold(value: Any, hint: Any) -> bool:
-    """Tells whether it makes sense to look for a mistake below a value of this type.
+    """Return whether a value of this type can have a mistake inside it.
 
     >>> may_hold({}, dict[str, int]), may_hold([], dict[str, int]), may_hold("x.yaml", int)
     (True, False, False)
@@ -49,7 +49,7 @@ def may_hold(value: Any, hint: Any) -> bool:
 
 
 def type_name(hint: Any) -> str:
-    """Returns a type as a sentence says it.
+    """Return a type in words, for messages.
 
     >>> from typing import Literal
     >>> type_name(int | None), type_name(Literal["a", "b"]), type_name(list[str])
@@ -64,7 +64,7 @@ def type_name(hint: Any) -> str:
 
 
 def find_class(name: str, base: type, where: str = "") -> type | Problem:
-    """Returns the class of a short or dotted name, or what is wrong with the name or with the file that it stands in."""
+    """Return the class of a short or dotted name, or the problem of the name or of the file that defines it."""
     known = subclasses(base)
     if name in known:
         return known[name]
@@ -78,7 +78,7 @@ def find_class(name: str, base: type, where: str = "") -> type | Problem:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
             return Problem(f"no class '{name}': {error}", where, did_you_mean(name, near))
         return _broken(module, error, where)
-    except Exception as error:  # whatever a file of the user's own raises
+    except Exception as error:  # any error of a file of the user
         return _broken(module, error, where)
     found: Any = getattr(imported, attribute, None)
     if found is None:
@@ -92,7 +92,7 @@ def find_class(name: str, base: type, where: str = "") -> type | Problem:
 
 
 def _broken(module: str, error: Exception, where: str) -> Problem:
-    """Says where in which file an import failed."""
+    """Return the problem of a failed import, with file and line."""
     if isinstance(error, SyntaxError):
         place, said = f"{error.filename}:{error.lineno}", error.msg
     else:
@@ -102,7 +102,7 @@ def _broken(module: str, error: Exception, where: str) -> Problem:
 
 
 def subclasses(base: type) -> dict[str, type]:
-    """Returns short name to class of everything imported that is a `base`, abstract classes left out.
+    """Return short name to class of everything imported that is a `base`, abstract classes left out.
 
     >>> sorted(subclasses(bool))
     ['bool']

@@ -1,31 +1,91 @@
-"""What a checkpoint remembers of its recipe, and the refusal to resume another kind of model from it."""
+"""Checkpoints: written atomically, read without running code and with checksums, and compared with the recipe that resumes them."""
 
 from __future__ import annotations
 
+import os
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.plugins import TorchCheckpointIO
 
-from bbflow.cli.runs.checkpoint_file import read_checkpoint
 from bbflow.cli.runs.run_folder import numbered, run_number
 from bbflow.cli.runs.run_log import logged_rows
 from bbflow.errors import InputError, Problem
+from bbflow.io.atomic import atomic_write
 
 _KEY = "bbflow"
 _LIGHTNINGS = ("hpc", "registry")
-"""Words for checkpoints that Lightning finds by itself: those of a requeued SLURM job, and of a hosted registry."""
+"""Keywords for checkpoints that Lightning finds by itself: those of a requeued SLURM job, and of a hosted registry."""
 _SHARDED = ("meta.pt", "checkpoint")
-"""What stands in a sharded checkpoint, of FSDP or of DeepSpeed; its strategy reads it."""
+"""Files of a sharded checkpoint, of FSDP or of DeepSpeed, either of which its strategy reads."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's format, written to a draft in the same folder and renamed.
+
+    Lightning's own draft lies in the system's folder for temporary files. Where that is another file system it is copied over the old
+    checkpoint, and a kill or a full disk in between loses both.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; a URL is left to Lightning."""
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        path = Path(path)
+        for abandoned in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed: a run belongs to one
+            abandoned.unlink(missing_ok=True)
+        with atomic_write(path) as draft, draft.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(reason := error.__context__, OSError):  # torch hides the full disk behind an error of its own
+                    raise OSError(reason.errno, reason.strerror, str(path)) from error
+                raise
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_checkpoint(path: Path, where: str, hint: str = "") -> dict[str, Any]:
+    """Read a checkpoint whose checksums hold.
+
+    Args:
+        path: A file that Lightning wrote.
+        where: How it was named, for the message.
+        hint: What to do without it.
+
+    Returns:
+        Its contents; tensors are mapped from the file, not read.
+
+    Raises:
+        InputError: There is no such file, it is damaged, or it holds something else than tensors and plain values.
+    """
+    if not path.exists():
+        raise InputError(Problem("no such checkpoint", where, hint))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch itself does not look at the checksums
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        kept = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except Exception as error:  # both raise errors of any kind for damaged bytes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(Problem(f"cannot be read as a checkpoint: {reason}", where, hint)) from error
+    if not isinstance(kept, dict) or "state_dict" not in kept:
+        raise InputError(Problem("is no checkpoint of a run", where, hint))
+    return kept
 
 
 class SaveRecipe(SaveConfigCallback):
     """Saves the recipe, overrides included, as `config.yaml` of the run folder, and the model's class in each checkpoint."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes `config.yaml`; a run without a folder writes nothing, one that goes on has it."""
+        """Write `config.yaml`, unless the run has no folder or is resumed."""
         if not trainer.loggers:
             return
         folder = trainer.log_dir  # all processes agree on it, and on what the first one finds there
@@ -33,17 +93,17 @@ class SaveRecipe(SaveConfigCallback):
             super().setup(trainer, pl_module, stage)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Notes the model's class, and how much was logged when the checkpoint was made."""
+        """Store the model's class and the number of logged rows."""
         checkpoint[_KEY] = {"class_path": class_path(type(pl_module)), "metrics_rows": logged_rows(trainer)}
 
 
 def class_path(cls: type) -> str:
-    """Returns the dotted name of a class."""
+    """Return the dotted name of a class."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def newest_checkpoint(runs: Path, kind: str) -> Path:
-    """Finds the checkpoint of the newest run that wrote any.
+    """Find the checkpoint of the newest run that wrote any.
 
     Args:
         runs: Folder of the runs of one recipe.
@@ -63,10 +123,10 @@ def newest_checkpoint(runs: Path, kind: str) -> Path:
 
 
 def read_fitting(config: Any) -> dict[str, Any]:
-    """Reads the checkpoint in `--ckpt_path` and compares its class with the recipe's; the recipe's settings are never changed.
+    """Read the checkpoint in `--ckpt_path` and compares its class with the recipe's; the recipe's settings are never changed.
 
     Returns:
-        What the checkpoint holds; empty where Lightning finds or reads it.
+        Contents of the checkpoint; empty where Lightning finds or reads it.
 
     Raises:
         InputError: There is no such checkpoint, it cannot be read safely, or it holds another class.
@@ -97,7 +157,7 @@ def read_fitting(config: Any) -> dict[str, Any]:
 
 
 def _refuse_missing(word: str, config: Any) -> None:
-    """Refuses a word of Lightning's for a checkpoint that is not there."""
+    """Raise `InputError` for a keyword of Lightning whose checkpoint does not exist."""
     where, hint = f"--ckpt_path {word}", "name a file, or `last`: the newest unfinished run of this recipe"
     if word == "hpc":
         folder = Path(config["trainer"].get("default_root_dir") or ".")

@@ -1,4 +1,4 @@
-"""`--ckpt_path last`: the same command again takes up the newest unfinished run of its recipe, in the same folder."""
+"""`--ckpt_path last`: the same command resumes the newest unfinished run of its recipe, in the same folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from bbflow.cli.recipes.renamed import with_present_names
-from bbflow.cli.runs.checkpoint_file import read_checkpoint
+from bbflow.cli.runs.checkpoint import read_checkpoint
 from bbflow.cli.runs.run_folder import first_process, lock, numbered, run_number
 from bbflow.cli.runs.run_log import RunLog
 from bbflow.errors import InputError, Problem
 from bbflow.io.yaml import read_yaml
 
 FINISHED = "finished"
-"""Empty file that stands in a run folder once the run, its report included, is done."""
+"""Name of the empty file that marks a run folder as finished, report included."""
 
 _FREE = (".cache_dir", ".workers", ".num_workers", ".micro_batch_tokens", ".evaluation.batch_size")
 """Settings that change how fast, or where, but not what is learned."""
@@ -52,11 +52,11 @@ class Interrupted:
 
 
 def newest_interrupted(runs: Path, settings: Mapping[str, Any]) -> Interrupted | None:
-    """Finds the newest run of the same settings with a checkpoint that did not end; None where there is none.
+    """Find the newest run of the same settings with a checkpoint that did not end; None where there is none.
 
     Args:
         runs: Folder of the runs of one recipe.
-        settings: The recipe as it is now, overrides included; unfinished runs of others are passed over, and it is told why.
+        settings: The recipe as it is now, overrides included; unfinished runs of other settings are skipped, with a message.
 
     Raises:
         InputError: Its checkpoint cannot be read, or the run is still going.
@@ -80,7 +80,7 @@ def newest_interrupted(runs: Path, settings: Mapping[str, Any]) -> Interrupted |
 
 
 def changed_settings(run: Path, settings: Mapping[str, Any]) -> list[str]:
-    """Tells which settings of what is learned are not those that a run saved; one whose recipe was not saved has none to differ in."""
+    """List the settings that decide the result and differ from those that a run saved; empty for a run without a saved recipe."""
     try:
         saved, _ = with_present_names(read_yaml(run / "config.yaml").data)
     except InputError:
@@ -105,7 +105,7 @@ def _comparable(value: Any) -> Any:
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps the last state of a run: after each validation, at the end, and when the machine (SIGTERM) or the user (Ctrl-C) asks it to go.
+    """Keeps the last state of a run: after each validation, at the end, and on SIGTERM or Ctrl-C.
 
     Both end the run after the step it is at. A second Ctrl-C ends it at once, as one does before and after training.
     """
@@ -118,7 +118,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._asked = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes Ctrl-C for a request to go."""
+        """Install the handler of Ctrl-C."""
         super().on_train_start(trainer, pl_module)
         if threading.current_thread() is threading.main_thread():
             self._on_interrupt = signal.signal(signal.SIGINT, self._ask_to_go)
@@ -135,14 +135,14 @@ class LastCheckpoint(ModelCheckpoint):
             self._on_interrupt = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves; Lightning itself saves a last state only where it has just saved a best one."""
+        """Save; Lightning itself saves a last state only where it has just saved a best one."""
         self._save_new(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves nothing: from the end of an epoch Lightning does not resume with the batch that follows."""
+        """Save nothing: from the end of an epoch Lightning does not resume with the batch that follows."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves what was trained since."""
+        """Save the state if it is newer than the last checkpoint."""
         self._let_interrupt()
         self._save_new(trainer)
 
@@ -151,7 +151,7 @@ class LastCheckpoint(ModelCheckpoint):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Saves on SIGTERM, which Lightning raises between two steps; any other exception may have left half a step."""
+        """Save on SIGTERM, which Lightning raises between two steps; any other exception may have left half a step."""
         self._let_interrupt()
         if isinstance(exception, SIGTERMException) and self._asked:
             exception.code = _INTERRUPTED
@@ -168,7 +168,7 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 def mark_finished(trainer: Trainer) -> None:
-    """Notes in the run folder that there is nothing left to take up."""
+    """Mark the run folder as finished."""
     if not trainer.is_global_zero or not trainer.state.finished:
         return
     for logger in trainer.loggers:  # not `trainer.log_dir`, for which all processes have to ask together

@@ -1,4 +1,4 @@
-"""The folders of a recipe's runs, `version_0`, `version_1`, ...: each is claimed by one run and locked while it goes on."""
+"""Run folders of a recipe, `version_0`, `version_1`, ...: each belongs to one run, which locks it while it runs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _HELD: list[Any] = []
 
 
 def first_process() -> bool:
-    """Whether this is the one process of a distributed run that writes; known before the processes have met."""
+    """Return whether this is the process of a distributed run that writes; works before the processes are connected."""
     return not getattr(rank_zero_only, "rank", 0)
 
 
 def numbered(runs: Path) -> list[Path]:
-    """The run folders of a recipe: `version_0`, `version_1`, ..."""
+    """Return the run folders of a recipe: `version_0`, `version_1`, ..."""
     return [path for path in runs.glob("version_*") if path.name.removeprefix("version_").isdigit()]
 
 
 def run_number(run: Path) -> int:
-    """The number in the name of a run folder."""
+    """Return the number in the name of a run folder."""
     return int(run.name.removeprefix("version_"))
 
 
 def create_run_folder(runs: Path) -> Path:
-    """Makes the next run folder and locks it; of two processes that ask at the same time, each gets its own."""
+    """Make the next run folder and locks it; of two processes that ask at the same time, each gets its own."""
     number = max(map(run_number, numbered(runs)), default=-1) + 1
     while True:
         folder = runs / f"version_{number}"
@@ -44,7 +44,7 @@ def create_run_folder(runs: Path) -> Path:
 
 
 def lock(run: Path) -> bool:
-    """Locks a run folder for the life of this process; False where another process holds it.
+    """Lock a run folder for the life of this process; False where another process holds it.
 
     The lock is the system's, so that it ends with the process however that ends, and is not inherited by children. Where there are no such
     locks, nothing is held and nothing refused.
@@ -64,7 +64,7 @@ def lock(run: Path) -> bool:
 
 
 def release() -> None:
-    """Ends the locks of this process, and takes a run folder away where nothing was written into it."""
+    """Release the locks of this process, and remove run folders that are empty."""
     while _HELD:
         file = _HELD.pop()
         Path(file.name).unlink(missing_ok=True)

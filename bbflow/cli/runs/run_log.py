@@ -76,7 +76,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def logged_rows(trainer: Trainer) -> int:
-    """Writes what is logged so far to `metrics.csv` and counts its rows."""
+    """Write what is logged so far to `metrics.csv` and counts its rows."""
     for logger in trainer.loggers:
         if isinstance(logger, RunLog) and trainer.is_global_zero:
             logger.save()

@@ -9,7 +9,7 @@ from bbflow.records import Example
 
 
 def example_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of an example record.
+    """Return the JSON Schema of an example record.
 
     In a table, whose columns have one type each, a constraint's `kwargs` are JSON text.
     """

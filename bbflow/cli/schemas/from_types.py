@@ -12,7 +12,7 @@ _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", typ
 
 
 def schema_of(hint: Any) -> dict[str, Any]:
-    """Returns the schema of a type: scalars, literals, unions, lists, tuples, mappings, TypedDicts and dataclasses.
+    """Return the schema of a type: scalars, literals, unions, lists, tuples, mappings, TypedDicts and dataclasses.
 
     Raises:
         TypeError: There is no rule for the type.
@@ -45,7 +45,7 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 
 def object_schema(cls: Any, closed: bool = True) -> dict[str, Any]:
-    """Returns the schema of a TypedDict or dataclass; descriptions come from its docstring.
+    """Return the schema of a TypedDict or dataclass; descriptions come from its docstring.
 
     Args:
         cls: The class; what has no default is required.
@@ -64,7 +64,7 @@ def object_schema(cls: Any, closed: bool = True) -> dict[str, Any]:
 
 
 def descriptions(docstring: str) -> dict[str, str]:
-    r"""Returns attribute name to text of the `Attributes:` section of a docstring.
+    r"""Return attribute name to text of the `Attributes:` section of a docstring.
 
     >>> descriptions("X.\n\n    Attributes:\n        a: One,\n            and more.\n        b: Two.\n    ")
     {'a': 'One, and more.', 'b': 'Two.'}

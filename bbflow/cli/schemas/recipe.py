@@ -15,7 +15,7 @@ _NUMBERS = {"integer", "number", "boolean"}
 
 
 def recipe_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of a recipe, for editors; what a run accepts is decided by the parser."""
+    """Return the JSON Schema of a recipe, for editors; what a run accepts is decided by the parser."""
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
@@ -46,7 +46,7 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def _adjusted(node: Any) -> Any:
-    """Lets a schema say what recipes may say: short class names, classes of one's own, `${...}` for numbers, part files."""
+    """Extend a schema by what recipes accept: short class names, custom classes, `${...}` for numbers, part files."""
     if isinstance(node, list):
         return [_adjusted(child) for child in node]
     if not isinstance(node, dict):

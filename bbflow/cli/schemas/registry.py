@@ -19,7 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_text(name: str) -> str:
-    """Returns a schema as the text of its file.
+    """Return a schema as the text of its file.
 
     Args:
         name: A key of `SCHEMAS`.

@@ -12,8 +12,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from bbflow.cli.runs.resume import FINISHED
+from bbflow.cli.runs.resume import FINISHED, LastCheckpoint
 
 ROOT = Path(__file__).parents[3]
 CALLBACK = '''
@@ -283,3 +285,22 @@ def test_a_run_of_two_processes_of_which_one_is_killed_ends_as_if_it_never_was(t
         assert done.returncode == (0 if rank is None else 1 if rank else -signal.SIGKILL), done.stderr
     assert fit(whole, *two).returncode == 0
     same(contents(folder), contents(whole))
+
+
+def test_the_private_counter_of_lightning_that_last_checkpoint_edits_is_saved_and_counted_down(monkeypatch):
+    """`LastCheckpoint` edits `fit_loop.epoch_loop._batches_that_stepped`; a Lightning without it must fail here, not in a resumed run."""
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    loop = trainer.fit_loop.epoch_loop
+    callback, saved = LastCheckpoint(), []
+    monkeypatch.setattr(callback, "_save_last_checkpoint", lambda trainer, _: saved.append(loop.on_save_checkpoint()))
+    monkeypatch.setattr(callback, "_monitor_candidates", lambda trainer: {})
+    monkeypatch.setattr(type(trainer), "global_step", property(lambda self: 4))
+
+    for is_last, steps in ((False, 4), (True, 3)):
+        loop.batch_progress.is_last_batch = is_last
+        loop.batch_progress.total.completed = loop.batch_progress.current.completed = loop._batches_that_stepped = 4
+        callback.on_exception(trainer, None, SIGTERMException())
+        assert saved.pop()["_batches_that_stepped"] == steps
+        assert (loop.batch_progress.total.completed, loop.batch_progress.current.completed) == (steps, steps)
+    callback.on_exception(trainer, None, RuntimeError("half a step"))
+    assert saved == []

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bbflow.cli.runs.checkpoint_file import AtomicCheckpointIO, read_checkpoint
+from bbflow.cli.runs.checkpoint import AtomicCheckpointIO, read_checkpoint
 
 
 def test_a_checkpoint_is_written_beside_the_one_it_replaces(tmp_path, monkeypatch):
