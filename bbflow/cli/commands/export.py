@@ -111,6 +111,8 @@ def _read(checkpoint: Path, where: str) -> _Source:
     Raises:
         InputError: Lists everything that is malformed, or was changed after the run.
     """
+    from bbflow.evaluation.preregistration import preregistration_of
+
     kept, weights = _checkpoint(checkpoint, where)
     run = checkpoint.resolve().parent.parent
     step, made_by = kept.get("global_step", 0), kept.get("bbflow", {}).get("class_path")
@@ -119,7 +121,8 @@ def _read(checkpoint: Path, where: str) -> _Source:
     with _noted(problems):
         settings = _settings(kept.get("hyper_parameters", {}).get("policy"), where)
     with _noted(problems):
-        promise = _promise(kept, run, problems)
+        promise = preregistration_of(kept)
+        problems += _promise_problems(promise, run)
     with _noted(problems), _malformed(_report_path(run)):
         report = _report(_report_path(run), step, promise, problems)
     if problems or settings is None:
@@ -144,14 +147,13 @@ def _checkpoint(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]
     return kept, weights
 
 
-def _promise(kept: Mapping[str, Any], run: Path, problems: list[Problem]) -> Preregistration | None:
-    """Return the margins in a checkpoint, if any; add a problem where those of the run folder differ."""
-    from bbflow.evaluation.preregistration import FILE, preregistration_of, read_preregistration
+def _promise_problems(promise: Preregistration | None, run: Path) -> list[Problem]:
+    """List the reason why the margins of a checkpoint differ from those in its run folder."""
+    from bbflow.evaluation.preregistration import FILE, read_preregistration
 
-    promise = preregistration_of(kept)
-    if promise is not None and (read_preregistration(run) or promise).sha256 != promise.sha256:
-        problems.append(Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE)))
-    return promise
+    if promise is None or (read_preregistration(run) or promise).sha256 == promise.sha256:
+        return []
+    return [Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE))]
 
 
 def _report(path: Path, step: int, promise: Preregistration | None, problems: list[Problem]) -> dict[str, Any] | None:
