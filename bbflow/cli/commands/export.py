@@ -250,9 +250,11 @@ def _noted(problems: list[Problem]) -> Iterator[None]:
 @contextmanager
 def _malformed(path: Path) -> Iterator[None]:
     """Turn errors of a report with missing keys or other types into an `InputError`."""
+    from jinja2 import UndefinedError
+
     try:
         yield
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, UndefinedError) as error:
         raise InputError(Problem(f"is no report that a run wrote: {type(error).__name__}: {error}", str(path))) from error
 
 
