@@ -1,8 +1,8 @@
 """The one finder of entities: where a text names nodes of a graph, however they are spelt, and which node a name means.
 
 Names are compared by `name_key`, so that `CO‑TRIMOXAZOLE` and `cotrimoxazole` are one name; the longest name wins where several begin at
-a word. Brands are synonyms of the graph. Classes of drugs are known in the plural, by their abbreviations, and by the allergies of the
-graph, so that `NSAIDs` is found where the graph has an `NSAID allergy` alone.
+a word. Brands are synonyms of the graph; abbreviations, other brands and other names of families come from `drug_names.yaml`. Classes of
+drugs are known in the plural and by the allergies of the graph, so that `NSAIDs` is found where the graph has an `NSAID allergy` alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.drug_names import drug_names
 from bbflow.text.normalization import name_key
 from bbflow.text.tokenization import TokenizedText
 
@@ -114,13 +115,14 @@ class EntityLinker(NameIndex):
     Attributes:
         graph: The graph.
         drug_classes: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none;
-            a mention of one has no nodes.
         with_amounts: `longest` with the names of amounts as well, which readers of doses leave aside.
         resolved: What was looked up lately.
     """
 
     graph: KnowledgeGraph
     drug_classes: dict[str, str]
+    other_drugs: frozenset[str]
+    dosed: dict[str, str]
     with_amounts: dict[str, int]
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
@@ -147,6 +149,19 @@ class EntityLinker(NameIndex):
         """Return the node of the family of drugs that a mention without nodes names; None where it names none."""
         return None if mention.nodes else self.drug_classes.get("".join(text.words[mention.first : mention.last]))
 
+    def is_other_drug(self, text: TokenizedText, mention: Mention) -> bool:
+        """Return whether a mention names a drug that the graph does not have."""
+        return not mention.nodes and "".join(text.words[mention.first : mention.last]) in self.other_drugs
+
+    def with_salts(self, text: TokenizedText, drug: Mention) -> Mention:
+        """Return the mention of a drug with the salt or ester that is written next to it: "losartan potassium", "sodium valproate"."""
+        words, salts, (nodes, first, last) = text.words, drug_names().salts, drug
+        while last < len(words) and words[last] in salts and last not in text.stops and not separated(text, last):
+            last += 1
+        if first and words[first - 1] in salts and first not in text.stops and not separated(text, first):
+            first -= 1
+        return drug if (first, last) == drug[1:] else Mention(nodes, first, last)
+
 
 @memoize_per_graph
 def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
@@ -163,14 +178,28 @@ def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
             _note_length(with_amounts, name)
             if node.kind != "Quantity":  # doses in a text are read as numbers
                 _note_length(longest, name)
-    others = {name_key(form): (form, node) for name, node in drug_classes(graph).items() for form in (name, f"{name}s")}
-    others = {key: found for key, found in others.items() if key not in nodes}
-    for key, (name, _) in others.items():
-        nodes[key] = ()
-        _note_length(longest, name)
-        _note_length(with_amounts, name)
-    families = {key: node for key, (_, node) in others.items()}
-    return EntityLinker(nodes, longest, _Halves(nodes), graph, families, with_amounts)
+
+    def add(names: dict[str, tuple[str, str]], as_node: bool = False) -> dict[str, str]:
+        """Add names by their spelling, except those that are known; return the node of each."""
+        new = {key: found for key, found in names.items() if key not in nodes}
+        for key, (name, node) in new.items():
+            nodes[key] = (node,) if as_node else ()
+            _note_length(longest, name)
+            _note_length(with_amounts, name)
+        return {key: node for key, (_, node) in new.items()}
+
+    names = drug_names()
+    add(_names_of_drugs(graph, names.drugs), as_node=True)
+    families = add({name_key(form): (form, node) for name, node in drug_classes(graph).items() for form in (name, f"{name}s")})
+    other_drugs = add({name_key(name): (name, UNKNOWN) for name in names.other_drugs})
+    dosed = {key: node for key, (_, node) in _names_of_drugs(graph, names.drugs_with_dose).items()}
+    return EntityLinker(nodes, longest, _Halves(nodes), graph, families, frozenset(other_drugs), dosed, with_amounts)
+
+
+def _names_of_drugs(graph: KnowledgeGraph, names: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
+    """Return spellings of other names of the drugs that a graph has, each with the name and the node."""
+    drugs = {name_key(name): node.id for node in graph.nodes("Drug") for name in (node.name, *node.synonyms)}
+    return {name_key(name): (name, drugs[key]) for drug, known in names.items() if (key := name_key(drug)) in drugs for name in known}
 
 
 def _note_length(longest: dict[str, int], name: str) -> None:
@@ -208,32 +237,16 @@ def spellings(graph: KnowledgeGraph, text: str, nodes: Collection[str]) -> list[
     return [text[start:end] for start, end in spans]
 
 
+def separated(text: TokenizedText, word: int) -> bool:
+    """Return whether more than spaces and hyphens separates a word from the one before it."""
+    return text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]].strip(" -(") != ""
+
+
 UNKNOWN = ""
 """Node of a family of drugs that the graph does not have."""
 
 _ALLERGY = " allergy"
 """`NSAID allergy` of a graph makes `NSAID` the family of the drugs that this allergy forbids."""
-_OTHER_NAMES = {
-    "NSAID": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
-    "anti-inflammatory": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
-    "anti-inflammatorie": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),  # a plural but for its s
-    "anti-inflammatory drug": ("NSAID allergy", "nonsteroidal anti-inflammatory drug"),
-    "ACEI": ("ACE inhibitor",), "angiotensin converting enzyme inhibitor": ("ACE inhibitor",),
-    "ARB": ("angiotensin receptor blocker",), "sartan": ("angiotensin receptor blocker",),
-    "CCB": ("calcium channel blocker",), "calcium antagonist": ("calcium channel blocker",),
-    "beta antagonist": ("beta blocker",), "water pill": ("diuretic",), "blood thinner": ("anticoagulant",),
-    "quinolone": ("fluoroquinolone allergy",), "sulfa": ("sulfonamide allergy",), "sulfa drug": ("sulfonamide allergy",),
-    "sulfa antibiotic": ("sulfonamide allergy",), "blood pressure pill": (), "penicillin": (), "cephalosporin": (), "macrolide": (),
-    "fluoroquinolone": (), "tetracycline": (), "sulfonamide": (), "aminoglycoside": (), "carbapenem": (), "beta lactam": (),
-    "SSRI": (), "SNRI": (), "tricyclic": (), "tricyclic antidepressant": (), "MAOI": (), "MAO inhibitor": (),
-    "monoamine oxidase inhibitor": (), "benzodiazepine": (), "barbiturate": (), "antipsychotic": (), "neuroleptic": (), "opioid": (),
-    "opiate": (), "PPI": (), "proton pump inhibitor": (), "H2 blocker": (), "DOAC": (), "NOAC": (), "P2Y12 inhibitor": (),
-    "sulfonylurea": (), "biguanide": (), "glitazone": (), "gliflozin": (), "gliptin": (), "SGLT2 inhibitor": (), "DPP 4 inhibitor": (),
-    "GLP 1 agonist": (), "thiazide": (), "thiazide diuretic": (), "loop diuretic": (), "PDE5 inhibitor": (), "retinoid": (),
-    "ergot": (), "antihistamine": (), "decongestant": (), "bronchodilator": (), "beta agonist": (), "anticholinergic": (),
-    "antispasmodic": (), "muscle relaxant": (), "antiemetic": (), "azole": (), "azole antifungal": (),
-}  # fmt: skip
-"""Family to the names that its node may have in a graph, the best first; none where no graph has it, so that advice to take it is seen."""
 
 
 def drug_classes(graph: KnowledgeGraph) -> dict[str, str]:
@@ -242,7 +255,7 @@ def drug_classes(graph: KnowledgeGraph) -> dict[str, str]:
     by_name = {name.casefold(): node.id for node in graph.nodes() if node.kind in kinds for name in (node.name, *node.synonyms)}
     found = {
         name.casefold(): next((by_name[n] for n in map(str.casefold, nodes) if n in by_name), UNKNOWN)
-        for name, nodes in _OTHER_NAMES.items()
+        for name, nodes in drug_names().families.items()
     }
     return found | {name.removesuffix(_ALLERGY): node for name, node in by_name.items() if name.endswith(_ALLERGY)}
 

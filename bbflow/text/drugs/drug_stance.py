@@ -9,14 +9,15 @@ only.
 from __future__ import annotations
 
 import itertools
+from operator import attrgetter
 from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
+from bbflow.text.drugs.dose_parsing import daily_dose, front_dose, number
 from bbflow.text.drugs.stance_cues import StanceCues, stance_cues
 from bbflow.text.drugs.stance_reader import Stance, StanceReader
-from bbflow.text.entity_linking import Mention, entity_linker
+from bbflow.text.entity_linking import EntityLinker, Mention, entity_linker
 from bbflow.text.memo import BoundedMemo
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
@@ -79,13 +80,14 @@ def read_drug_stances(text: str | TokenizedText, graph: KnowledgeGraph, cues: St
     words = TokenizedText(text) if isinstance(text, str) else text
     linker = entity_linker(graph)
     candidates = _candidates(words, _word_kinds(graph, cues))
-    mentions = linker.mentions(words, candidates.names)
+    mentions = _with_dosed_names(linker.mentions(words, candidates.names), words, candidates.units, linker)
     drugs, classes = list[tuple[Mention, str]](), list[tuple[Mention, str]]()
     meanings = _meanings(graph)
-    for mention in mentions:
+    for i, mention in enumerate(mentions):
         kind, node = meanings[mention.nodes]
         if kind == "Drug":
-            drugs.append((mention, node))
+            mentions[i] = whole = linker.with_salts(words, mention)
+            drugs.append((whole, node))
         elif kind == "DrugClass":
             classes.append((mention, node))
         elif (family := linker.family(words, mention)) is not None:
@@ -93,6 +95,13 @@ def read_drug_stances(text: str | TokenizedText, graph: KnowledgeGraph, cues: St
     class_mentions = _class_mentions(words, classes, candidates, cues) if classes else []
     drug_mentions = _drug_mentions(words, drugs, mentions, candidates, cues) if drugs else []
     return TextReading(words, candidates.units, mentions, drug_mentions, class_mentions)
+
+
+def _with_dosed_names(mentions: list[Mention], text: TokenizedText, units: list[int], linker: EntityLinker) -> list[Mention]:
+    """Return the mentions with the names that mean a drug only where a dose follows: "Li 300 mg"."""
+    dosed = [u - 2 for u in units if u >= 2 and text.words[u - 2] in linker.dosed and number(text.words[u - 1]) is not None]
+    found = [Mention((linker.dosed[text.words[i]],), i, i + 1) for i in dosed if not {i + 1, i + 2} & text.stops]
+    return sorted({*mentions, *found}, key=attrgetter("first")) if found else mentions
 
 
 _NAME, _UNIT, _CUE, _PRONOUN = 1, 2, 4, 8

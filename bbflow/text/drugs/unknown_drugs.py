@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.drug_names import drug_names
 from bbflow.text.drugs.dose_parsing import number
 from bbflow.text.drugs.drug_stance import TextReading
 from bbflow.text.drugs.stance_cues import stance_cues
+from bbflow.text.entity_linking import entity_linker
 from bbflow.text.memo import BoundedMemo
 from bbflow.text.normalization import name_key
 from bbflow.text.units import MASS_WORDS
@@ -48,12 +50,19 @@ def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[
     suspicion = _suspicions(graph).__getitem__
     found = [(i, suspect) for i, word in enumerate(words) if (suspect := suspicion(word))] if any(map(suspicion, words)) else []
     before_doses = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]
+    linker = entity_linker(graph)
+    for mention in reading.mentions:
+        if not mention.nodes and linker.is_other_drug(text, mention):
+            name = " ".join(words[mention.first : mention.last])
+            if name not in known:
+                yield name, "", text.span(mention.first, mention.last)
     if not found and not before_doses:
         return
+    short_words = drug_names().short_words
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
     for i, suspect in sorted([*found, *((i, None) for i in before_doses)], key=itemgetter(0)):
         word = words[i]
-        if i in named or len(word) < 4 or word in known or word in stance_cues().cue_words or not word[0].isalpha():
+        if i in named or len(word) < 3 or word in short_words or word in known or word in stance_cues().cue_words or not word[0].isalpha():
             continue
         if suspect is not None:
             yield word, suspect.meant, text.span(i, i + 1)
