@@ -21,7 +21,7 @@ def summarize_interference(seen: Interference, window: int = 20) -> dict[str, An
         window: Number of final updates that stationarity is computed over.
 
     Returns:
-        JSON data by `bbflow.cli.schemas.report.Interference`, or None without an update. Keys that need two halves of the rollouts,
+        JSON data by `bbflow.cli.schemas.report_json.Interference`, or None without an update. Keys that need two halves of the rollouts,
         or a next batch, are absent without them.
     """
     import torch

@@ -36,7 +36,9 @@ def row_of(note: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Print recall of the unsafe notes and specificity on the safe ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--list", choices=("unsafe", "safe"), help="print the unsafe notes that are accepted, or the safe ones that are not")
+    parser.add_argument(
+        "--list", choices=("unsafe", "safe"), help="print the unsafe notes that are accepted, or the safe ones that are not"
+    )
     parser.add_argument("--kind", help="only notes of one kind")
     chosen = parser.parse_args()
     graph = ClinicalPack().load()
@@ -52,7 +54,11 @@ def main() -> None:
             if bool(reasons) == (side == "safe"):
                 wrong.append((note, reasons))
         total, missed = Counter(note["kind"] for note in notes), Counter(note["kind"] for note, _ in wrong)
-        summary[side] = {"notes": len(notes), "wrong": len(wrong), "by_kind": {kind: f"{missed[kind]}/{total[kind]}" for kind in sorted(total)}}
+        summary[side] = {
+            "notes": len(notes),
+            "wrong": len(wrong),
+            "by_kind": {kind: f"{missed[kind]}/{total[kind]}" for kind in sorted(total)},
+        }
         if chosen.list == side:
             for note, reasons in wrong:
                 print(f"{note['id']} [{note['kind']}] {note['response']}\n    patient {note['patient']}; prompt: {note['prompt']}")

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from bbflow.callbacks import InterferenceMonitor
-from bbflow.cli.schemas.report import report_schema
+from bbflow.cli.schemas.report_json import report_schema
 from bbflow.evaluation.interference_summary import summarize_interference
 from bbflow.modules import GRPO
 from bbflow.modules.training.settings import ExperienceSettings

@@ -11,7 +11,7 @@ SCHEMAS = {
     "example": "bbflow.cli.schemas.example:example_schema",
     "graph": "bbflow.cli.schemas.graph:graph_schema",
     "data_contract": "bbflow.contracts.language.json_schema:data_contract_schema",
-    "report": "bbflow.cli.schemas.report:report_schema",
+    "report": "bbflow.cli.schemas.report_json:report_schema",
 }
 """Name to the function that makes the schema; imported when asked for."""
 

@@ -50,24 +50,34 @@ def capability_problems(capabilities: Mapping[str, Capability], tasks: Mapping[s
     found = []
     for name, capability in capabilities.items():
         key = f"{where}.{name}"
-        found += capability.problems(key)
-        if capability.tasks is None:
-            feeding = [task for task in tasks if name in tasks[task].capabilities]
-            if not feeding:
-                known = {c for task in tasks.values() for c in task.capabilities}
-                hint = did_you_mean(name, known) or "none of the tasks names a capability"
-                found.append(Problem(f"no task of the data feeds the capability '{name}'", key, hint))
-        else:
-            feeding = [task for task in capability.tasks if task in tasks]
-            unknown = [task for task in capability.tasks if task not in tasks]
-            found += [Problem(f"'{task}' is no task of the data", f"{key}.tasks", did_you_mean(task, tasks)) for task in unknown]
-            if not capability.tasks:
-                found.append(Problem(f"no task of the data feeds the capability '{name}'", f"{key}.tasks", did_you_mean(name, tasks)))
-        scorers = {"metric": capability.metric, **{f"rewards.{reward}": scorer for reward, scorer in capability.rewards.items()}}
-        for part, scorer in scorers.items():
-            for field in scorer.requires:
-                lacking = [task for task in feeding if field not in tasks[task].fields | ALWAYS_FILLED]
-                if lacking:
-                    what = f"{type(scorer).__name__} reads '{field}', which task {', '.join(repr(t) for t in lacking)} leaves empty"
-                    found.append(Problem(what, f"{key}.{part}", f"restrict '{key}.tasks' to tasks that fill it"))
+        feeding, problems = _feeding_tasks(name, capability, tasks, key)
+        found += capability.problems(key) + problems + _empty_fields(capability, {task: tasks[task] for task in feeding}, key)
+    return found
+
+
+def _feeding_tasks(name: str, capability: Capability, tasks: Mapping[str, Any], key: str) -> tuple[list[str], list[Problem]]:
+    """Return the tasks whose examples a capability judges, and the problems of that choice."""
+    nothing = f"no task of the data feeds the capability '{name}'"
+    if capability.tasks is None:
+        feeding = [task for task in tasks if name in tasks[task].capabilities]
+        known = {c for task in tasks.values() for c in task.capabilities}
+        hint = did_you_mean(name, known) or "none of the tasks names a capability"
+        return feeding, [] if feeding else [Problem(nothing, key, hint)]
+    unknown = [task for task in capability.tasks if task not in tasks]
+    problems = [Problem(f"'{task}' is no task of the data", f"{key}.tasks", did_you_mean(task, tasks)) for task in unknown]
+    if not capability.tasks:
+        problems.append(Problem(nothing, f"{key}.tasks", did_you_mean(name, tasks)))
+    return [task for task in capability.tasks if task in tasks], problems
+
+
+def _empty_fields(capability: Capability, feeding: Mapping[str, Any], key: str) -> list[Problem]:
+    """List the fields that a reward or metric reads and a feeding task leaves empty."""
+    found = []
+    scorers = {"metric": capability.metric, **{f"rewards.{reward}": scorer for reward, scorer in capability.rewards.items()}}
+    for part, scorer in scorers.items():
+        for field in scorer.requires:
+            lacking = [name for name, task in feeding.items() if field not in task.fields | ALWAYS_FILLED]
+            if lacking:
+                what = f"{type(scorer).__name__} reads '{field}', which task {', '.join(map(repr, lacking))} leaves empty"
+                found.append(Problem(what, f"{key}.{part}", f"restrict '{key}.tasks' to tasks that fill it"))
     return found
