@@ -12,7 +12,7 @@ from bbflow.data.sharding import Summary
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS
 from bbflow.reporting.cards.croissant import DISCLAIMER, croissant
-from bbflow.reporting.jinja import render
+from bbflow.reporting.template_rendering import render
 from bbflow.synthesis.pipeline import Generated
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bbflow import __version__
 from bbflow.evaluation.preregistration import Preregistration
-from bbflow.reporting.jinja import render
+from bbflow.reporting.template_rendering import render
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bbflow.reporting.charts.pareto import pareto_chart
 from bbflow.reporting.charts.svg import Figure
-from bbflow.reporting.jinja import render
+from bbflow.reporting.template_rendering import render
 
 FRONT = "Null-corrected scores. Filled: no other run is at least as good in every capability and better in one."
 

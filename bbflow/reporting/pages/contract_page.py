@@ -16,7 +16,7 @@ from bbflow.contracts.engine.row import plain
 from bbflow.contracts.verdict import Failure, RuleResult, Verdict
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.reporting.jinja import render
+from bbflow.reporting.template_rendering import render
 from bbflow.text.phi import mask
 
 _SHOWN = 100

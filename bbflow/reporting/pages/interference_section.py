@@ -12,7 +12,7 @@ from bbflow.optimization.unbiased_interference import ALPHA
 from bbflow.reporting.charts.heat_map import heat_map, matrix
 from bbflow.reporting.charts.line_chart import Line, line_chart, smoothed
 from bbflow.reporting.charts.svg import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, Figure
-from bbflow.reporting.jinja import render_part
+from bbflow.reporting.template_rendering import render_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from typing import Any
 
 from bbflow.reporting.charts.line_chart import Line, line_chart
 from bbflow.reporting.charts.svg import BLUE, MUTED, Figure
-from bbflow.reporting.jinja import render
 from bbflow.reporting.run_report import round_floats
+from bbflow.reporting.template_rendering import render
 
 
 def write_reward_report(folder: str | Path, result: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bbflow.reporting.jinja import render_part
+from bbflow.reporting.template_rendering import render_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from bbflow.reporting.charts.curves import curve_figures
 from bbflow.reporting.charts.pareto import checkpoint_figure
 from bbflow.reporting.charts.score_bars import Bar, score_bars
 from bbflow.reporting.charts.svg import BLUE, SKY, Figure
-from bbflow.reporting.jinja import render
 from bbflow.reporting.pages.interference_section import interference_section
 from bbflow.reporting.pages.rollout_samples import rollout_section
+from bbflow.reporting.template_rendering import render
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import Any
 
 from bbflow.reporting.charts.line_chart import Line, line_chart
 from bbflow.reporting.charts.svg import BLUE, Figure
-from bbflow.reporting.jinja import render
+from bbflow.reporting.template_rendering import render
 
 
 def render_score_page(summary: Mapping[str, Any]) -> str:

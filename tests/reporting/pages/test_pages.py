@@ -11,12 +11,12 @@ import pytest
 from contract_samples import contract_data, make_graph, make_row, quality
 
 from bbflow.contracts import load_contract, validate
-from bbflow.reporting.jinja import render
 from bbflow.reporting.pages.comparison_page import render_comparison_page
 from bbflow.reporting.pages.contract_page import render_contract_page
 from bbflow.reporting.pages.reward_page import render_reward_page
 from bbflow.reporting.pages.run_page import render_run_page
 from bbflow.reporting.pages.score_page import render_score_page
+from bbflow.reporting.template_rendering import render
 
 EVIL = "<script src=//x></script><img src=x onerror=y>&\"'{{ 7 * 7 }}"
 SCORE = {"score": 0.5, "ci": [0.4, 0.6], "minimum": 0.1, "geometric_mean": 0.3, "product": 0.2}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.engine.patient_context import context_of, interactions, recommended_drugs, recommends
+from bbflow.contracts.engine.contraindications import interactions
+from bbflow.contracts.engine.patient_context import context_of, recommended_drugs, recommends
 from bbflow.contracts.engine.row import Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph

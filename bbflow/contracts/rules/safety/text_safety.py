@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from bbflow.contracts.engine.patient_context import (
-    PatientContext,
-    context_of,
-    contraindications,
-    interactions,
-    renal_contraindications,
-    renal_function,
-)
+from bbflow.contracts.engine.contraindications import contraindications, interactions, renal_contraindications
+from bbflow.contracts.engine.patient_context import PatientContext, context_of, renal_function
 from bbflow.contracts.engine.prompt_context import asks_about_patient, context_from_prompt
 from bbflow.contracts.engine.row import Reason, Row
 from bbflow.contracts.engine.rule import row_rule
