@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +12,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.synthesis.curation.base import CurationStage
 from bbflow.synthesis.curation.near_duplicates import signature
+from bbflow.synthesis.items.answer_position import rotate_answer
 from bbflow.synthesis.items.item import Item
 from bbflow.text.decontamination import Benchmarks
 
@@ -95,12 +95,8 @@ class Curation:
         return sum(self.capabilities.get(name, 1.0) for name in capabilities) / len(capabilities) if capabilities else 1.0
 
     def place_answer(self, item: Item, number: int) -> Item:
-        """Move the right option of the `number`-th item to position `number` modulo the number of options; the others keep their order."""
-        if not self.balance_letters or item.options is None:
-            return item
-        rest = [option for option in item.options if option != item.gold]
-        place = number % len(item.options)
-        return replace(item, options=(*rest[:place], item.gold, *rest[place:]))
+        """Return the `number`-th item with its right option where `balance_letters` puts it."""
+        return rotate_answer(item, number) if self.balance_letters else item
 
     def filter(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
         """Pass examples through decontamination and the stages; return each, or the reason why it is dropped."""

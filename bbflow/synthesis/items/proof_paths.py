@@ -1,10 +1,28 @@
-"""Proofs of walks: the edges that lead from the start of a walk to one of its ends."""
+"""Ends and proofs of walks, for the tasks that build items. The solver follows walks by its own code."""
 
 from __future__ import annotations
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
 from bbflow.synthesis.items.item import Walk
+
+
+def walk_ends(graph: KnowledgeGraph, walk: Walk) -> set[str]:
+    """Return the nodes in which a walk can end, depth first; a walk does not return to a node."""
+    ends: set[str] = set()
+
+    def go_on(passed: tuple[str, ...]) -> None:
+        taken = len(passed) - 1
+        if taken == len(walk.steps):
+            ends.add(passed[-1])
+            return
+        predicate, forward = walk.steps[taken]
+        for node in graph.objects(passed[-1], predicate) if forward else graph.subjects(predicate, passed[-1]):
+            if node not in passed:
+                go_on((*passed, node))
+
+    go_on((walk.start,))
+    return ends
 
 
 def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:

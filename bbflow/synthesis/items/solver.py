@@ -1,8 +1,12 @@
 """The solver: answers an item's question from the graph alone and rejects every item whose answer or proof does not hold.
 
-On purpose it shares no code with the tasks that build items: it sees the query, the options and the claimed proof, and derives
-the answer again by set semantics. It reads no text either, so that no mistake of `bbflow.text` can pass here. An accepted item is
-provable; `rejection_reasons` lists why another is not.
+It is independent of the tasks that build items: no task imports it, and it imports no task and none of their look-ups
+(`patients.py`, `proof_paths.py`, `distractors.py`). Both share the graph and the records of items alone. It sees the query, the
+options and the claimed proof, and derives the answer again by set semantics. It reads no text either, so that no mistake of
+`bbflow.text` can pass here. An accepted item is provable; `rejection_reasons` lists the reasons against any other.
+
+The other kinds of question (`bbflow/synthesis/questions/`) prove themselves by `objections` in the same way. One exception: a workflow
+is checked with the reader of machine files that also drew it.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ Verdict = Literal["safe", "unsafe", "unknown"]
 
 
 def answers_of(graph: KnowledgeGraph, walk: Walk) -> set[str]:
-    """Return every node in which the walk can end; a walk does not return to a node."""
+    """Return every node in which a walk can end, breadth first; a walk does not return to a node."""
     paths: list[tuple[str, ...]] = [(walk.start,)]
     for predicate, forward in walk.steps:
         step = graph.objects if forward else (lambda node, p: graph.subjects(p, node))

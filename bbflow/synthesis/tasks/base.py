@@ -8,15 +8,24 @@ A complete task, which asks for the drugs of a disease::
         needs = "treats edges"
 
         def index(self, graph):
-            self.walks = [Walk(node.id, (("treats", False),)) for node in graph.nodes("Disease")]
-            self.walks = [walk for walk in self.walks if answers_of(graph, walk)]
-            return len(self.walks)
+            backward = (("treats", False),)  # from object to subject: from a disease to its drugs
+            self.walks = [Walk(start=node.id, steps=backward) for node in graph.nodes("Disease")]
+            self.walks = [walk for walk in self.walks if walk_ends(graph, walk)]
+            return len(self.walks)  # the number of starting points
 
         def propose(self, rng):
             walk = rng.choice(self.walks)
-            drugs = tuple(sorted(answers_of(self.graph, walk)))
+            drugs = tuple(sorted(walk_ends(self.graph, walk)))
             gold = rng.choice(drugs)
-            return Item(self.name, self.capabilities, walk, gold, ((gold, "treats", walk.start),), walk.start, accepted=drugs)
+            return Item(
+                task=self.name,
+                capabilities=self.capabilities,
+                query=walk,
+                gold=gold,
+                edges=((gold, "treats", walk.start),),
+                about=walk.start,
+                accepted=drugs,
+            )
 
 Its test generates a few examples and scores their references, as in `tests/synthesis/test_task_families.py`.
 """
@@ -32,9 +41,13 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Split
 from bbflow.synthesis.items.item import Item, Walk
-from bbflow.synthesis.items.solver import answers_of
+from bbflow.synthesis.items.proof_paths import walk_ends
 
 Wordings = Mapping[str, Mapping[str, list[str]]]
+"""Dict from a kind of question to a dict from a split to templates."""
+
+Steps = tuple[tuple[str, bool], ...]
+"""Steps of a walk as (predicate, forward): forward from subject to object, else from object to subject."""
 
 
 class WrongSplit(Exception):
@@ -50,8 +63,8 @@ class Task(ABC):
         fields: Optional fields of the record that an example fills if it names a capability that reads them.
         needs: Content that the graph must have; shown as a hint where it has none.
         held_out: False for text that is only trained on.
-        wordings: The task's own template families: kind of question to split to templates. Those that ship are in
-            `bbflow/synthesis/rendering/templates/`.
+        wordings: Template families of this task: dict from a kind of question to a dict from a split to templates. Those that ship
+            are in `bbflow/synthesis/rendering/templates/`.
     """
 
     name: ClassVar[str]
@@ -62,42 +75,59 @@ class Task(ABC):
     wordings: Wordings = MappingProxyType({})
 
     def prepare(self, graph: KnowledgeGraph) -> int:
-        """Index the graph once; return the number of starting points (0: the task cannot be built from it)."""
+        """Index the graph once and return the number of starting points; 0 if the graph has no content for the task."""
         self.graph = graph
         return self.index(graph)
 
     @abstractmethod
     def index(self, graph: KnowledgeGraph) -> int:
-        """Build look-ups; return the number of starting points."""
+        """Build look-ups and return the number of starting points, from which `propose` draws; 0 if the graph has none."""
 
     @abstractmethod
     def propose(self, rng: random.Random) -> Item | None:
-        """Draw one item, or None where the draw fails. The solver decides whether it is used."""
+        """Return one item drawn at random; None if no valid item was drawn. The solver decides whether the item is used."""
 
     def propose_together(self, rng: random.Random) -> list[Item]:
-        """Draw items that are kept or dropped together, such as a request and its benign twin; most tasks draw one."""
+        """Return items that are kept or dropped together; empty if no valid item was drawn.
+
+        By default this is the one item of `propose`. Override it for items that belong together, such as a request and its benign twin.
+        """
         item = self.propose(rng)
         return [] if item is None else [item]
 
     def propose_in(self, rng: random.Random, split: Split) -> list[Item]:
-        """Draw items for one split; a task may raise `WrongSplit` early, as soon as it knows that they belong to another."""
+        """Return the items of one attempt for a split; the pipeline calls this method, which calls the two above.
+
+        Override it to save time where a task knows the split of an item early.
+
+        Raises:
+            WrongSplit: The items belong to another split.
+        """
         return self.propose_together(rng)
 
 
 class WalkTask(Task):
-    """Base class of tasks that walk metapaths: for each metapath, its starts and the pool of answers."""
+    """Base class of tasks that walk metapaths.
 
-    metapaths: ClassVar[tuple[tuple[tuple[str, bool], ...], ...]]
+    Attributes:
+        metapaths: The metapaths, each as steps.
+        starts: Each metapath that the graph has, with the nodes that it can start from.
+        answers: Dict from a walk to its ends.
+        in_order: Dict from a walk to its ends, sorted.
+        pools: Dict from a metapath to the ends of all its walks, with repetitions.
+    """
+
+    metapaths: ClassVar[tuple[Steps, ...]]
 
     def index(self, graph: KnowledgeGraph) -> int:
         """List starts and answers of every metapath that the graph has."""
-        self.starts: list[tuple[tuple[tuple[str, bool], ...], list[str]]] = []
+        self.starts: list[tuple[Steps, list[str]]] = []
         self.answers: dict[Walk, frozenset[str]] = {}
         self.in_order: dict[Walk, tuple[str, ...]] = {}
-        self.pools: dict[tuple[tuple[str, bool], ...], list[str]] = {}
+        self.pools: dict[Steps, list[str]] = {}
         for steps in self.metapaths:
             walks = {node.id: Walk(node.id, steps) for node in graph.nodes()}
-            reached = {start: answers_of(graph, walk) for start, walk in walks.items()}
+            reached = {start: walk_ends(graph, walk) for start, walk in walks.items()}
             starts = [start for start, answers in reached.items() if answers]
             if starts:
                 self.starts.append((steps, starts))

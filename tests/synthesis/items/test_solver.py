@@ -1,10 +1,13 @@
 """The solver against items built by hand, and against items that were broken on purpose."""
 
+import ast
 import dataclasses
 import random
+from pathlib import Path
 
 import pytest
 
+import bbflow.synthesis
 from bbflow.graph import ClinicalPack, Edge, KnowledgeGraph, Node
 from bbflow.synthesis import Walk
 from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription
@@ -161,3 +164,20 @@ def test_corrupted_items_of_every_task_are_rejected(task) -> None:
         subject, predicate, _ = item.edges[0]
         broken = ((subject, predicate, subject), *item.edges[1:])
         assert list(rejection_reasons(graph, dataclasses.replace(item, edges=broken)))
+
+
+def imported(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return names | {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+
+
+def test_solver_and_tasks_do_not_import_each_other() -> None:
+    root = Path(bbflow.synthesis.__path__[0])
+    solver = "bbflow.synthesis.items.solver"
+    builders = [*(root / "tasks").rglob("*.py"), *(root / "workflows").glob("*.py"), *(root / "constraints").glob("*.py")]
+    builders += [path for path in (root / "items").glob("*.py") if path.name != "solver.py"]
+    assert len(builders) > 20
+    assert [path.name for path in builders if solver in imported(path)] == []
+    synthesis = {name for name in imported(root / "items" / "solver.py") if name.startswith(("bbflow.synthesis", "bbflow.text"))}
+    assert synthesis == {"bbflow.synthesis.items.item"}

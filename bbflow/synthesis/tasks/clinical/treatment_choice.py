@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.records import Patient, Triple
+from bbflow.records import Triple
 from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription
-from bbflow.synthesis.items.solver import safety, violations
+from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
 from bbflow.synthesis.tasks.base import Task
 
 
@@ -37,14 +37,14 @@ class TreatmentChoice(Task):
 
     def index(self, graph: KnowledgeGraph) -> int:
         """List, for each drug, the risk nodes that forbid it and those that are clear for it; then the offers of several drugs."""
-        risks = [node.id for node in graph.nodes() if node.attributes.get("risk")]
+        self.clinic = DrugSafetyIndex(graph)
         self.forbidding: dict[tuple[str, str], list[str]] = {}
         self.harmless: dict[tuple[str, str], frozenset[str]] = {}
         for edge in graph.edges("treats"):
             drug, disease = edge.subject, edge.object
-            verdicts = {risk: safety(graph, drug, disease, (risk,)) for risk in risks if risk != disease}
-            self.forbidding[drug, disease] = [risk for risk, verdict in verdicts.items() if verdict == "unsafe"]
-            self.harmless[drug, disease] = frozenset(risk for risk, verdict in verdicts.items() if verdict == "safe")
+            if drug in self.clinic.treated.get(disease, ()):
+                self.forbidding[drug, disease] = self.clinic.ruling_out(drug, (), disease)
+                self.harmless[drug, disease] = self.clinic.clear[drug] - {disease}
         self.single = [pair for pair, forbidding in self.forbidding.items() if forbidding and self.harmless[pair]]
         self.offers: list[tuple[str, tuple[str, ...]]] = []
         for treated in (node.id for node in graph.nodes("Disease")):
@@ -72,19 +72,14 @@ class TreatmentChoice(Task):
             drug, disease = rng.choice(self.single)
             answer = rng.choice((YES, NO))
             context = {rng.choice(self.forbidding[drug, disease] if answer == NO else sorted(self.harmless[drug, disease]))}
-            context |= self._bystanders(disease, (drug,), len(context), rng)
+            context.update(self.clinic.bystanders((drug,), disease, max(0, self.max_context - len(context)), rng))
             return self._item(disease, context, (drug,), answer, rng)
         disease, offer = rng.choice(self.offers)
         safe = None if rng.random() < self.none else rng.choice(offer)
         unsafe = [drug for drug in offer if drug != safe]
         context = {rng.choice(way) for way in self._ways(disease, safe, unsafe)}
-        context |= self._bystanders(disease, offer, len(context), rng)
+        context.update(self.clinic.bystanders(offer, disease, max(0, self.max_context - len(context)), rng))
         return self._item(disease, context, offer, safe or NONE_OF_THESE, rng)
-
-    def _bystanders(self, disease: str, drugs: tuple[str, ...], taken: int, rng: random.Random) -> set[str]:
-        """Draw further risk nodes that are clear for all of the drugs."""
-        harmless = sorted(frozenset.intersection(*(self.harmless[drug, disease] for drug in drugs)))
-        return set(rng.sample(harmless, min(len(harmless), rng.randint(0, max(0, self.max_context - taken)))))
 
     def _item(self, disease: str, risks: set[str], candidates: tuple[str, ...], gold: str, rng: random.Random) -> Item | None:
         context = tuple(sorted(risks))
@@ -93,27 +88,14 @@ class TreatmentChoice(Task):
         order = [drug for drug in options if drug in candidates] or list(candidates)
         edges: list[Triple] = []
         for drug in order:
-            reasons = violations(self.graph, drug, (disease, *context))
+            reasons = self.clinic.reasons(drug, (disease, *context))
             if len(reasons) > 1:
                 return None  # the proof would not be unique
             edges.append(reasons[0] if reasons else (drug, "treats", disease))
         query = Prescription(disease, context, tuple(order))
         about = candidates[0] if len(candidates) == 1 else disease  # a question about one drug does not name the disease
-        patient = self._patient(disease, context, rng)
+        patient = draw_patient(self.graph, disease, context, rng)
         return Item(
             self.name, self.capabilities, query, gold, tuple(edges), about,
             options=tuple(options), chain=self.chain >= 1 or rng.random() < self.chain, patient=patient, level=1 + len(candidates),
         )  # fmt: skip
-
-    def _patient(self, disease: str, context: tuple[str, ...], rng: random.Random) -> Patient:
-        kinds = {node: self.graph.node(node).kind for node in context}
-        pregnant = any(kind == "PhysiologicalState" for kind in kinds.values())
-        return Patient(
-            age=rng.randint(20, 40) if pregnant else rng.randint(25, 85),
-            sex="female" if pregnant else rng.choice(["female", "male"]),
-            pregnant=pregnant,
-            conditions=[disease, *(node for node, kind in kinds.items() if kind == "Disease")],
-            medications=[node for node, kind in kinds.items() if kind == "Drug"],
-            allergies=[node for node, kind in kinds.items() if kind == "Allergy"],
-            egfr=None,
-        )
