@@ -47,7 +47,7 @@ def validate(
         InputError: The data lack a column that the contract declares or one of its rules reads.
     """
     table = Table(data)
-    if table.rows:
+    if table.row_count:
         _check_columns(contract, table.names)
     ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(table.column("example_id")))
     from bbflow.contracts.integrations.great_expectations import run

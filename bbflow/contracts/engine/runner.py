@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 CHUNK = 500
 """Rows of a chunk."""
 
-_MANY = 20_000
+_ROWS_WORTH_PROCESSES = 20_000
 """Number of rows from which starting processes pays."""
+
+_SKIPPED = ""
+"""Outcome of a rule for a chunk after one in which it crashed."""
 
 
 class Table:
@@ -42,11 +45,11 @@ class Table:
 
     Attributes:
         names: The columns.
-        rows: How many rows there are.
+        row_count: The number of rows.
     """
 
     def __init__(self, data: Sequence[Example] | Sequence[Mapping[str, Any]] | pd.DataFrame) -> None:
-        self.rows = len(data)
+        self.row_count = len(data)
         if isinstance(data, Sequence):
             records: Any = data
             examples = bool(data) and isinstance(data[0], Example)
@@ -58,7 +61,7 @@ class Table:
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column as they are; null where there is none."""
-        return [row.get(name) for row in self.raw(0, self.rows)]
+        return [row.get(name) for row in self.raw(0, self.row_count)]
 
     def cells(self, start: int, end: int) -> list[dict[str, Any]]:
         """Return some rows as plain data."""
@@ -89,18 +92,18 @@ def evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers
     Args:
         calls: Rules with their arguments.
         table: The rows.
-        graph: The graph that rules look things up in.
-        workers: Processes to share the rows among; None for as many as pay.
+        graph: The graph that the rules read.
+        workers: Number of processes; None chooses it by the number of rows and cores.
 
     Returns:
-        For each call what the rule found, in order of rows; a sentence where that is not known.
+        The outcome of each call, its findings in order of rows; an error message for a rule that failed.
     """
-    with _without_collection():
+    with _garbage_collection_paused():
         return _evaluate(calls, table, graph, workers)
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """Pause the garbage collector: rows hold no reference cycles, and scanning all data repeatedly would cost more than many rules."""
     enabled = gc.isenabled()
     gc.disable()
@@ -112,69 +115,71 @@ def _without_collection() -> Iterator[None]:
 
 
 def _evaluate(calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: int | None) -> list[Outcome | str]:
-    by_row = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
-    by_table = [i for i, (rule, _) in enumerate(calls) if not rule.one_row]
-    picked = [calls[i] for i in by_row]
-    count = _workers(table.rows) if workers is None else workers
-    helpers = start_workers(count) if count > 1 and picked and all(rule.ships for rule, _ in picked) else []
-    shared = _Shared(picked, table, graph, helpers) if helpers else None
-    outcomes = _together([calls[i] for i in by_table], by_table, table, graph)
-    parts = shared.join() if shared else _in_chunks(picked, table, graph) if picked else []
-    for k, i in enumerate(by_row):
-        outcomes[i] = _joined([part[k] for part in parts])
-    return [_checked(outcomes[i], table.rows) for i in range(len(calls))]
+    row_rules = [i for i, (rule, _) in enumerate(calls) if rule.one_row]
+    table_rules = [i for i, (rule, _) in enumerate(calls) if not rule.one_row]
+    row_calls = [calls[i] for i in row_rules]
+    count = _worker_count(table.row_count) if workers is None else workers
+    processes = start_workers(count) if count > 1 and row_calls and all(rule.ships for rule, _ in row_calls) else []
+    parallel = _ParallelRun(row_calls, table, graph, processes) if processes else None
+    outcomes = _run_table_rules([calls[i] for i in table_rules], table_rules, table, graph)
+    parts = parallel.join() if parallel else _run_row_rules(row_calls, table, graph) if row_calls else []
+    for k, i in enumerate(row_rules):
+        outcomes[i] = _merge_chunks([part[k] for part in parts])
+    return [_check_positions(outcomes[i], table.row_count) for i in range(len(calls))]
 
 
-def _in_chunks(calls: Sequence[Call], table: Table, graph: KnowledgeGraph) -> list[list[Outcome | str]]:
-    """Return the outcomes of each chunk of rows; a rule that has crashed is not run again."""
+def _run_row_rules(calls: Sequence[Call], table: Table, graph: KnowledgeGraph) -> list[list[Outcome | str]]:
+    """Return, for each chunk of rows, the outcome of each row rule; a rule that has crashed is not run again."""
     parts: list[list[Outcome | str]] = []
     failed: set[int] = set()
-    for start in range(0, table.rows, CHUNK):
+    for start in range(0, table.row_count, CHUNK):
         rows = [Row(start + i, cells, plain_already=True) for i, cells in enumerate(table.cells(start, start + CHUNK))]
-        part = [run_rule(call, rows, graph) if i not in failed else "" for i, call in enumerate(calls)]
+        part = [run_rule(call, rows, graph) if i not in failed else _SKIPPED for i, call in enumerate(calls)]
         failed |= {i for i, outcome in enumerate(part) if isinstance(outcome, str)}
         parts.append(part)
     return parts
 
 
-def _workers(rows: int) -> int:
-    """Return how many processes pay; one where this process is itself one of several that share work."""
+def _worker_count(row_count: int) -> int:
+    """Return the number of processes for a table; 1 if this process is itself a worker of another."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8, 2 * rows // _MANY) if multiprocessing.parent_process() is None else 1
+    return min(cores, 8, 2 * row_count // _ROWS_WORTH_PROCESSES) if multiprocessing.parent_process() is None else 1
 
 
-def _together(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph: KnowledgeGraph) -> dict[int, Outcome | str]:
+def _run_table_rules(calls: Sequence[Call], numbers: Sequence[int], table: Table, graph: KnowledgeGraph) -> dict[int, Outcome | str]:
+    """Return a dict from the number of a table rule to its outcome over all rows."""
     if not calls:
         return {}
-    rows = [Row(i, row) for i, row in enumerate(table.raw(0, table.rows))]
+    rows = [Row(i, row) for i, row in enumerate(table.raw(0, table.row_count))]
     return {i: run_rule(call, rows, graph) for i, call in zip(numbers, calls, strict=True)}
 
 
-def _joined(parts: Sequence[Outcome | str]) -> Outcome | str:
-    """Join the outcomes of the chunks; any error is the error of the rule."""
+def _merge_chunks(parts: Sequence[Outcome | str]) -> Outcome | str:
+    """Return the outcome of a rule over all chunks; an error in one of them is the error of the rule."""
     errors = [part for part in parts if isinstance(part, str)]
     if errors:
-        return next((error for error in errors if error), "the rule crashed")
-    found = [part for part in parts if isinstance(part, Outcome)]
-    return Outcome(sum(part.evaluated for part in found), [finding for part in found for finding in part.findings])
+        return next((error for error in errors if error != _SKIPPED), "the rule crashed")
+    outcomes = [part for part in parts if isinstance(part, Outcome)]
+    return Outcome(sum(outcome.evaluated for outcome in outcomes), [finding for outcome in outcomes for finding in outcome.findings])
 
 
-def _checked(outcome: Outcome | str, rows: int) -> Outcome | str:
-    if isinstance(outcome, Outcome) and any(f.row is not None and not 0 <= f.row < rows for f in outcome.findings):
+def _check_positions(outcome: Outcome | str, row_count: int) -> Outcome | str:
+    """Return the outcome of a rule, or an error if a finding names a row outside the table."""
+    if isinstance(outcome, Outcome) and any(f.row is not None and not 0 <= f.row < row_count for f in outcome.findings):
         return "the rule crashed: IndexError: a finding is about a row that is not there"
     return outcome
 
 
-class _Shared:
-    """Share rows among processes, each fed by a thread."""
+class _ParallelRun:
+    """Run of row rules in worker processes, each fed with chunks by a thread; it starts at once and `join` returns its outcomes."""
 
-    def __init__(self, calls: Sequence[Call], table: Table, graph: KnowledgeGraph, helpers: Sequence[RuleWorker]) -> None:
+    def __init__(self, calls: Sequence[Call], table: Table, graph: KnowledgeGraph, workers: Sequence[RuleWorker]) -> None:
         self.calls, self.table, self.graph = calls, table, graph
-        self.starts: Iterator[int] = iter(range(0, table.rows, CHUNK))
+        self.starts: Iterator[int] = iter(range(0, table.row_count, CHUNK))
         self.parts: dict[int, list[Outcome | str]] = {}
         self.problem = ""
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._feed, args=(helper,), daemon=True) for helper in helpers]
+        self.threads = [threading.Thread(target=self._feed, args=(worker,), daemon=True) for worker in workers]
         for thread in self.threads:
             thread.start()
 
@@ -186,12 +191,12 @@ class _Shared:
                 rows = self.table.cells(start, start + CHUNK) if start is not None else []
                 while start is not None:
                     worker.send(start, rows)
-                    after = self._next()
-                    rows = self.table.cells(after, after + CHUNK) if after is not None else []  # made while the process works
-                    part = [_outcome(found) for found in worker.receive()]
+                    following = self._next()
+                    rows = self.table.cells(following, following + CHUNK) if following is not None else []  # while the process works
+                    part = [_outcome(answer) for answer in worker.receive()]
                     with self.lock:
                         self.parts[start] = part
-                    start = after
+                    start = following
         except Exception as error:
             self.problem = f"a process that ran the rule failed: {type(error).__name__}: {error}"
 
@@ -200,17 +205,18 @@ class _Shared:
             return next(self.starts, None)
 
     def join(self) -> list[list[Outcome | str]]:
-        """Return what was found, in order of rows."""
+        """Return the outcomes of each chunk, in order of rows; one chunk of errors if a process failed."""
         for thread in self.threads:
             thread.join()
-        lacking = len(self.parts) < -(-self.table.rows // CHUNK)
-        if self.problem or lacking:
+        incomplete = len(self.parts) < -(-self.table.row_count // CHUNK)
+        if self.problem or incomplete:
             return [[self.problem or "a process that ran the rule failed"] * len(self.calls)]
         return [self.parts[start] for start in sorted(self.parts)]
 
 
-def _outcome(found: str | tuple[int, list[Any]]) -> Outcome | str:
-    if isinstance(found, str):
-        return found
-    evaluated, findings = found
+def _outcome(answer: str | tuple[int, list[Any]]) -> Outcome | str:
+    """Return the outcome in the answer of a worker process, or its error."""
+    if isinstance(answer, str):
+        return answer
+    evaluated, findings = answer
     return Outcome(evaluated, [Finding(row, reason, column, span, tuple(edges)) for row, reason, column, span, edges in findings])

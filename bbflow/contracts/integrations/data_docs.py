@@ -40,12 +40,12 @@ def write_data_docs(
     Returns:
         The page.
     """
-    from bbflow.contracts.integrations.great_expectations import read_results, validated
+    from bbflow.contracts.integrations.great_expectations import gx_results, read_results
 
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 
-    results = [result for each in validated(contract.rules, Table(rows), ids, graph) for result in each.results]
+    results = [result for each in gx_results(contract.rules, Table(rows), ids, graph) for result in each.results]
     outcomes = read_results(contract.rules, results, len(rows))
     by_id = {rule.id: rule for rule in contract.rules}
     for result in results:

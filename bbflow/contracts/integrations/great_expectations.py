@@ -1,11 +1,11 @@
 """Great Expectations runs every rule of a contract: `no_phi` becomes the expectation `expect_no_phi`, and a contract a suite.
 
-All rules, bbflow's and Great Expectations' own, go through one library, whose results decide; there is no second path without it that
-could judge differently. Reading a contract does not import it: only `validate` does, since the import takes seconds.
+All rules run through Great Expectations; there is no separate code path that could give another result. Reading a contract does not
+import it: only `validate` does, since the import takes seconds.
 
 For bbflow's rules the batch holds the row ids alone, because Great Expectations would pickle a whole table, twice, to hash it. One
 metric runs all of them over the rows; a second reads the outcome of one rule. Findings are passed in `details` of the result, because
-Great Expectations reports which row fails and not why. Its own expectations get the columns that they name (`gx_columns`). Results
+Great Expectations reports which row fails and not why. Its core expectations get the columns that they name (`gx_columns`). Results
 are matched by rule id and checked for completeness; a missing result or a crash becomes an error, which refuses the data.
 """
 
@@ -45,7 +45,8 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 if TYPE_CHECKING:
     import pandas as pd
 
-_RULES: dict[str, Rule] = {}
+_EXPECTATION_OF: dict[str, Rule] = {}
+"""Dict from the name of a rule to the rule that its expectation wraps."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,16 @@ class _Job:
 
 
 _RUNNING: dict[str, _Job] = {}
-"""Jobs by a key that is unique to the run: the arguments of an expectation are JSON, so they hold the key instead of graph and rows."""
+"""Dict from the key of a run to its job: the arguments of an expectation are JSON, so they hold the key instead of graph and rows."""
 
 
 def _settings(rule: QualityRule) -> str:
+    """Return the arguments of a rule as JSON text."""
     return json.dumps(rule.kwargs, sort_keys=True)
 
 
-def _key(rule: QualityRule) -> tuple[str, str]:
+def _rule_key(rule: QualityRule) -> tuple[str, str]:
+    """Return name and arguments of a rule, by which a metric finds its outcome."""
     return rule.rule.name, _settings(rule)
 
 
@@ -85,8 +88,8 @@ class OutcomesMetric(TableMetricProvider):
         job = _RUNNING[metric_value_kwargs["run"]]
         if tuple(frame.index) != job.ids:
             raise ValueError("the batch is not the table of the run")
-        found = evaluate([(rule.rule, rule.kwargs) for rule in job.rules], job.table, job.graph, job.workers)
-        return {"rows": len(frame), "found": {_key(rule): outcome for rule, outcome in zip(job.rules, found, strict=True)}}
+        outcomes = evaluate([(rule.rule, rule.kwargs) for rule in job.rules], job.table, job.graph, job.workers)
+        return {"rows": len(frame), "outcomes": {_rule_key(rule): outcome for rule, outcome in zip(job.rules, outcomes, strict=True)}}
 
 
 class RuleMetric(TableMetricProvider):
@@ -97,8 +100,8 @@ class RuleMetric(TableMetricProvider):
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(cls, metric_value_kwargs: dict[str, Any], metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
-        rows, found = metrics[OutcomesMetric.metric_name]["rows"], metrics[OutcomesMetric.metric_name]["found"]
-        outcome = found.get((metric_value_kwargs["rule"], metric_value_kwargs["settings"]), "the rule was not run")
+        rows, outcomes = metrics[OutcomesMetric.metric_name]["rows"], metrics[OutcomesMetric.metric_name]["outcomes"]
+        outcome = outcomes.get((metric_value_kwargs["rule"], metric_value_kwargs["settings"]), "the rule was not run")
         if isinstance(outcome, str):
             return {"rows": rows, "evaluated": 0, "findings": [], "error": outcome}
         findings = [[f.row, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
@@ -129,12 +132,12 @@ class RuleExpectation(BatchExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("rule", "settings", "run")
 
     def _validate(self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None) -> dict[str, Any]:
-        found = metrics[RuleMetric.metric_name]
+        details = metrics[RuleMetric.metric_name]
         job = _RUNNING[self.run]
-        ids = list(dict.fromkeys(job.ids[row] for row, *_ in found["findings"] if row is not None))
-        result = {"element_count": found["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": found}
-        result["unexpected_percent"] = 100 * len(ids) / max(found["evaluated"], 1)  # which Data Docs show
-        return {"success": not found["findings"] and not found["error"], "result": result}
+        ids = list(dict.fromkeys(job.ids[row] for row, *_ in details["findings"] if row is not None))
+        result = {"element_count": details["evaluated"], "unexpected_count": len(ids), "unexpected_index_list": ids, "details": details}
+        result["unexpected_percent"] = 100 * len(ids) / max(details["evaluated"], 1)  # which Data Docs show
+        return {"success": not details["findings"] and not details["error"], "result": result}
 
     @classmethod
     @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
@@ -149,8 +152,8 @@ class RuleExpectation(BatchExpectation):
 
 def expectation_type(rule: Rule) -> str:
     """Return the name of the expectation that wraps a rule, defining its class at the first call."""
-    if _RULES.get(rule.name) is not rule:
-        _RULES[rule.name] = rule
+    if _EXPECTATION_OF.get(rule.name) is not rule:
+        _EXPECTATION_OF[rule.name] = rule
         camel = "Expect" + "".join(word.capitalize() for word in rule.name.split("_"))
         type(camel, (RuleExpectation,), {"__doc__": rule.summary, "__module__": __name__})
     return f"expect_{rule.name}"
@@ -180,14 +183,14 @@ def run(
     """Run rules over a table.
 
     Args:
-        rules: What to run; ids are unique.
+        rules: The rules; their ids are unique.
         table: One example a row.
         ids: The `example_id` of each row.
-        graph: The graph that rules look things up in.
-        workers: Processes to share the rows among; None for as many as pay.
+        graph: The graph that the rules read.
+        workers: Number of processes; None chooses it by the number of rows and cores.
 
     Returns:
-        Rule id to what it found, or to a sentence on why that is not known.
+        Dict from the id of a rule to its outcome, or to an error message.
 
     Raises:
         InputError: Great Expectations does not take the arguments of one of its expectations.
@@ -195,11 +198,11 @@ def run(
     errors: dict[str, Outcome | str]
     _check_arguments([rule for rule in rules if rule.rule.of_great_expectations])
     try:
-        results = [result for each in validated(rules, table, ids, graph, workers) for result in each.results]
+        results = [result for each in gx_results(rules, table, ids, graph, workers) for result in each.results]
     except Exception as error:
         errors = {rule.id: f"Great Expectations failed: {type(error).__name__}: {error}" for rule in rules}
         return errors
-    return read_results(rules, results, table.rows)
+    return read_results(rules, results, table.row_count)
 
 
 def _check_arguments(rules: Sequence[QualityRule]) -> None:
@@ -209,65 +212,68 @@ def _check_arguments(rules: Sequence[QualityRule]) -> None:
         try:
             _expectation(rule, "")
         except ValueError as error:  # pydantic's errors are of this kind
-            said = [each["msg"] for each in error.errors()] if hasattr(error, "errors") else [str(error)]
-            problems.append(Problem(f"Great Expectations refuses the arguments of rule '{rule.id}': {'; '.join(said)}", rule.where))
+            messages = [each["msg"] for each in error.errors()] if hasattr(error, "errors") else [str(error)]
+            problems.append(Problem(f"Great Expectations refuses the arguments of rule '{rule.id}': {'; '.join(messages)}", rule.where))
     if problems:
         raise InputError(*problems)
 
 
-def validated(
+def gx_results(
     rules: Sequence[QualityRule], table: Table, ids: tuple[str, ...], graph: KnowledgeGraph, workers: int | None = None
 ) -> list[Any]:
-    """Return Great Expectations' results, one for each batch: the row ids for bbflow's rules, columns for its own expectations.
+    """Return the results of Great Expectations, one for each batch: row ids for the rules of bbflow, columns for the core expectations.
 
     The arguments are those of `run`.
     """
     import pandas as pd
 
     run = uuid.uuid4().hex
-    own = [rule for rule in rules if rule.rule.of_great_expectations]
-    ours = [rule for rule in rules if not rule.rule.of_great_expectations]
-    frames = [(ours, pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object)))] if ours else []
-    frames += by_frame(own, table)
-    _RUNNING[run] = _Job(graph, ours, table, ids, workers)
+    gx_rules = [rule for rule in rules if rule.rule.of_great_expectations]
+    bbflow_rules = [rule for rule in rules if not rule.rule.of_great_expectations]
+    frames = [(bbflow_rules, pd.DataFrame({"row": range(len(ids))}, index=pd.Index(ids, dtype=object)))] if bbflow_rules else []
+    frames += by_frame(gx_rules, table)
+    _RUNNING[run] = _Job(graph, bbflow_rules, table, ids, workers)
     try:
         return [_batch(frame).validate(suite_of(group, run), result_format={"result_format": "COMPLETE"}) for group, frame in frames]
     finally:
         del _RUNNING[run]
 
 
-def read_results(rules: Sequence[QualityRule], results: Sequence[Any], rows: int) -> dict[str, Outcome | str]:
+def read_results(rules: Sequence[QualityRule], results: Sequence[Any], row_count: int) -> dict[str, Outcome | str]:
     """Read results back by rule id; a rule whose result is missing, doubled, incomplete or failed gets an error instead."""
     by_id: dict[Any, list[Any]] = {}
     for result in results:
         by_id.setdefault((result.expectation_config.meta or {}).get("rule_id"), []).append(result)
     outcomes: dict[str, Outcome | str] = {}
     for rule in rules:
-        found = by_id.pop(rule.id, [])
-        if len(found) != 1:
-            outcomes[rule.id] = f"Great Expectations gave {len(found)} results, not one"
+        results_of_rule = by_id.pop(rule.id, [])
+        if len(results_of_rule) != 1:
+            outcomes[rule.id] = f"Great Expectations gave {len(results_of_rule)} results, not one"
         else:
-            outcomes[rule.id] = outcome_of(rule, found[0], rows) if rule.rule.of_great_expectations else _outcome(found[0], rows)
+            result = results_of_rule[0]
+            outcomes[rule.id] = outcome_of(rule, result, row_count) if rule.rule.of_great_expectations else _outcome(result, row_count)
     if by_id or not rules:
         return {rule.id: "Great Expectations gave results that no rule asked for" for rule in rules}
     return outcomes
 
 
-def _outcome(result: Any, rows: int) -> Outcome | str:
+def _outcome(result: Any, row_count: int) -> Outcome | str:
+    """Return the outcome of a rule of bbflow, or an error if the result is incomplete or contradicts itself."""
     details = (result.result or {}).get("details")
     if not isinstance(details, dict):
         reasons = [info["exception_message"] for info in (result.exception_info or {}).values() if isinstance(info, dict)]
         return f"the rule crashed: {'; '.join(map(str, reasons)) or 'Great Expectations gave no result'}"
     if details["error"]:
         return str(details["error"])
-    if details["rows"] != rows or result.result.get("element_count") != details["evaluated"]:
-        return f"Great Expectations looked at {details['rows']} rows, not at {rows}"
+    if details["rows"] != row_count or result.result.get("element_count") != details["evaluated"]:
+        return f"Great Expectations looked at {details['rows']} rows, not at {row_count}"
     if bool(result.success) != (not details["findings"]):
         return "Great Expectations' verdict and the rule's findings contradict each other"
     return Outcome(details["evaluated"], [Finding(row, reason, *where) for row, reason, *where in details["findings"]])
 
 
 def _batch(frame: pd.DataFrame) -> Any:
+    """Return a batch of Great Expectations with the whole frame, in a context that writes no files."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("bbflow").add_dataframe_asset("examples")

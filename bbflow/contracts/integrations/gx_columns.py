@@ -39,15 +39,15 @@ def by_frame(rules: Sequence[QualityRule], table: Table) -> list[tuple[list[Qual
     frames = []
     if on_values:
         names = list(dict.fromkeys(column for rule in on_values for column in read[rule.id]))
-        frames.append((on_values, pd.DataFrame(_cells(table, names), index=range(table.rows))))
+        frames.append((on_values, pd.DataFrame(_cells(table, names), index=range(table.row_count))))
     if on_table:
-        frames.append((on_table, pd.DataFrame(dict.fromkeys(table.names), index=range(table.rows))))
+        frames.append((on_table, pd.DataFrame(dict.fromkeys(table.names), index=range(table.row_count))))
     return frames
 
 
 def _cells(table: Table, names: Sequence[str]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    for start in range(0, table.rows, CHUNK):
+    for start in range(0, table.row_count, CHUNK):
         for row in table.raw(start, start + CHUNK):
             for name, cells in columns.items():
                 cells.append(_cell(row, name))
