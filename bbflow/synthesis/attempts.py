@@ -107,7 +107,7 @@ def run_attempts(stream: StreamSpec, numbers: Iterable[int], seen: Container[str
 
 
 def _reject_reason(stream: StreamSpec, item: Item, seen: Container[str]) -> str | None:
-    """Return why an item is not used, or None."""
+    """Return the reason why an item is dropped; None if it is used."""
     if stream.task.held_out and item_split(item, stream.graph.salt) != stream.split:
         return _WRONG_SPLIT
     if stream.task.held_out and stream.split == "train" and not in_stage(item, stream.graph.salt, stream.stage):

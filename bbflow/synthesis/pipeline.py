@@ -1,7 +1,7 @@
-"""The pipeline in memory: propose items, prove them, curate and render them, select, arrange.
+"""The pipeline in memory: propose, check, render, curate, select, interleave.
 
 Every attempt has a random generator seeded by its task, split and number, so the examples of one task and split do not depend
-on which other tasks run, in which order, or how many examples they make. Validation and test ignore the run's seed.
+on which other tasks run, in which order, or how many examples they make. Validation and test are the same for every seed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Generated:
     """The examples of a run, with counts of what was dropped.
 
     Attributes:
-        examples: By split, tasks interleaved in a fixed order.
-        dropped: (task, reason) to the number of attempts that ended there.
-        short: (task, split) to the number of examples that are missing because the graph offers no more.
+        examples: Dict from a split to its examples, tasks interleaved in a fixed order.
+        dropped: Dict from (task, reason) to the number of attempts dropped for it.
+        short: Dict from (task, split) to the number of examples that are missing because the graph offers no more.
     """
 
     examples: dict[Split, list[Example]]
@@ -55,9 +55,9 @@ def generate(
 
     Args:
         graph: Source of the facts.
-        tasks: Name to task family.
+        tasks: Dict from a name to a task family.
         sizes: Number of examples of each split.
-        mix: Name of a task to its share; 1 where not named. Tasks that are not held out count in train alone.
+        mix: Dict from the name of a task to its share, by default 1. Tasks that are not held out count in train alone.
         seed: Seed of the train split.
         progress: Called with the number of new examples.
         workers: Processes; the examples are the same for any number of them.
@@ -87,7 +87,7 @@ def generate(
 
 
 def generate_stream(stream: StreamSpec) -> tuple[list[Example], Counter[tuple[str, str]]]:
-    """Generate the examples of one indexed task for one split; also return (task, reason) to the number of dropped attempts."""
+    """Generate the examples of one indexed task for one split; also return the dropped attempts by (task, reason)."""
     examples, dropped, seen, pending = list[Example](), Counter[tuple[str, str]](), set[str](), list[Attempt]()
     selector = Selector(stream, dropped)
 

@@ -1,10 +1,12 @@
-"""The one reading of clinical text, below contracts, rewards and curation, which all use it.
+"""Reading of clinical text, shared by contracts, rewards and curation.
 
 | question | module |
 |---|---|
 | Which differences of spelling do not count? | `normalization` |
 | Which words and sentences does a text have? | `tokenization` |
 | Which nodes of the graph does it name? | `entity_linking` |
+| Which other names do drugs and classes of drugs have? | `drug_names`, from `drug_names.yaml` |
+| Which node defines a class of drugs, and which drugs belong to it? | `drug_classes` |
 | Which unit is a word, and how large is it? | `units` |
 | Which person does a prompt describe? | `prompt_context` |
 | Is what it names denied? | `negation` |
@@ -12,10 +14,11 @@
 | Does it identify a person? | `phi` |
 | Does it repeat a benchmark? | `decontamination` |
 | How is an edge written, and read back? | `verbalization` |
-| Which drugs does it advise, at which dose, and which does nobody know? | `drugs` |
+| Which drugs does it recommend, at what dose, and which are not in the graph? | `drugs` |
 | Which answer does a completion give, does it take it back, does it refuse? | `answers` |
+| How are results per word remembered? | `memo` |
 
-Two readers are independent of this package on purpose, since they check what others wrote with it: the symbolic solver
-(`bbflow.synthesis.items.solver`), which reads no text at all, and the instruction verifiers (`bbflow.rewards.ifeval_verifiers`), which
-share the detector of languages alone. The key of names in a graph, `bbflow.graph.fold`, lies with the graph, below this package.
+Two checkers deliberately do not use this package, since they check what others wrote with it: the symbolic solver
+(`bbflow.synthesis.items.solver`) reads no text at all, and the instruction verifiers (`bbflow.rewards.ifeval_verifiers`) share the
+detector of languages alone. The key of names in a graph is `bbflow.graph.fold`, below this package.
 """

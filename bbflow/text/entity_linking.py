@@ -1,4 +1,4 @@
-"""The one finder of entities: where a text names nodes of a graph, however they are spelt, and which node a name means.
+"""Finds mentions of graph nodes in text and resolves names to node ids.
 
 Names are compared by `name_key`, so that `CO‑TRIMOXAZOLE` and `cotrimoxazole` are one name; the longest name wins where several begin at
 a word. Brands are synonyms of the graph; abbreviations, other brands and other names of families come from `drug_names.yaml`. Classes of
@@ -14,33 +14,41 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.drug_classes import UNKNOWN, drug_classes
 from bbflow.text.drug_names import drug_names
 from bbflow.text.normalization import name_key
 from bbflow.text.tokenization import TokenizedText
 
-_REMEMBERED = 100_000
+_CACHE_SIZE = 100_000
+"""Entries of a cache of words or names, after which it is emptied."""
 
 
 class Mention(NamedTuple):
-    """A place in a text that names something: the node ids, and the words `first` to `last` (exclusive)."""
+    """A name in a text.
+
+    Attributes:
+        nodes: Ids of the nodes with this name; empty for a class of drugs or a drug that the graph does not have.
+        first: Its first word.
+        last: The word after its last.
+    """
 
     nodes: tuple[str, ...]
     first: int
     last: int
 
 
-class _Halves(dict[str, bool]):
-    """A word to whether a name begins with it and goes on."""
+class _NamePrefixes(dict[str, bool]):
+    """Dict from a word to whether some name begins with it and is longer; filled on demand."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = sorted(names)
 
     def __missing__(self, word: str) -> bool:
-        if len(self) >= _REMEMBERED:
+        if len(self) >= _CACHE_SIZE:
             self.clear()
         after = bisect_right(self.names, word)
-        self[word] = half = after < len(self.names) and self.names[after].startswith(word)
-        return half
+        self[word] = is_prefix = after < len(self.names) and self.names[after].startswith(word)
+        return is_prefix
 
 
 @dataclass(frozen=True)
@@ -48,14 +56,14 @@ class NameIndex:
     """Names to look for in texts.
 
     Attributes:
-        nodes: Spelling (`name_key`) to what has it.
-        longest: First word of a name to the number of words of the longest name that it begins.
-        halves: Word to whether a name begins with it and goes on.
+        nodes: Dict from a spelling (`name_key`) to the node ids with it.
+        longest: Dict from the first word of a name to the number of words of the longest name that it begins.
+        prefixes: Dict from a word to whether some name begins with it and is longer.
     """
 
     nodes: dict[str, tuple[str, ...]]
     longest: dict[str, int]
-    halves: _Halves
+    prefixes: _NamePrefixes
 
     @classmethod
     def of(cls, names: Iterable[str]) -> NameIndex:
@@ -71,7 +79,7 @@ class NameIndex:
             if key := name_key(name):
                 nodes[key] = (name,)
                 _note_length(longest, name)
-        return cls(nodes, longest, _Halves(nodes))
+        return cls(nodes, longest, _NamePrefixes(nodes))
 
     def mentions(self, text: TokenizedText, starts: Sequence[int] | None = None, longest: dict[str, int] | None = None) -> list[Mention]:
         """Find the names in a text, the longest where several begin at a word.
@@ -79,14 +87,14 @@ class NameIndex:
         Args:
             text: The text.
             starts: The words of the text that a name begins with, in order, where they are known.
-            longest: What to use in place of `longest`.
+            longest: Replaces the attribute `longest`; None keeps it.
         """
-        words, nodes, halves = text.words, self.nodes, self.halves
+        words, nodes, prefixes = text.words, self.nodes, self.prefixes
         longest = self.longest if longest is None else longest
         if starts is None:
             starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
-            torn = [i for i, word in enumerate(words[:-1]) if halves[word] and word + words[i + 1] in nodes]
+            torn = [i for i, word in enumerate(words[:-1]) if prefixes[word] and word + words[i + 1] in nodes]
             starts = sorted({*starts, *torn}) if torn else starts
         found: list[Mention] = []
         free = 0
@@ -97,7 +105,7 @@ class NameIndex:
             named, after = nodes.get(key), i + 1
             last = min(i + longest.get(key, 2), len(words))
             for end in range(i + 2, last + 1):
-                if not halves[key]:
+                if not prefixes[key]:
                     break
                 key += words[end - 1]
                 if key in nodes:
@@ -110,13 +118,15 @@ class NameIndex:
 
 @dataclass(frozen=True)
 class EntityLinker(NameIndex):
-    """The names of a graph's nodes, the plurals of its classes of drugs, and families of drugs by other names.
+    """The names of a graph's nodes, the plurals of its classes of drugs, and families: classes of drugs by other names.
 
     Attributes:
         graph: The graph.
-        drug_classes: Spelling to the node of a family of drugs that goes by another name than its node, `UNKNOWN` where the graph has none;
+        drug_classes: Dict from the spelling of a family to the node that defines it, `UNKNOWN` if the graph has none.
+        other_drugs: Spellings of drugs that the graph does not have.
+        dosed: Dict from a spelling that means a drug only if a dose follows to the drug.
         with_amounts: `longest` with the names of amounts as well, which readers of doses leave aside.
-        resolved: What was looked up lately.
+        resolved: Cache of `resolve`.
     """
 
     graph: KnowledgeGraph
@@ -127,10 +137,10 @@ class EntityLinker(NameIndex):
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
 
     def resolve(self, name: str, kinds: Collection[str] = ()) -> str | None:
-        """Return the one node with this name, synonym or id, of these kinds; None where there is none or are several."""
+        """Return the one node with this name, synonym or id, of these kinds; None if there is none or several."""
         key = (name, kinds if isinstance(kinds, tuple) else tuple(kinds))
         if key not in self.resolved:
-            if len(self.resolved) >= _REMEMBERED:
+            if len(self.resolved) >= _CACHE_SIZE:
                 self.resolved.clear()
             self.resolved[key] = self._resolve(*key)
         return self.resolved[key]
@@ -146,7 +156,7 @@ class EntityLinker(NameIndex):
         return found[0] if len(found) == 1 else None
 
     def family(self, text: TokenizedText, mention: Mention) -> str | None:
-        """Return the node of the family of drugs that a mention without nodes names; None where it names none."""
+        """Return the node of the family of drugs that a mention without nodes names; None if it names no family."""
         return None if mention.nodes else self.drug_classes.get("".join(text.words[mention.first : mention.last]))
 
     def is_other_drug(self, text: TokenizedText, mention: Mention) -> bool:
@@ -165,7 +175,7 @@ class EntityLinker(NameIndex):
 
 @memoize_per_graph
 def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
-    """Return the names of a graph, indexed once."""
+    """Return the linker of a graph, built once."""
     nodes: dict[str, tuple[str, ...]] = {}
     longest, with_amounts = dict[str, int](), dict[str, int]()
     for node in graph.nodes():
@@ -193,7 +203,7 @@ def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
     families = add({name_key(form): (form, node) for name, node in drug_classes(graph).items() for form in (name, f"{name}s")})
     other_drugs = add({name_key(name): (name, UNKNOWN) for name in names.other_drugs})
     dosed = {key: node for key, (_, node) in _names_of_drugs(graph, names.drugs_with_dose).items()}
-    return EntityLinker(nodes, longest, _Halves(nodes), graph, families, frozenset(other_drugs), dosed, with_amounts)
+    return EntityLinker(nodes, longest, _NamePrefixes(nodes), graph, families, frozenset(other_drugs), dosed, with_amounts)
 
 
 def _names_of_drugs(graph: KnowledgeGraph, names: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
@@ -203,6 +213,7 @@ def _names_of_drugs(graph: KnowledgeGraph, names: dict[str, list[str]]) -> dict[
 
 
 def _note_length(longest: dict[str, int], name: str) -> None:
+    """Enter a name of so many words under its first word, and under its first words written as one."""
     words, key = TokenizedText(name).words, name_key(name)
     if not words:
         return
@@ -240,28 +251,3 @@ def spellings(graph: KnowledgeGraph, text: str, nodes: Collection[str]) -> list[
 def separated(text: TokenizedText, word: int) -> bool:
     """Return whether more than spaces and hyphens separates a word from the one before it."""
     return text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]].strip(" -(") != ""
-
-
-UNKNOWN = ""
-"""Node of a family of drugs that the graph does not have."""
-
-_ALLERGY = " allergy"
-"""`NSAID allergy` of a graph makes `NSAID` the family of the drugs that this allergy forbids."""
-
-
-def drug_classes(graph: KnowledgeGraph) -> dict[str, str]:
-    """Return the families of drugs by their name in the singular, each with the class or the allergy of the graph that lists its drugs."""
-    kinds = ("DrugClass", "Allergy")
-    by_name = {name.casefold(): node.id for node in graph.nodes() if node.kind in kinds for name in (node.name, *node.synonyms)}
-    found = {
-        name.casefold(): next((by_name[n] for n in map(str.casefold, nodes) if n in by_name), UNKNOWN)
-        for name, nodes in drug_names().families.items()
-    }
-    return found | {name.removesuffix(_ALLERGY): node for name, node in by_name.items() if name.endswith(_ALLERGY)}
-
-
-def drugs_of(graph: KnowledgeGraph, family: str) -> list[str]:
-    """Return the drugs of a family: those of a class, or those that an allergy forbids."""
-    if family == UNKNOWN:
-        return []
-    return graph.subjects(*(("contraindicated_in", family) if graph.node(family).kind == "Allergy" else ("subclass_of", family)))

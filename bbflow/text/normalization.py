@@ -32,7 +32,7 @@ _READ_AS = str.maketrans("01", "ol")
 _SPELLING = re.compile(r"\d+(?:[.,]\d+)*|[a-zμ]+|%")
 _WORD_OR_NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _PLAIN = re.compile(r"\w+")
-_REMEMBERED = 100_000
+_CACHE_SIZE = 100_000
 _FEW = 2_000
 """Texts of the rows that are looked at together."""
 
@@ -92,7 +92,7 @@ def normalize_with_places(text: str) -> tuple[str, list[int] | None]:
     return normalize(text), [place for place, character in enumerate(text) for _ in _FOLDS[character]]
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_SIZE)
 def name_key(name: str) -> str:
     """Return what all spellings of a name share: its letters and digits.
 

@@ -12,7 +12,7 @@ from bbflow.text.normalization import fold_characters, normalize_with_places, re
 
 _TOKEN = re.compile(r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)|;")
 _LETTERS_STOP = re.compile(r"[A-Za-z]{3}[.!?]\Z")
-_REMEMBERED = 100_000
+_CACHE_SIZE = 100_000
 
 _Ends = tuple[tuple[int, ...], str]
 _Piece = tuple[tuple[str, ...], _Ends | None]
@@ -29,7 +29,7 @@ class _Pieces(dict[str, _Piece]):
             else:
                 stops.append(len(words))
         end = "" if run[-1] not in ".!?" else "always" if _LETTERS_STOP.search(run) else "perhaps"
-        if len(self) >= _REMEMBERED:
+        if len(self) >= _CACHE_SIZE:
             self.clear()
         self[run] = made = tuple(words), ((tuple(stops), end) if stops or end else None)
         return made

@@ -16,9 +16,9 @@ from bbflow.contracts.engine.row import Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.text.drug_classes import UNKNOWN, drugs_of
 from bbflow.text.drugs.drug_stance import DrugMention, TextReading, read_drug_stances
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
-from bbflow.text.entity_linking import UNKNOWN, drugs_of
 
 _GROUP = "safety of the text"
 
