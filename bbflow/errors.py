@@ -1,6 +1,6 @@
 """Exceptions of all packages: every package raises these, `bbflow.cli.errors` prints them.
 
-`InputError` is a usage error (exit code 2) and may carry several problems; `Refused` is a check that said no (exit code 1).
+`InputError` is a usage error (exit code 2) and may carry several problems; `Refused` is a failed check (exit code 1).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with the input.
+    """A mistake in the input.
 
     Attributes:
-        what: What is wrong, one sentence.
-        where: File, line or key; empty when there is nothing better to name.
-        hint: What was probably meant, or how to mend it; may be empty.
+        what: The mistake, in one sentence.
+        where: File, line or key; empty if none is known.
+        hint: The probable intention, or the remedy; may be empty.
 
     >>> print(Problem("unknown task 'fact_recal'", "data.tasks", "did you mean 'fact_recall'?"))
     data.tasks: unknown task 'fact_recal' (did you mean 'fact_recall'?)
@@ -33,7 +33,7 @@ class Problem:
 
 
 class InputError(Exception):
-    """The input is wrong; carries every problem found, so that all are mended at once."""
+    """The input is wrong. Carries every problem found, so that all can be corrected at once."""
 
     def __init__(self, *problems: Problem | str) -> None:
         self.problems = [p if isinstance(p, Problem) else Problem(p) for p in problems]
@@ -41,11 +41,11 @@ class InputError(Exception):
 
 
 class Refused(Exception):
-    """A check refused (a contract, a certificate): the input is well-formed, but must not be used."""
+    """A check failed (a contract, a certificate): the input is well-formed, but must not be used."""
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Returns a hint that names the nearest candidate, or lists the candidates when none is near.
+    """Return a hint that names the nearest candidate, or lists the candidates if none is near.
 
     >>> did_you_mean("grph", ["graph", "tasks"])
     "did you mean 'graph'?"

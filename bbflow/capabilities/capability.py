@@ -51,7 +51,7 @@ class Capability:
         self.mixture = Mixture({name: self.mix.get(name, 1.0) for name in self.rewards}, self.dynamic_mix)
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the capability by itself; `where` is its key in the recipe."""
+        """List what is wrong with the capability by itself; `where` is its key in the recipe."""
         found = []
         if not self.rewards:
             found.append(Problem("a capability needs at least one reward", f"{where}.rewards"))
@@ -73,7 +73,7 @@ class Capability:
         return found + [problem for key, scorer in self.scorers(where) for problem in scorer.problems(key)]
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
-        """Lists what is wrong between a learned reward and the policy that it would judge."""
+        """List what is wrong between a learned reward and the policy that it would judge."""
         return [p for key, scorer in self.scorers(where) if isinstance(scorer, LearnedReward) for p in scorer.policy_problems(policy, key)]
 
     def scorers(self, where: str) -> list[tuple[str, Reward]]:
@@ -82,22 +82,22 @@ class Capability:
         return [(f"{key}.init_args", scorer) for key, scorer in keyed]
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Hands the graph to the metric and the rewards."""
+        """Hand the graph to the metric and the rewards."""
         for scorer in (self.metric, *self.rewards.values()):
             scorer.prepare(graph)
 
     def record_problems(self, name: str, examples: Sequence[Example]) -> list[Problem]:
-        """Lists records, of those that this capability judges, whose gold, proof or demands its metric or its rewards cannot read."""
+        """List records, of those that this capability judges, whose gold, proof or demands its metric or its rewards cannot read."""
         judged = [example for example in examples if self.judges(name, example)]
         kinds = {type(scorer): scorer for scorer in (self.metric, *self.rewards.values())}  # what it reads is the same with any settings
         return list(dict.fromkeys(p for scorer in kinds.values() for p in scorer.record_problems(judged)))
 
     def judges(self, name: str, example: Example) -> bool:
-        """Tells whether an example counts for this capability, known to the recipe as `name`."""
+        """Return whether an example counts for this capability, known to the recipe as `name`."""
         return name in example.capabilities if self.tasks is None else example.task in self.tasks
 
     def reward(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores completions for training.
+        """Score completions for training.
 
         Returns:
             One score in [0, 1] each; None where the example is not judged or every reward abstains.
@@ -112,7 +112,7 @@ class Capability:
         }
 
     def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores completions for evaluation; None where the example is not judged."""
+        """Score completions for evaluation; None where the example is not judged."""
         return self._score(name, examples, completions, partial(checked, self.metric, f"{name}.metric", timeout=self.timeout))
 
     def _score(self, name: str, examples: Sequence[Example], completions: Sequence[str], scorer: _Scorer) -> list[Score]:
@@ -131,7 +131,7 @@ _AT_ONCE = 500
 def unreadable_records(
     capabilities: Mapping[str, Capability], examples: Sequence[Example], advance: Callable[[int], None] | None = None, shown: int = 20
 ) -> list[Problem]:
-    """Lists records that a capability cannot judge whatever is said; of many, as many as `shown` and their count.
+    """List records that a capability cannot judge whatever is said; of many, as many as `shown` and their count.
 
     Args:
         capabilities: By name.
@@ -150,7 +150,7 @@ def unreadable_records(
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float) -> list[Score]:
-    """Calls a reward and refuses what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs or fails.
+    """Call a reward and refuse what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs or fails.
 
     Raises:
         InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails. Of an exception, the line

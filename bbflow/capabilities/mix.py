@@ -31,7 +31,7 @@ class DynamicMix:
     memory: float = 0.9
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong; `where` is the key in the recipe."""
+        """List what is wrong; `where` is the key in the recipe."""
         found = []
         if not 0 < self.at_least <= 1 <= self.at_most < float("inf"):
             found.append(Problem(f"bounds must enclose 1: 0 < at_least <= 1 <= at_most, not {self.at_least} and {self.at_most}", where))
@@ -69,7 +69,7 @@ class Mixture:
         return {n: w * min(high, max(low, self.shares[n] / mean)) if n in self.shares else w for n, w in self.fixed.items()}
 
     def observe(self, shares: Mapping[str, float]) -> None:
-        """Takes in the shares of one step; a reward that judged nothing in it stays out and keeps its own."""
+        """Take in the shares of one step; a reward that judged nothing in it stays out and keep its own."""
         if self.dynamic is not None:
             kept = self.dynamic.memory
             for name, share in shares.items():

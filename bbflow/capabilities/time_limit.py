@@ -18,7 +18,7 @@ class TimeIsUp(TimeoutError):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raises `TimeIsUp` in the block once it has taken longer.
+    """Raise `TimeIsUp` in the block once it has taken longer.
 
     A signal interrupts what a watching thread could not: an endless loop, a regular expression that backtracks for hours, a socket that
     never answers. Where signals cannot be had (outside the main thread, on systems without SIGALRM) nothing is limited.

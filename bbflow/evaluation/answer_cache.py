@@ -36,7 +36,7 @@ class AnswerCache:
         return {question: answer for question, answer in found.items() if answer is not None}
 
     def add(self, answers: Mapping[Any, str]) -> None:
-        """Keeps answers."""
+        """Keep answers."""
         new = {_key(question): answer for question, answer in answers.items()}
         self._answers |= new
         if self.path is not None and new:
@@ -45,7 +45,7 @@ class AnswerCache:
                 file.write(json.dumps(new) + "\n")
 
     def discard(self) -> None:
-        """Removes the file, once everything is answered and reported."""
+        """Remove the file, once everything is answered and reported."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 

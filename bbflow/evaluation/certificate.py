@@ -35,7 +35,7 @@ class Certificate:
 
 
 def certify(differences: Mapping[str, PairedDifference], margins: Mapping[str, float], alpha: float = ALPHA) -> Certificate:
-    """Decides each capability and the run.
+    """Decide each capability and the run.
 
     Args:
         differences: Capability to its paired difference, bounds at `alpha`.
@@ -61,7 +61,7 @@ def _verdict(difference: PairedDifference, margin: float, survives_holm: bool) -
 
 
 def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
-    """Combines the verdicts of the capabilities; no capability at all certifies nothing.
+    """Combine the verdicts of the capabilities; no capability at all certifies nothing.
 
     >>> run_verdict({"domain": "improved", "safety": "preserved"})
     'certified'
@@ -74,7 +74,7 @@ def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
 
 
 def gate_failure(report: Mapping[str, Any]) -> str:
-    """Says why a gate does not let a run through.
+    """Say why a gate does not let a run through.
 
     >>> gate_failure({"verdict": "refused", "capabilities": {"safety": {"verdict": "regressed"}}})
     'the run is not certified but refused: safety regressed'

@@ -172,7 +172,7 @@ class ShallowBaseline:
         self.weights: Floats = np.zeros(buckets + 3)
 
     def fit(self, pairs: Sequence[PreferencePair]) -> ShallowBaseline:
-        """Learns from training pairs."""
+        """Learn from training pairs."""
         from scipy.sparse import csr_matrix
 
         rows, columns, values = [], [], []

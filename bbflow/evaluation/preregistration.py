@@ -51,7 +51,7 @@ class Preregistration:
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Preregistration:
-        """Reads a promise back.
+        """Read a promise back.
 
         Raises:
             InputError: It is malformed, or was edited: its hash is not that of its margins.
@@ -66,7 +66,7 @@ class Preregistration:
         return promise
 
     def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
-        """Lists the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
+        """List the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
         hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
         found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
         for name, capability in capabilities.items():
@@ -81,13 +81,13 @@ class Preregistration:
 
 
 def write_preregistration(folder: Path, promise: Preregistration) -> None:
-    """Writes `margins.json` into a folder."""
+    """Write `margins.json` into a folder."""
     with atomic_write(folder / FILE) as draft:
         draft.write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def read_preregistration(folder: Path) -> Preregistration | None:
-    """Reads `margins.json` of a folder; None where there is none.
+    """Read `margins.json` of a folder; None where there is none.
 
     Raises:
         InputError: The file is malformed or was edited.
@@ -103,7 +103,7 @@ def read_preregistration(folder: Path) -> Preregistration | None:
 
 
 def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
-    """Reads the promise that a checkpoint of a run carries; None where it carries none.
+    """Read the promise that a checkpoint of a run carries; None where it carries none.
 
     Raises:
         InputError: It is malformed or was edited.
@@ -114,7 +114,7 @@ def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
 
 
 def certificate_problems(report: Mapping[str, Any], promise: Preregistration | None, where: str) -> list[Problem]:
-    """Says where a report does not hold to the promise, or calls something other than its own bounds and margins give.
+    """Say where a report does not hold to the promise, or calls something other than its own bounds and margins give.
 
     Args:
         report: A well-formed report; one without a verdict claims nothing.

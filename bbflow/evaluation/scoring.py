@@ -26,7 +26,7 @@ def score_policy(
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Decodes greedily and measures every capability.
+    """Decode greedily and measure every capability.
 
     Args:
         policy: Whom to judge.
@@ -45,7 +45,7 @@ def score_policy(
 
 
 def score_completions(capabilities: Mapping[str, Capability], examples: Sequence[Example], completions: Sequence[str]) -> pd.DataFrame:
-    """Measures given completions; the table is that of `score_policy`."""
+    """Measure given completions; the table is that of `score_policy`."""
     import pandas as pd
 
     measured = {name: capability.measure(name, examples, completions) for name, capability in capabilities.items()}

@@ -16,7 +16,7 @@ _ROUNDED = 2e-6
 
 
 def verify_differences(report: Mapping[str, Any], folder: Path) -> list[Problem]:
-    """Computes every paired difference anew from `scores.parquet`, and says where the report states another.
+    """Compute every paired difference anew from `scores.parquet`, and say where the report states another.
 
     Args:
         report: A well-formed report; one without a verdict claims nothing.

@@ -11,7 +11,7 @@ from bbflow.records import Triple
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A medical concept; `attributes` holds `risk`, `coverage`, `value`, `unit` and anything else that a source gives."""
+    """A medical concept; `attributes` holds `risk`, `coverage`, `value`, `unit` and further values from the source."""
 
     id: str
     kind: str
@@ -22,7 +22,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A fact with its source; `verified` means that a clinician or a data set vouches for it."""
+    """A fact with its source; `verified` means confirmed by a clinician or a data set."""
 
     subject: str
     predicate: str

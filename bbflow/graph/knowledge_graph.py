@@ -1,6 +1,6 @@
 """A medical knowledge graph: typed nodes and typed, sourced edges over a networkx multigraph.
 
-Order is the order of the files it came from, so whatever walks the graph with a seed walks it the same way every time.
+Nodes and edges keep the order of their files, so that a seeded walk over the graph is reproducible.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bbflow.records import Triple
 
 
 def fold(name: str) -> str:
-    """Folds case, spacing and punctuation, so that spellings of one name meet.
+    """Fold case, spacing and punctuation, so that different spellings of a name compare equal.
 
     >>> fold("Trimethoprim-Sulfamethoxazole ") == fold("trimethoprim sulfamethoxazole")
     True
@@ -31,14 +31,14 @@ def fold(name: str) -> str:
 
 
 class KnowledgeGraph:
-    """Nodes and edges, with the look-ups that synthesis, rules and rewards share.
+    """Nodes and edges, with the look-ups shared by synthesis, rules and rewards.
 
     Args:
         nodes: In file order.
         edges: In file order; ends must be among the nodes.
-        name: What examples call the graph in their provenance.
+        name: Name of the graph in the provenance of examples.
         version: Version of its contents.
-        salt: Mixed into the hash that assigns splits; changes the splits, never the items.
+        salt: Mixed into the hash that assigns splits; changes the splits, not the items.
         about: One paragraph for cards and reports, licence and disclaimer included.
         node_places: `file:line` of each node, for messages; optional.
         edge_places: `file:line` of each edge, for messages; optional.
@@ -78,7 +78,7 @@ class KnowledgeGraph:
 
     @cached_property
     def networkx(self) -> nx.MultiDiGraph:
-        """The graph for networkx: predicates are edge keys, everything else attributes; built when first asked for."""
+        """The graph for networkx: predicates are edge keys, everything else attributes; built on first access."""
         graph = nx.MultiDiGraph(name=self.name)
         for node in self._nodes.values():
             graph.add_node(node.id, **{**node.attributes, "kind": node.kind, "name": node.name, "synonyms": list(node.synonyms)})
@@ -94,47 +94,47 @@ class KnowledgeGraph:
         return node_id in self._nodes
 
     def node(self, node_id: str) -> Node:
-        """Returns a node by id, or raises KeyError."""
+        """Return a node by id; raise KeyError for an unknown id."""
         return self._nodes[node_id]
 
     def name_of(self, node_id: str) -> str:
-        """Returns the preferred name of a node."""
+        """Return the preferred name of a node."""
         return self._nodes[node_id].name
 
     def nodes(self, kind: str | None = None) -> Iterator[Node]:
-        """Iterates over the nodes, or those of one kind."""
+        """Iterate over the nodes, or those of one kind."""
         return (n for n in self._nodes.values() if kind is None or n.kind == kind)
 
     def edges(self, predicate: str | None = None) -> Iterator[Edge]:
-        """Iterates over the edges, or those of one predicate, each once."""
+        """Iterate over the edges, or those of one predicate, each once."""
         return (e for e in self._edges.values() if predicate is None or e.predicate == predicate)
 
     def edge(self, subject: str, predicate: str, obj: str) -> Edge | None:
-        """Returns the edge between two nodes, looking both ways where the predicate is symmetric."""
+        """Return the edge between two nodes, in either direction if the predicate is symmetric."""
         found = self._edges.get((subject, predicate, obj))
         if found is None and predicate in PREDICATES and PREDICATES[predicate].symmetric:
             found = self._edges.get((obj, predicate, subject))
         return found
 
     def has(self, subject: str, predicate: str, obj: str) -> bool:
-        """Tells whether a triple is an edge."""
+        """Return whether a triple is an edge."""
         return self.edge(subject, predicate, obj) is not None
 
     def objects(self, subject: str, predicate: str) -> list[str]:
-        """Returns what a subject points to along a predicate."""
+        """Return the objects of a subject's edges with a predicate."""
         return self._objects.get((subject, predicate), [])
 
     def subjects(self, predicate: str, obj: str) -> list[str]:
-        """Returns what points to an object along a predicate."""
+        """Return the subjects of the edges with a predicate to an object."""
         return self._subjects.get((predicate, obj), [])
 
     def resolve(self, name: str) -> str | None:
-        """Returns the id of the node with this name, synonym or id, spelling folded; None where there is none or several."""
+        """Return the id of the node with this name, synonym or id, spelling folded; None if there is none or several."""
         return name if name in self._nodes else self._by_name.get(fold(name))
 
     @cached_property
     def ambiguous(self) -> frozenset[str]:
-        """Ids of the nodes whose preferred name means another node as well; a question that names one has no single answer."""
+        """Ids of the nodes whose preferred name is also a name of another node; a question that names one has no single answer."""
         return frozenset(node.id for node in self._nodes.values() if self.resolve(node.name) != node.id)
 
     @cached_property
@@ -146,7 +146,7 @@ class KnowledgeGraph:
         return index
 
     def induced(self, node_ids: Collection[str], name: str) -> KnowledgeGraph:
-        """Returns the graph of some of the nodes and of all edges between them, under a name of its own.
+        """Return the subgraph of some nodes and of all edges between them, under a new name.
 
         Raises:
             KeyError: A node is not in this graph.
@@ -158,9 +158,9 @@ class KnowledgeGraph:
         return KnowledgeGraph(nodes, edges, name, self.version, self.salt, self.about)
 
     def covers(self, drug: str, context: str) -> bool:
-        """Tells whether the graph's silence about a drug and a node of a patient's context means safety.
+        """Return whether a drug with no edge to a node of a patient's context counts as safe in that context.
 
-        It does where the drug declares its coverage `complete` on the axis of that node and the node is one that
+        True if the drug declares its coverage `complete` on the axis of that node and the node is among those that
         coverage was judged against (`risk: true`).
         """
         node = self._nodes[context]
@@ -169,7 +169,7 @@ class KnowledgeGraph:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything in the graph that an example can depend on."""
+        """Hash of everything in the graph that can affect an example."""
         digest = hashlib.sha256(json.dumps([self.name, self.version, self.salt]).encode())
         for node in self._nodes.values():
             record = [node.id, node.kind, node.name, list(node.synonyms), dict(node.attributes)]
@@ -180,7 +180,7 @@ class KnowledgeGraph:
         return digest.hexdigest()
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Returns how many nodes there are of each kind and edges of each predicate."""
+        """Return the number of nodes of each kind and of edges of each predicate."""
         return {
             "nodes": dict(Counter(n.kind for n in self._nodes.values()).most_common()),
             "edges": dict(Counter(e.predicate for e in self._edges.values()).most_common()),

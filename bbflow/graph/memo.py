@@ -1,4 +1,4 @@
-"""What a graph answers is remembered as long as the graph lives, since many rows ask the same."""
+"""Memoization per graph: results are kept as long as the graph exists, since many rows look up the same."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 
 T = TypeVar("T")
 _MOST = 100_000
-"""So many answers are kept; then all are forgotten."""
+"""Maximum number of results; beyond it the memo is cleared."""
 
 
 def memoize_per_graph(function: Callable[..., T]) -> Callable[..., T]:
-    """Remembers what a function of a graph and of hashable arguments returned; what it returns must not be changed."""
+    """Memoize a function of a graph and of hashable arguments; its results must not be modified."""
     answers: WeakKeyDictionary[KnowledgeGraph, dict[Hashable, T]] = WeakKeyDictionary()
-    last: list[Any] = [lambda: None, {}]  # the graph that was asked last, weakly, and its answers: nearly always the same one
+    last: list[Any] = [lambda: None, {}]  # weak reference to the last graph, and its results: nearly all calls are for one graph
 
     @wraps(function)
     def ask(graph: KnowledgeGraph, *arguments: Any) -> T:

@@ -1,8 +1,8 @@
-"""The node kinds and predicates bbflow knows, and what a well-formed medical graph obeys.
+"""The ontology: node kinds, predicates, and the kinds that each predicate joins.
 
-Names follow the Biolink Model (https://biolink.github.io/biolink-model/) where it has the word; `caution_in`, `diagnosed_by`,
-`has_maximum_daily_dose`, `has_red_flag` and `needs_urgent_action` are this project's own, as are `Test`, `Allergy`, `PhysiologicalState`,
-`RenalFunction`, `Action` and `Quantity`.
+Names follow the Biolink Model (https://biolink.github.io/biolink-model/) where it has a term; `caution_in`, `diagnosed_by`,
+`has_maximum_daily_dose`, `has_red_flag` and `needs_urgent_action` are specific to this project, as are `Test`, `Allergy`,
+`PhysiologicalState`, `RenalFunction`, `Action` and `Quantity`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KINDS = {
 }
 
 AXES = ("disease", "pregnancy", "allergy", "interaction", "renal")
-"""What a drug's `coverage` may declare complete; each axis has its own kind of risk node."""
+"""Axes on which a drug's `coverage` may be declared complete; each axis has its own kind of risk node."""
 
 RISK_AXIS = {
     "Disease": "disease",
@@ -41,15 +41,15 @@ RISK_AXIS = {
     "Drug": "interaction",
     "RenalFunction": "renal",
 }
-"""Kind of a node in a patient's context to the coverage axis that judges it."""
+"""Kind of a node in a patient's context to the coverage axis it belongs to."""
 
 
 @dataclass(frozen=True)
 class Predicate:
-    """A relation: which kinds it joins, how a sentence says it in either direction, and whether it holds both ways.
+    """A relation: the kinds it joins, its phrase in either direction, and whether it is symmetric.
 
-    `phrase` stands between subject and object in a plain statement, `inverse` between object and subject; what writes
-    statements and what reads them back both use these. `alike` relations join nodes of one kind, or a drug and a drug class.
+    A plain statement is subject, `phrase`, object, or object, `inverse`, subject; the code that writes statements and the
+    code that parses them both use these phrases. `alike` relations join nodes of one kind, or a drug and a drug class.
     """
 
     domain: tuple[str, ...]
@@ -60,7 +60,7 @@ class Predicate:
     alike: bool = False
 
     def fits(self, subject: str, obj: str) -> bool:
-        """Tells whether the relation may join a subject and an object of these kinds.
+        """Return whether the relation may join a subject and an object of these kinds.
 
         >>> PREDICATES["treats"].fits("Drug", "Disease"), PREDICATES["treats"].fits("Disease", "Drug")
         (True, False)
@@ -87,7 +87,7 @@ PREDICATES = {
     "has_maximum_daily_dose": Predicate(("Drug",), ("Quantity",), "has a maximum daily dose of", "is the maximum daily dose of"),
     "has_red_flag": Predicate(_CONDITION, ("PhenotypicFeature",), "has the red flag", "is a red flag in"),
     "needs_urgent_action": Predicate(("Disease",), ("Action",), "calls at once for", "is done at once for"),
-    # What larger graphs add; a graph that has none of these is read, asked about and stated exactly as without them.
+    # For larger graphs; without these relations a graph is read, verbalised and used for questions as before.
     "preventative_for_condition": Predicate(("Drug",), _CONDITION, "is given to prevent", "is prevented by"),
     "ameliorates_condition": Predicate(("Drug",), _CONDITION, "eases", "is eased by"),
     "gene_associated_with_condition": Predicate(_PRODUCT, _CONDITION, "is a gene linked to", "is linked to the gene"),
@@ -108,7 +108,7 @@ CURIE = re.compile(r"[A-Za-z][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def is_curie(identifier: str) -> bool:
-    """Tells whether an identifier is a compact URI such as `HP:0000118`.
+    """Return whether an identifier is a compact URI such as `HP:0000118`.
 
     >>> is_curie("drug:metformin"), is_curie("metformin")
     (True, False)

@@ -1,7 +1,7 @@
-"""The review sheet: a graph's edges as sentences for a clinician to accept, reject or comment, and what comes of it.
+"""The review sheet: a graph's edges as sentences for a clinician to accept, reject or comment, and the result of the review.
 
-A sheet is a CSV or YAML file with one row for each edge, and for sample items made from the graph. `decision` and `comment` are the
-reviewer's; the ends and the predicate of a row say which edge it means, everything else is there to be read.
+A sheet is a CSV or YAML file with one row for each edge, and for sample items made from the graph. The reviewer fills in
+`decision` and `comment`; subject, predicate and object identify the edge of a row, and the other columns are for reading only.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ COLUMNS = ("row", "decision", "comment", "statement", "answer", "source", "verif
 DECISIONS = ("accept", "reject", "")
 _RISKS = ("contraindicated_in", "caution_in", "interacts_with")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is a formula to a spreadsheet."""
+"""Spreadsheets read a cell with one of these first characters as a formula."""
 
 
 @dataclass
 class ReviewOutcome:
-    """What a sheet did to a graph.
+    """Result of applying a sheet to a graph.
 
     Attributes:
         graph: The graph after the review.
         counts: `accepted`, `rejected`, `commented` and `undecided` edges, `items accepted` and `items rejected`.
-        lowered: Drugs whose coverage of an axis is no longer complete, as an edge of that axis was rejected: (drug, axis).
+        lowered: Drugs whose coverage of an axis is no longer complete after an edge of that axis was rejected: (drug, axis).
         remarks: Comments, and rejected items: (statement, comment).
     """
 
@@ -49,7 +49,7 @@ class ReviewOutcome:
 
 
 def edge_rows(graph: KnowledgeGraph, verified: bool = False) -> list[dict[str, str]]:
-    """Returns a row for each edge that is not verified, or for every edge."""
+    """Return a row for each edge that is not verified, or for every edge."""
     rows = []
     for edge in graph.edges():
         if edge.verified and not verified:
@@ -63,13 +63,13 @@ def edge_rows(graph: KnowledgeGraph, verified: bool = False) -> list[dict[str, s
 
 
 def item_row(id: str, prompt: str, answer: str, edges: Sequence[Triple]) -> dict[str, str]:
-    """Returns the row of a sample item."""
+    """Return the row of a sample item."""
     said = {"statement": prompt, "answer": answer, "details": "; ".join(" ".join(edge) for edge in edges), "id": id}
     return dict.fromkeys(COLUMNS, "") | {"row": "item", **said}
 
 
 def write_sheet(rows: Iterable[dict[str, str]], path: Path) -> None:
-    """Writes a sheet: CSV that spreadsheets open as UTF-8, or YAML where the file is called so."""
+    """Write a sheet: CSV with a byte order mark for spreadsheets, or YAML by the suffix of the file."""
     if path.suffix in (".yaml", ".yml"):
         kept = [{key: value for key, value in row.items() if value or key in ("decision", "comment")} for row in rows]
         text = "# decision: accept, reject, or empty; comment: whatever should be kept.\n"
@@ -84,14 +84,14 @@ def write_sheet(rows: Iterable[dict[str, str]], path: Path) -> None:
 
 
 _TOLD = 20
-"""Problems of a sheet that are told: one of another graph has as many as it has rows."""
+"""Limit of reported problems; a sheet of another graph has a problem in every row."""
 
 
 def read_sheet(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Reads a sheet back: each row with its place.
+    """Read a sheet: each row with its location.
 
     Raises:
-        InputError: It is no review sheet, or a decision is none; every problem with file and line.
+        InputError: It is not a review sheet, or a decision is invalid; every problem with file and line.
     """
     if not path.is_file():
         raise InputError(Problem("no such review sheet", str(path)))
@@ -109,18 +109,18 @@ def read_sheet(path: Path) -> list[tuple[str, dict[str, str]]]:
 
 
 def apply_sheet(graph: KnowledgeGraph, rows: Sequence[tuple[str, dict[str, str]]], reviewer: str = "") -> ReviewOutcome:
-    """Sets `verified` on accepted edges, drops rejected ones, keeps comments.
+    """Set `verified` on accepted edges, drop rejected ones, keep comments.
 
-    Where a contraindication, caution or interaction is rejected, its drugs lose `coverage: complete` on that axis: the graph's
-    silence about the pair is then no claim that it is safe.
+    If a contraindication, caution or interaction is rejected, its drugs lose `coverage: complete` on that axis, because
+    the missing edge no longer implies that the pair is safe.
 
     Args:
-        graph: The graph that the sheet was written from.
-        rows: What `read_sheet` gave.
-        reviewer: Noted on accepted edges as `verified_by`.
+        graph: Graph that the sheet was written from.
+        rows: Result of `read_sheet`.
+        reviewer: Stored on accepted edges as `verified_by`.
 
     Raises:
-        InputError: A row names an edge that the graph does not have, or two rows decide differently about one.
+        InputError: A row names an edge that is not in the graph, or two rows decide differently about one edge.
     """
     decided: dict[Triple, dict[str, str]] = {}
     problems = []
@@ -186,7 +186,7 @@ def _lower_coverage(graph: KnowledgeGraph, rejected: Sequence[Edge], lowered: li
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     text = [line + "\n" for _, line in lines(path, whole=False)]
     first = text[0] if text else ""
-    delimiter = max(",;\t", key=first.count)  # spreadsheets of some languages save with semicolons
+    delimiter = max(",;\t", key=first.count)  # in some locales, spreadsheets write semicolons
     reader = csv.DictReader(text, delimiter=delimiter, strict=True)
     missing = [name for name in ("row", "decision", "subject", "predicate", "object") if name not in (reader.fieldnames or ())]
     if missing:

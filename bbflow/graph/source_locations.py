@@ -1,4 +1,4 @@
-"""Where each node and edge of a graph came from, eight bytes apiece: messages need it, and graphs have millions of edges."""
+"""Locations of nodes and edges in their files, for messages; eight bytes each, since graphs can have millions of edges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SourceLocations(Sequence[str]):
         self._codes = array("Q")
 
     def add(self, file: Path, line: int, column: int = 0) -> None:
-        """Appends a place; a column of 0 is not shown."""
+        """Append a location; a column of 0 is not shown."""
         number = self._files.setdefault(file, len(self._files))
         self._codes.append(number * _LINE + line * _COLUMN + min(column, _COLUMN - 1))
 
@@ -44,5 +44,5 @@ class SourceLocations(Sequence[str]):
         return f"{list(self._files)[number]}:{line}" + (f":{column}" if column else "")
 
     def keep(self, indices: Sequence[int]) -> None:
-        """Drops all but these places."""
+        """Drop all other locations."""
         self._codes = array("Q", (self._codes[i] for i in indices))

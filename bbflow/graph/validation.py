@@ -1,4 +1,4 @@
-"""What a well-formed graph obeys, rule by rule: every violation with its place, never only the first."""
+"""Rules of a well-formed graph; all violations are reported, each with its location."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ RULES = {
     "contradiction": "no drug treats what it is contraindicated in, unless one of the edges has a `qualifier`",
     "cycle": "subclass_of never leads back to where it started",
 }
-"""Name of a rule to what it asks."""
+"""Name of a rule to its requirement."""
 
 REPETITIONS = ("duplicate node", "duplicate edge")
 CONTRADICTIONS = (("treats", "contraindicated_in"), ("preventative_for_condition", "contraindicated_in"))
 LONGEST_NAME = 4000
 _SHOWN = 100
 _HINTS_BELOW = 2000
-"""Nodes up to which the nearest id is looked for; above, one hint would take longer than reading the graph."""
+"""Largest number of nodes for which the nearest id is searched; above, one hint would take longer than reading the graph."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach of one rule.
+    """A violation of a rule.
 
     Attributes:
         rule: Key of `RULES`.
-        problem: What is wrong, and where.
-        node: Index of the node to blame, or None.
-        edge: Index of the edge to blame, or None.
+        problem: Description and location.
+        node: Index of the violating node, or None.
+        edge: Index of the violating edge, or None.
     """
 
     rule: str
@@ -56,11 +56,11 @@ class Violation:
 
 
 class GraphError(InputError):
-    """Rows of a graph are malformed, or it breaks the ontology; holds everything that is wrong, says the first hundred.
+    """Rows of a graph are malformed, or it violates the ontology; holds all problems and prints the first hundred.
 
     Attributes:
-        malformed: What could not be read.
-        violations: What was read and breaks a rule.
+        malformed: Problems of rows that could not be read.
+        violations: Violations among the rows that were read.
     """
 
     def __init__(self, malformed: Sequence[Problem], found: Sequence[Violation]) -> None:
@@ -75,7 +75,7 @@ class GraphError(InputError):
 def violations(
     nodes: Sequence[Node], edges: Sequence[Edge], node_places: Sequence[str] = (), edge_places: Sequence[str] = ()
 ) -> Iterator[Violation]:
-    """Lists every violation, nodes first, in file order.
+    """List every violation, nodes first, in file order.
 
     Args:
         nodes: All nodes.
@@ -179,7 +179,7 @@ def _contradictions(edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Vi
 
 
 def _cycles(edges: Sequence[Edge], places: Sequence[str]) -> Iterator[Violation]:
-    """One violation per knot of the hierarchy, blamed on the last edge (in file order) of a cycle in it."""
+    """Yield one violation for each strongly connected part of the hierarchy, at the last edge (in file order) of a cycle in it."""
     index = {(e.subject, e.object): i for i, e in enumerate(edges) if e.predicate == "subclass_of"}
     hierarchy = nx.DiGraph(index.keys())
     if nx.is_directed_acyclic_graph(hierarchy):

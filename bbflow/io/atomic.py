@@ -1,4 +1,4 @@
-"""A file or folder appears under its final name once it is complete, whatever happens while it is written."""
+"""Atomic writes: a file or folder takes its final name only after it has been written completely."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABANDONED_S = 7 * 24 * 3600.0
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a draft beside a file and puts it in the file's place once it is complete; makes the folder where it is missing."""
+    """Yield a temporary path next to a file and rename it to the file at the end of the block; create the folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -28,17 +28,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(folder: Path) -> Iterator[Path]:
-    """Gives a temporary folder that takes the final name when the block ends without an error, and vanishes otherwise.
+    """Yield a temporary folder that takes the final name if the block ends without an error, and is removed otherwise.
 
-    What runs that were killed a week ago or earlier left beside it is removed.
+    Leftovers of runs that were killed a week ago or earlier are removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f".*{_UNFINISHED}"):
-        with suppress(FileNotFoundError):  # another process may clear up too
+        with suppress(FileNotFoundError):  # another process may have removed it
             if time.time() - left.stat().st_mtime > _ABANDONED_S:
                 shutil.rmtree(left, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name[:16]}-{secrets.token_hex(8)}{_UNFINISHED}")
-    temporary.mkdir()  # as readable for others as any folder, which one of `tempfile` is not
+    temporary.mkdir()  # with the usual permissions; `tempfile` would create it readable by the owner only
     try:
         yield temporary
         if folder.exists():

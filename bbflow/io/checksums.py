@@ -38,7 +38,7 @@ def source_files(patterns: Iterable[str], root: Path = PACKAGE) -> list[Path]:
         root: Folder of the package.
 
     Raises:
-        FileNotFoundError: A pattern matches no file, as after a move that forgot it.
+        FileNotFoundError: A pattern matches no file, as after a move of a listed module.
     """
     found: set[Path] = set()
     for pattern in patterns:

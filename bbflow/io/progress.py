@@ -1,4 +1,4 @@
-"""A progress bar on the terminal for whatever takes longer than a moment."""
+"""A progress bar on the terminal for long operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows a bar on stderr while the block runs; gives the function that advances it."""
+    """Show a bar on stderr while the block runs; yield the function that advances it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

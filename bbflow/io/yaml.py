@@ -1,6 +1,6 @@
-"""YAML that remembers its lines: `read_yaml` gives plain data and, for any path into it, the line it came from.
+"""YAML with line numbers: `read_yaml` returns plain data and the line and column of every value.
 
-Only the safe subset is read (no tags that construct objects), and aliases are refused, which also disarms alias bombs.
+Only the safe subset is read (no tags that construct objects). Aliases are refused, which rules out alias bombs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bbflow.errors import InputError, Problem
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 100
-"""Levels of nesting; libyaml crashes the process far above it."""
+"""Maximum depth of nesting; libyaml crashes the process at a much larger one."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class YamlFile:
     lines: dict[tuple[Hashable, ...], tuple[int, int]]
 
     def where(self, *path: Hashable) -> str:
-        """Returns `file:line:column` of the deepest known ancestor of a path."""
+        """Return `file:line:column` of the deepest known ancestor of a path."""
         while path and path not in self.lines:
             path = path[:-1]
         line, column = self.lines.get(path, (1, 1))
@@ -42,7 +42,7 @@ class YamlFile:
 
 
 def read_yaml(path: str | Path) -> YamlFile:
-    """Reads a YAML file with the place of every value.
+    """Read a YAML file with the location of every value.
 
     Raises:
         InputError: The file is missing, is not UTF-8, is not YAML, repeats a key, or uses an alias.

@@ -81,7 +81,7 @@ class Jacobian:
             parameter.grad = gradient_P[columns].view(parameter.shape).to(parameter.dtype)
 
     def flatten(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Lays tensors, one per parameter, out as the columns are, [P]."""
+        """Lay tensors, one per parameter, out as the columns are, [P]."""
         return torch.cat([t.detach().reshape(-1) for t in tensors])
 
 

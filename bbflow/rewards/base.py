@@ -15,7 +15,7 @@ Score = float | None
 
 
 class Reward(ABC):
-    """Scores completions. Pure: the same examples and completions give the same scores.
+    """Score completions. Pure: the same examples and completions give the same scores.
 
     A reward of one's own is one subclass; a recipe names it by `class_path`.
 
@@ -26,19 +26,19 @@ class Reward(ABC):
     requires: ClassVar[tuple[str, ...]] = ()
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what can be told wrong with the reward before anything is loaded; `where` is its key in the recipe."""
+        """List what can be told wrong with the reward before anything is loaded; `where` is its key in the recipe."""
         return []
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:  # noqa: B027 (optional)
-        """Receives the graph once, before the first call; most rewards need nothing."""
+        """Receive the graph once, before the first call; most rewards need nothing."""
 
     def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
-        """Lists records that could not be judged whatever a completion says; asked for before a policy is loaded. Nothing by default."""
+        """List records that could not be judged whatever a completion says; asked for before a policy is loaded. Nothing by default."""
         return []
 
     @abstractmethod
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion against the example at the same place.
+        """Score each completion against the example at the same place.
 
         Args:
             examples: N records, repeated for each completion of a group.

@@ -43,7 +43,7 @@ class GroundedCitations(CorrectAnswer):
     requires: ClassVar[tuple[str, ...]] = ("answer", "edges")
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         return [self._score(example, text) for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> Score:
@@ -65,7 +65,7 @@ class GroundedCitations(CorrectAnswer):
         return 2 * hits / (claims + len(proof)) if hits else 0.0
 
     def ends_right(self, example: Example, completion: str) -> bool:
-        """Tells whether every final answer is right, whatever the reasoning names."""
+        """Return whether every final answer is right, whatever the reasoning names."""
         if example.options is not None:
             return self.is_right(example, completion)
         golds = example.accepted or [example.answer]
@@ -74,7 +74,7 @@ class GroundedCitations(CorrectAnswer):
         return len(said) == 1 and said <= right and has_single_answer(example, completion)
 
     def facts(self, prompt: str) -> dict[str, Triple]:
-        """Reads the numbered facts of a prompt that are statements; number to triple."""
+        """Read the numbered facts of a prompt that are statements; number to triple."""
         found = {}
         for number, text in _NUMBERED.findall(prompt):
             triple = (parse(self.graph, text.strip()) or [None])[0]

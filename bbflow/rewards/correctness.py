@@ -87,7 +87,7 @@ class CorrectAnswer(GraphReward):
     requires: ClassVar[tuple[str, ...]] = ("answer",)
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion 0 or 1."""
+        """Score each completion 0 or 1."""
         return [float(self.is_right(example, text)) for example, text in zip(examples, completions, strict=True)]
 
     def is_right(self, example: Example, completion: str) -> bool:
@@ -150,7 +150,7 @@ class PartialAnswer(CorrectAnswer):
     """
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         pairs = zip(examples, completions, strict=True)
         return [self._f1(example, text) if example.options is None else None for example, text in pairs]
 

@@ -26,7 +26,7 @@ VERIFIERS: dict[str, Verifier] = {}
 
 
 def verifier(type: str) -> Callable[[Verifier], Verifier]:
-    """Registers a verifier under the type that records name."""
+    """Register a verifier under the type that records name."""
 
     def register(function: Verifier) -> Verifier:
         VERIFIERS[type] = function
@@ -36,7 +36,7 @@ def verifier(type: str) -> Callable[[Verifier], Verifier]:
 
 
 def is_met(constraint: Constraint, completion: str) -> bool:
-    """Tells whether a completion meets a demand as it stands (IFEval's strict accuracy).
+    """Return whether a completion meets a demand as it stands (IFEval's strict accuracy).
 
     Raises:
         InputError: No verifier knows the type, or its arguments do not fit.
@@ -54,7 +54,7 @@ def is_met(constraint: Constraint, completion: str) -> bool:
 
 
 def is_met_loosely(constraint: Constraint, completion: str) -> bool:
-    r"""Tells whether any of eight edits of a completion meets a demand (IFEval's loose accuracy); an empty edit does not count.
+    r"""Return whether any of eight edits of a completion meets a demand (IFEval's loose accuracy); an empty edit does not count.
 
     The edits drop the first line, the last line, both or none, and the asterisks of Markdown or none: so an introduction does not hide a
     right answer.
@@ -77,7 +77,7 @@ def edits(text: str) -> list[str]:
 
 
 def _holds(count: int, relation: str, bound: int) -> bool:
-    """Compares by one of IFEval's two relations."""
+    """Compare by one of IFEval's two relations."""
     if relation not in ("less than", "at least"):
         raise ValueError(f"the relation must be 'less than' or 'at least', not {relation!r}")
     return count < bound if relation == "less than" else count >= bound
@@ -205,7 +205,7 @@ _ABBREVIATIONS = r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|approx|fig|no|j
 
 
 def sentences(text: str) -> list[str]:
-    """Splits English text into sentences: at a full stop, question or exclamation mark before a space, unless an abbreviation ends there.
+    """Split English text into sentences: at a full stop, question or exclamation mark before a space, unless an abbreviation ends there.
 
     >>> sentences("Dr. Lee gave 2.5 mg. Why? Pain!")
     ['Dr. Lee gave 2.5 mg.', 'Why?', 'Pain!']

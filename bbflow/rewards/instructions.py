@@ -41,7 +41,7 @@ class FollowsInstructions(CorrectAnswer):
         self.loose = loose
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion 0 or 1."""
+        """Score each completion 0 or 1."""
         pairs = zip(examples, completions, strict=True)
         return [self._share(example, text, strict=True) if example.constraints else None for example, text in pairs]
 
@@ -88,6 +88,6 @@ class ConstraintReward(FollowsInstructions):
     """
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         pairs = zip(examples, completions, strict=True)
         return [self._share(example, text, strict=False) if example.constraints else None for example, text in pairs]

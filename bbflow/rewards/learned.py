@@ -60,7 +60,7 @@ class LearnedReward(Reward):
         self._graph: KnowledgeGraph | None = None
 
     def problems(self, where: str) -> list[Problem]:
-        """Lists what is wrong with the folder or the head, without loading a weight."""
+        """List what is wrong with the folder or the head, without loading a weight."""
         from bbflow.policies.reward_heads import reward_model_problems
 
         found = reward_model_problems(self.path, f"{where}.path", self.head)
@@ -70,7 +70,7 @@ class LearnedReward(Reward):
         return found
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
-        """Says whether the policy's tokenizer is another one than the judge's; reads two tokenizers and no weight."""
+        """Say whether the policy's tokenizer is another one than the judge's; read two tokenizers and no weight."""
         if not self.same_tokenizer or self.problems(where) or policy.problems(where):
             return []
         from transformers import AutoTokenizer
@@ -88,11 +88,11 @@ class LearnedReward(Reward):
         ]
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Keeps the graph that evidence is drawn from."""
+        """Keep the graph that evidence is drawn from."""
         self._graph = graph
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         shown = [i for i, (e, text) in enumerate(zip(examples, completions, strict=True)) if is_scorable(e, text, self._graph)]
         scores: list[Score] = [0.0] * len(examples)
         for i, score in zip(
@@ -137,7 +137,7 @@ class LearnedReward(Reward):
 
 
 def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None = None) -> bool:
-    """Tells whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
+    """Return whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
 
     Right or wrong is for the model to say; here falls what no training pair looks like: nothing, the prompt again, an answer that is
     denied, none or more of them than were asked for, and a refusal to answer where the record does not refuse.

@@ -16,7 +16,7 @@ from bbflow.text.verbalization import parse
 
 
 def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
-    """Returns the statements of the reasoning, which is all that stands before the last `Answer:`."""
+    """Return the statements of the reasoning, which is all that stands before the last `Answer:`."""
     head, marker, _ = completion.rpartition("Answer:")
     return parse(reward.graph, head if marker else "")
 
@@ -44,7 +44,7 @@ class ChainReward(GraphReward):
     requires: ClassVar[tuple[str, ...]] = ("edges",)
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:
@@ -71,13 +71,13 @@ class ReasonedAnswer(GraphReward):
     requires: ClassVar[tuple[str, ...]] = ("answer", "edges")
 
     def prepare(self, graph: object) -> None:
-        """Keeps the graph, also for judging the answer."""
+        """Keep the graph, also for judging the answer."""
         super().prepare(graph)  # type: ignore[arg-type]
         self.answer = CorrectAnswer()
         self.answer.prepare(self.graph)
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion 0 or 1."""
+        """Score each completion 0 or 1."""
         return [float(self._holds(example, text)) for example, text in zip(examples, completions, strict=True)]
 
     def _holds(self, example: Example, completion: str) -> bool:
@@ -112,7 +112,7 @@ class ConnectedReasoning(GraphReward):
     requires: ClassVar[tuple[str, ...]] = ("answer", "edges", "entities")
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         return [self._score(example, text) if example.edges else None for example, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> float:

@@ -16,7 +16,7 @@ class Shaping(CorrectAnswer):
     """A shape in [0, 1], paid where the answer is right, 0 where it is wrong. Never abstains; a subclass says what the shape is."""
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         pairs = zip(examples, completions, strict=True)
         return [self.shape(text) if self.is_right(example, text) else 0.0 for example, text in pairs]
 
@@ -49,7 +49,7 @@ class NotOverlong(Shaping):
         self.words, self.buffer = words, buffer
 
     def problems(self, where: str) -> list[Problem]:
-        """Refuses lengths below 1."""
+        """Refuse lengths below 1."""
         return [
             Problem(f"{n} must be at least 1, not {v}", f"{where}.{n}")
             for n, v in (("words", self.words), ("buffer", self.buffer))
@@ -57,7 +57,7 @@ class NotOverlong(Shaping):
         ]
 
     def shape(self, completion: str) -> float:
-        """Falls linearly over the buffer; text without spaces counts as a word per `_LONGEST` characters."""
+        """Fall linearly over the buffer; text without spaces counts as a word per `_LONGEST` characters."""
         words = max(len(completion.split()), len(completion) // _LONGEST)
         return min(1.0, max(0.0, 1 - (words - self.words) / self.buffer))
 
@@ -81,7 +81,7 @@ class NoRepetition(Shaping):
         self.n = n
 
     def problems(self, where: str) -> list[Problem]:
-        """Refuses grams of no word."""
+        """Refuse grams of no word."""
         return [] if self.n >= 1 else [Problem(f"n must be at least 1, not {self.n}", f"{where}.n")]
 
     def shape(self, completion: str) -> float:
@@ -112,11 +112,11 @@ class AnswerFormat(Shaping):
         self.mark, self.reasoning = mark, reasoning
 
     def problems(self, where: str) -> list[Problem]:
-        """Refuses an empty mark."""
+        """Refuse an empty mark."""
         return [] if self.mark.strip() else [Problem("the mark is empty", f"{where}.mark")]
 
     def shape(self, completion: str) -> float:
-        """Counts the marks."""
+        """Count the marks."""
         mark = rf"{re.escape(self.mark[:-1].rstrip())}\s*:" if self.mark.endswith(":") else re.escape(self.mark)
         head, *tails = re.split(mark, completion, flags=re.IGNORECASE)
         return float(len(tails) == 1 and bool(tails[0].strip()) and (not self.reasoning or bool(head.strip())))

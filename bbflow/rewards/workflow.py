@@ -55,7 +55,7 @@ class WorkflowSteps(Reward):
         self.whole = whole
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion in [0, 1]."""
+        """Score each completion in [0, 1]."""
         pairs = zip(examples, completions, strict=True)
         return [(self._score(e.workflow, text) if _may_count(e, text) else 0.0) if e.workflow else None for e, text in pairs]
 
@@ -70,13 +70,13 @@ class WorkflowSteps(Reward):
 
 
 def _may_count(example: Example, completion: str) -> bool:
-    """Tells whether a completion gives one answer, legibly, where the record offers options or the completion marks an answer."""
+    """Return whether a completion gives one answer, legibly, where the record offers options or the completion marks an answer."""
     answers = example.options is not None or has_answer_marker(completion)
     return has_single_answer(example, completion) if answers else not is_obfuscated(example, completion)
 
 
 def extract_steps(steps: Sequence[str], completion: str) -> list[int]:
-    """Returns which steps a text names, in order of naming; the longest name wins where names overlap. A denied step is not told.
+    """Return which steps a text names, in order of naming; the longest name wins where names overlap. A denied step is not told.
 
     >>> extract_steps(["test", "blood test"], "First the blood test, then another test."), extract_steps(["history"], "Skip the history.")
     ([1, 0], [])
@@ -119,12 +119,12 @@ class RedFlagHandled(CorrectAnswer):
     requires: ClassVar[tuple[str, ...]] = ("workflow",)
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Keeps the graph, and lists what is a red flag by itself."""
+        """Keep the graph, and list what is a red flag by itself."""
         super().prepare(graph)
         self.flags = {node.id for node in self.graph.nodes() if node.attributes.get("red_flag")}
 
     def red_flags(self, example: Example) -> set[str]:
-        """Returns the red flags that the prompt names."""
+        """Return the red flags that the prompt names."""
         diseases = [node for node in example.entities if node in self.graph]
         return {
             finding
@@ -133,7 +133,7 @@ class RedFlagHandled(CorrectAnswer):
         }
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Scores each completion 0 or 1."""
+        """Score each completion 0 or 1."""
         return [self._score(e, text) if e.workflow else None for e, text in zip(examples, completions, strict=True)]
 
     def _score(self, example: Example, completion: str) -> Score:
@@ -146,7 +146,7 @@ class RedFlagHandled(CorrectAnswer):
 
 
 def _escalates(completion: str) -> bool:
-    """Tells whether a text says that something is done at once, and does not deny it.
+    """Return whether a text says that something is done at once, and does not deny it.
 
     >>> _escalates("urgent referral, no delay"), _escalates("not urgent"), _escalates("no need for an urgent referral")
     (True, False, False)
@@ -157,6 +157,6 @@ def _escalates(completion: str) -> bool:
 
 
 def _marks(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
-    """Tells whether the graph calls a finding a red flag of a disease."""
+    """Return whether the graph calls a finding a red flag of a disease."""
     edge = graph.edge(disease, "has_phenotype", finding)
     return graph.has(disease, "has_red_flag", finding) or (edge is not None and bool(edge.attributes.get("red_flag")))

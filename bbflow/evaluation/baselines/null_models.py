@@ -56,7 +56,7 @@ def blanket_refusal(test: Sequence[Example], train: Sequence[Example], seed: int
 
 
 def options_only(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """Guesses from the texts and places of the options, without the question; open questions get the task's most frequent answer.
+    """Guess from the texts and places of the options, without the question; open questions get the task's most frequent answer.
 
     Where the tested items are all there is to learn from, each half is guessed by what the other half taught.
     """
@@ -109,7 +109,7 @@ class OptionsOnlyBaseline:
         return log(share / (1 - share)) - log(self.rate / (1 - self.rate))
 
     def __call__(self, example: Example) -> str:
-        """Returns the text of the guessed answer."""
+        """Return the text of the guessed answer."""
         if not example.options:
             return self._answers.get(example.task, "")
         places = range(len(example.options))
@@ -120,7 +120,7 @@ class OptionsOnlyBaseline:
 def null_scores(
     capabilities: Mapping[str, Capability], test_examples: Sequence[Example], train_examples: Sequence[Example], seed: int
 ) -> dict[str, dict[str, float]]:
-    """Scores every null model on every capability.
+    """Score every null model on every capability.
 
     Args:
         capabilities: By name; their metrics must have been prepared with the graph where they need it.
@@ -142,7 +142,7 @@ def null_scores(
 
 
 def best_null(scores: Mapping[str, float]) -> float:
-    """Returns the score of the best null model, 0 where there is none.
+    """Return the score of the best null model, 0 where there is none.
 
     >>> best_null({"constant": 0.2, "options_only": 0.3})
     0.3
@@ -160,7 +160,7 @@ def _best(name: str, capability: Capability, test: Sequence[Example], candidates
 
 
 def _answers_by_task(examples: Sequence[Example]) -> dict[str, list[str]]:
-    """Returns the answers of each task, the most frequent first, each as often as it occurs."""
+    """Return the answers of each task, the most frequent first, each as often as it occurs."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for example in examples:
         counts[example.task][example.answer] += 1

@@ -58,7 +58,7 @@ def repeated_marks(example: Example, graph: KnowledgeGraph) -> str:
 
 
 def nested_tags(example: Example, graph: KnowledgeGraph) -> str:
-    """Tags within tags around everything at once."""
+    """Tag within tags around everything at once."""
     inside = " or ".join(example.options or [example.answer, _other(example, graph)])
     return f"<answer><answer>Answer: <think>{inside}</think></answer></answer>"
 
@@ -194,7 +194,7 @@ def paid_probes(
     probes: Mapping[str, Probe] = PROBES,
     gap: float = GAP,
 ) -> tuple[list[Breach], int]:
-    """Runs probes against a scorer.
+    """Run probes against a scorer.
 
     Args:
         score: A reward, or a capability's `reward`.
@@ -221,13 +221,13 @@ def paid_probes(
 
 
 def reward_breaches(reward: Reward, examples: Sequence[Example], graph: KnowledgeGraph) -> tuple[list[Breach], int]:
-    """Prepares a reward and runs every probe against it."""
+    """Prepare a reward and run every probe against it."""
     reward.prepare(graph)
     return paid_probes(reward, examples, graph)
 
 
 def as_given(example: Example, response: str) -> Example:
-    """Returns the record with another reference response, for a reward whose right response is not the record's own."""
+    """Return the record with another reference response, for a reward whose right response is not the record's own."""
     return replace(example, response=response)
 
 

@@ -64,7 +64,7 @@ def detect(row: Mapping[str, Any]) -> str | None:
 
 
 def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
-    """Reads a benchmark file.
+    """Read a benchmark file.
 
     Returns:
         Its name (of BIOMED-MMLU and other selections of MMLU: see `mmlu_name`) and its items; None where the file holds bbflow's own
@@ -119,7 +119,7 @@ def mmlu_name(subjects: Sequence[str]) -> str:
 
 
 def merge_subjects(benchmarks: Sequence[tuple[str, list[Example]]]) -> list[tuple[str, list[Example]]]:
-    """Joins what several files hold: the subjects of BIOMED-MMLU, a file each, are the one benchmark that they are in a single file.
+    """Join what several files hold: the subjects of BIOMED-MMLU, a file each, are the one benchmark that they are in a single file.
 
     Args:
         benchmarks: What `read_benchmark` returned of each file.
@@ -263,7 +263,7 @@ _HOLDS: dict[object, Callable[[Any], bool]] = {
 
 
 def _check_demand(demand: Constraint) -> None:
-    """Refuses a demand that could not be verified, before anything is generated.
+    """Refuse a demand that could not be verified, before anything is generated.
 
     One trial finds a wrong type and wrong arguments; the annotations of its verifier find what no text would ever meet.
     """

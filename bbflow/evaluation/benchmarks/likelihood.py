@@ -42,7 +42,7 @@ class Likelihoods:
 def option_likelihoods(
     policy: Policy, examples: Sequence[Example], tokens_at_once: int = TOKENS_AT_ONCE, progress: Callable[[int, int], None] | None = None
 ) -> list[Likelihoods]:
-    """Scores every option of every example.
+    """Score every option of every example.
 
     Args:
         policy: Whom to ask.
@@ -69,7 +69,7 @@ def option_likelihoods(
 
 
 def split_tokens(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], list[int]]:
-    """Tokenises context and continuation together and cuts where the context's own tokens end; trailing spaces go with the continuation."""
+    """Tokenise context and continuation together and cut where the context's own tokens end; trailing spaces go with the continuation."""
     spaces = len(context) - len(context.rstrip())
     if spaces:
         context, continuation = context[:-spaces], context[-spaces:] + continuation
@@ -84,7 +84,7 @@ def _longest(policy: Policy) -> int:
 
 @torch.no_grad()
 def _score(policy: Policy, requests: dict[Any, dict[Any, float]], budget: int, progress: Callable[[int, int], None] | None) -> None:
-    """Fills in the log-likelihoods; rows of like length run together, padded on the right, where causal attention never looks."""
+    """Fill in the log-likelihoods; rows of like length run together, padded on the right, where causal attention never looks."""
     todo = sorted(requests, key=lambda row: (-len(row), row))
     done = 0
     with eval_mode(policy.model):

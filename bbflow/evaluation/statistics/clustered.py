@@ -57,7 +57,7 @@ class PairedDifference:
 
 
 def cluster_labels(clusters: ArrayLike, items: ArrayLike) -> NDArray[Any]:
-    """Returns what each item is drawn with: its cluster, or itself where it belongs to none.
+    """Return what each item is drawn with: its cluster, or itself where it belongs to none.
 
     >>> cluster_labels(["drug:a", ""], ["e1", "e2"]).tolist()
     ['drug:a', 'e2']
@@ -67,7 +67,7 @@ def cluster_labels(clusters: ArrayLike, items: ArrayLike) -> NDArray[Any]:
 
 
 def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) -> tuple[Floats, Floats]:
-    """Sums values by cluster.
+    """Sum values by cluster.
 
     Returns:
         Totals (G,) and sizes (G,), in the order of the sorted cluster labels.
@@ -268,7 +268,7 @@ def _design_effects(change_RN: Floats, totals_RG: Floats, sizes_G: Floats, chang
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusts p-values for naming which of several hypotheses fall (Holm 1979).
+    """Adjust p-values for naming which of several hypotheses fall (Holm 1979).
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}

@@ -19,7 +19,7 @@ FULL = 1.0 - 1e-9
 
 
 def joint_success(before: pd.DataFrame | None, after: pd.DataFrame) -> dict[str, Any] | None:
-    """Scores the items that the most capabilities judge at once.
+    """Score the items that the most capabilities judge at once.
 
     Args:
         before: Score table of the baseline, or None.

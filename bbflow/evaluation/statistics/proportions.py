@@ -62,7 +62,7 @@ class TangoTest:
 
 
 def tango(losses: int, gains: int, n: int, margin: float) -> TangoTest:
-    """Tests H0: p(right to wrong) - p(wrong to right) >= margin, the discordance by restricted maximum likelihood.
+    """Test H0: p(right to wrong) - p(wrong to right) >= margin, the discordance by restricted maximum likelihood.
 
     Args:
         losses: Items that went from right to wrong.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completions: Sequence[str]) -> list[bool | None]:
-    """Tells which completions advise a drug that the contract's safety rules forbid this patient.
+    """Return which completions advise a drug that the contract's safety rules forbid this patient.
 
     Unlike the reward `SafeAdvice`, no advice and a malformed answer count as safe: they harm nobody, and other metrics see them.
 
@@ -29,7 +29,7 @@ def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completion
 
 
 def unsafe_bound(verdicts: Sequence[bool | None], clusters: Sequence[str], alpha: float = ALPHA) -> dict[str, Any] | None:
-    """Counts unsafe advice and bounds its rate from above (Clopper-Pearson, one-sided).
+    """Count unsafe advice and bound its rate from above (Clopper-Pearson, one-sided).
 
     Args:
         verdicts: What `unsafe_advice` returned.
@@ -59,7 +59,7 @@ def unsafe_bound(verdicts: Sequence[bool | None], clusters: Sequence[str], alpha
 
 
 def unsafe_report(graph: KnowledgeGraph | None, examples: Sequence[Example], tables: Mapping[str, pd.DataFrame | None]) -> dict[str, Any]:
-    """Bounds the unsafe advice in score tables.
+    """Bound the unsafe advice in score tables.
 
     Args:
         graph: What the rules look up; without one nothing can be said.

@@ -1,4 +1,4 @@
-"""Graphs that ship with bbflow, or with a package that it can ask for; `PACKS` lists them by the name that `--graph` takes."""
+"""Graphs shipped with bbflow or available through an optional package; the keys of `PACKS` are the names for `--graph`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKS: dict[str, Callable[[], GraphSource]] = {
 
 
 def graph_source(graph: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> GraphSource:
-    """Returns the graph that a command line names: a key of `PACKS`, else a file or folder.
+    """Return the graph named on a command line: a key of `PACKS`, else a file or folder.
 
     >>> type(graph_source("clinical")).__name__
     'ClinicalPack'

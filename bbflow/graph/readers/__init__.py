@@ -3,7 +3,7 @@
 | module | content |
 |---|---|
 | `formats` | `READERS`, recognition of formats, `GraphFile` |
-| `graph_builder` | nodes and edges in the making, problems with their places |
+| `graph_builder` | incremental construction of a graph; problems with their locations |
 | `lines` | lines of plain and compressed text files |
 | `mapping`, `mappings/` | translation of the columns and words of a data set into the ontology |
 | `tabular` | delimited tables and Parquet, by a mapping |

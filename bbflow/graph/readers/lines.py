@@ -1,4 +1,4 @@
-"""Lines of a text file, one at a time: UTF-8 (or what the reader was told), of bounded length, and with the last one whole."""
+"""Lines of a text file, one at a time: decoded (UTF-8 by default), of bounded length, and with a complete last line."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import IO
 from bbflow.errors import InputError, Problem
 
 LONGEST_LINE = 1_000_000
-"""Bytes; a longer line is no row of a table, but a file of another kind or a broken one."""
+"""Bytes; a longer line indicates a broken file or one of another kind, not a row of a table."""
 
 
 def lines(path: Path, encoding: str = "utf-8", whole: bool = True) -> Iterator[tuple[int, str]]:
-    """Yields line number (from 1) and line, without its end; reads `.gz` as well.
+    """Yield line number (from 1) and line, without its end; `.gz` files are decompressed.
 
     Args:
         path: A file.
-        encoding: Of its text; a byte order mark is dropped.
-        whole: Whether a last line without a line feed is an error: the file may be cut off, and the last value with it.
+        encoding: Encoding of the text; a byte order mark is dropped.
+        whole: Whether a last line without a line feed is an error: the file, and its last value, may be cut off.
 
     Raises:
         InputError: The file cannot be opened or decoded, a line is too long, or the last one is cut off.

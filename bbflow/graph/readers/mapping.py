@@ -1,8 +1,8 @@
 """Mappings: YAML files that translate the columns and words of a data set into bbflow's ontology.
 
-A mapping is data: it names columns and terms, and nothing in it is executed. It may start with `extends: primekg` (a mapping
-that ships) or `extends: ./ours.yaml`; `kinds`, `predicates` and `ids` are then added to what is there, everything else replaces
-it. All mappings build on `mappings/biolink.yaml`, the table of common synonyms of Biolink terms.
+A mapping is data: it names columns and terms, and nothing in it is executed. It may start with `extends: primekg` (a
+bundled mapping) or `extends: ./ours.yaml`; `kinds`, `predicates` and `ids` then extend those of the base, and all other
+keys replace them. All mappings build on `mappings/biolink.yaml`, the table of common synonyms of Biolink terms.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Mapping:
         return {key: text for key, text in told.items() if text}
 
     def curie(self, raw: str) -> str:
-        """Return an identifier as a CURIE, if `ids` contains its beginning.
+        """Return an identifier as a CURIE, if its beginning is in `ids`.
 
         >>> Mapping(ids=(("MONDO:", "MONDO:", 7),)).curie("MONDO:5148")
         'MONDO:0005148'
@@ -143,11 +143,11 @@ class Mapping:
         return raw
 
     def kind(self, word: str) -> str | None:
-        """Return the kind that a word means, None if such nodes are left out; raise KeyError for an unknown word."""
+        """Return the kind of a word, None if such nodes are left out; raise KeyError for an unknown word."""
         return self.kinds[word] if word in self.kinds else self.kinds[fold_word(word)]
 
     def relation(self, word: str) -> Relation | None:
-        """Return the relation that a word means, None if such edges are left out; raise KeyError for an unknown word."""
+        """Return the relation of a word, None if such edges are left out; raise KeyError for an unknown word."""
         return self.predicates[word] if word in self.predicates else self.predicates[fold_word(word)]
 
 
@@ -168,7 +168,7 @@ def shipped() -> list[str]:
 
 @cache
 def biolink() -> Mapping:
-    """Return the mapping that all others build on: bbflow's terms and the table of synonyms."""
+    """Return the base of all mappings: bbflow's terms and the table of synonyms."""
     own = Mapping(
         kinds={word: kind for kind in KINDS for word in (kind, fold_word(kind))},
         predicates={predicate: Relation(predicate) for predicate in PREDICATES},
@@ -201,7 +201,7 @@ def _load(name: str | Path, chain: tuple[Path, ...], asked_by: str) -> Mapping:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long for a file
+    except OSError:  # the name is too long for a file
         return False
 
 
@@ -235,7 +235,7 @@ def _read(path: Path, base: Mapping | None, chain: tuple[Path, ...]) -> Mapping:
 
 
 def _settings(file: YamlFile, problems: list[Problem]) -> dict[str, Any]:
-    """Return the settings of a mapping that are no words, identifiers or tables."""
+    """Return the settings of a mapping other than words, identifiers and tables."""
     data = file.data
     changed: dict[str, Any] = {}
     for key in ("name", "version", "about", "licence", "citation", "salt", "source", "encoding", "quote", "list_separator"):

@@ -37,7 +37,7 @@ def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
 
 
 def _decode(path: Path) -> tuple[dict[str, Any], dict[str, list[tuple[int, Any]]]]:
-    """Return what `_parse` makes of a file.
+    """Return the result of `_parse` for a file.
 
     Raises:
         InputError: The file cannot be read or is no JSON object.
@@ -77,7 +77,7 @@ def _read_edge(raw: Any, draft: GraphBuilder, path: Path, line: int) -> None:
 
 
 def write(graph: KnowledgeGraph, path: Path) -> None:
-    """Write a graph in the form that `read` reads."""
+    """Write a graph as node-link JSON for `read`."""
     nodes = [{"id": n.id, "kind": n.kind, "name": n.name, "synonyms": list(n.synonyms), **n.attributes} for n in graph.nodes()]
     edges = [
         {"source": e.subject, "target": e.object, "key": e.predicate, "provenance": e.source, "verified": e.verified, **e.attributes}

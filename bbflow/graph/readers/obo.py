@@ -1,8 +1,8 @@
-"""OBO ontologies (https://owlcollab.github.io/oboformat/doc/obo-syntax.html): HPO, Mondo, DOID, GO, Uberon and their like.
+"""Reader of OBO ontologies (https://owlcollab.github.io/oboformat/doc/obo-syntax.html), such as HPO, Mondo, DOID, GO and Uberon.
 
-Lines are parsed by `obonet` (the `hpo` extra); this reader adds the line to every complaint, and says what a term is by its
-prefix or namespace, as the mapping `obo` has it. Relations that the mapping does not know, and edges into other ontologies, are
-left out and counted.
+Lines are parsed by `obonet` (the `hpo` extra); this reader adds the line number to every problem, and derives the kind of a
+term from its prefix or namespace by the mapping `obo`. Relations that are not in the mapping, and edges into other
+ontologies, are left out and counted.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Stanza:
     tags: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def first(self, tag: str) -> str:
-        """Returns the first value of a tag, or an empty text."""
+        """Return the first value of a tag, or an empty text."""
         return self.tags[tag][0][0] if tag in self.tags else ""
 
 
 def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
-    """Reads an OBO file."""
+    """Read an OBO file."""
     draft.merge = True
     header = collect(path, draft, mapping, f"obo:{path.name}")
     ontology = header.first("ontology").removesuffix(".obo") or path.name.split(".")[0]
@@ -51,13 +51,13 @@ def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
 
 
 def collect(path: Path, draft: GraphBuilder, mapping: Mapping, source: str) -> Stanza:
-    """Puts the terms and relations of an OBO file into a draft; returns the header.
+    """Add the terms and relations of an OBO file to a draft; return the header.
 
     Args:
-        path: The file.
-        draft: What is filled.
+        path: OBO file.
+        draft: Builder that receives them.
         mapping: Kinds by prefix or namespace, predicates by relation.
-        source: What the source of an edge begins with; `@release#line` follows.
+        source: Prefix of the source of each edge; `@release#line` is appended.
     """
     header: Stanza | None = None
     edges: list[tuple[str, str, str, int]] = []
@@ -108,10 +108,10 @@ def collect(path: Path, draft: GraphBuilder, mapping: Mapping, source: str) -> S
 
 
 def stanzas(path: Path, draft: GraphBuilder) -> Iterator[Stanza]:
-    """Yields the blocks of an OBO file, the header first.
+    """Yield the blocks of an OBO file, the header first.
 
     Raises:
-        InputError: obonet is not installed, or the file is no OBO file.
+        InputError: obonet is not installed, or the file is not an OBO file.
     """
     try:
         from obonet.read import parse_tag_line
@@ -143,7 +143,7 @@ def stanzas(path: Path, draft: GraphBuilder) -> Iterator[Stanza]:
 
 
 def release(header: Stanza) -> str:
-    """Returns the release of an ontology: the date in its data-version, or all of that.
+    """Return the release of an ontology: the date in its data-version, or the whole data-version.
 
     >>> release(Stanza("", 1, {"data-version": [("hp/releases/2025-01-16", 2)]}))
     '2025-01-16'
@@ -186,7 +186,7 @@ def _kind(mapping: Mapping, prefix: str, namespace: str) -> tuple[str | None, bo
 
 
 def _synonyms(stanza: Stanza, name: str) -> Iterator[str]:
-    """Exact synonyms alone: a broader or merely related name is another thing's name."""
+    """Yield exact synonyms only; a broader or related synonym may be the name of another term."""
     seen = {name}
     for value, _ in stanza.tags.get("synonym", ()):
         match = _SYNONYM.match(value)
@@ -200,6 +200,6 @@ def _plain(text: str) -> str:
 
 
 def _quoted(value: str) -> list[str]:
-    """Splits a property_value into its name and text: `dc:title "A title" xsd:string` or `terms:license https://...`."""
+    """Split a property_value into its name and text: `dc:title "A title" xsd:string` or `terms:license https://...`."""
     match = re.match(r'(\S+)\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))', value)
     return [match[1], _plain(match[2] or match[3] or "")] if match else []

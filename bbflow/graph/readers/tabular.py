@@ -1,6 +1,6 @@
-"""Tables, driven by a mapping: CSV, TSV and Parquet, of nodes and edges or of edges alone (see `mapping.py`).
+"""Reader of tables by a mapping: CSV, TSV and Parquet, of nodes and edges or of edges alone (see `mapping.py`).
 
-Reads row by row, so a table larger than memory costs what its graph costs.
+Tables are read row by row, so memory grows with the graph, not with the tables.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
     for table, file, read_table in tables:
         try:
             found += read_table(file, table)
-        except InputError as error:  # the file is of no use, but the others may have problems of their own
+        except InputError as error:  # go on, so that the problems of the other files are reported too
             broken += error.problems
     if broken:
         raise InputError(*broken, *draft.problems)
@@ -97,7 +97,7 @@ class _Reading:
         self.first: dict[tuple[str, str], str] = {}
 
     def nodes(self, file: Path, table: Table) -> bool:
-        """Read a table of nodes; return False if the file is none."""
+        """Read a table of nodes; return False if the file is not one."""
         header, rows = _open(file, table, self.mapping)
         if table.only_if is not None and table.only_if not in header:
             return False
@@ -126,7 +126,7 @@ class _Reading:
         return True
 
     def edges(self, file: Path, table: Table) -> bool:
-        """Read a table of edges; return False if the file is none."""
+        """Read a table of edges; return False if the file is not one."""
         header, rows = _open(file, table, self.mapping)
         if table.only_if is not None and table.only_if not in header:
             return False
@@ -163,7 +163,7 @@ class _Reading:
         return True
 
     def _ends(self, cell: dict[str, Cell], row: list[str], file: Path, line: int) -> tuple[str, str] | None:
-        """Return subject and object of an edge, with their nodes noted where the row declares them; None if it does so wrongly."""
+        """Return subject and object of an edge, and add the nodes that its row declares; None if a declaration is malformed."""
         subject, obj = self._curie(cell["subject"](row)), self._curie(cell["object"](row))
         if not subject or not obj:
             self.draft.malformed(f"an edge without {'object' if subject else 'subject'}", f"{file}:{line}")

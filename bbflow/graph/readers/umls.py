@@ -1,8 +1,8 @@
-"""UMLS Rich Release Format: MRSTY.RRF (semantic types), MRREL.RRF (relations), MRCONSO.RRF (names).
+"""Reader of UMLS Rich Release Format: MRSTY.RRF (semantic types), MRREL.RRF (relations), MRCONSO.RRF (names).
 
-Format: UMLS Reference Manual, chapter 3, https://www.ncbi.nlm.nih.gov/books/NBK9685/. Rows are fields that each end in `|`. A row of
-MRREL reads from right to left: CUI2 has the relation RELA (or REL, where RELA is empty) to CUI1. Only concepts that a kept
-relation joins are named, so the size of MRCONSO costs time, not memory.
+Format: UMLS Reference Manual, chapter 3, https://www.ncbi.nlm.nih.gov/books/NBK9685/. Each field of a row ends in `|`. A
+row of MRREL reads from right to left: CUI2 has the relation RELA (or REL, if RELA is empty) to CUI1. Only names of concepts
+joined by a kept relation are stored, so a large MRCONSO takes time, not memory.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ FIELDS = {
         "CVF",
     ),
 }  # fmt: skip
-"""Name of a file to the names of its fields."""
+"""File name to the names of its fields."""
 
 _SYNONYMS = 20
 
 
 def read(path: Path, draft: GraphBuilder, mapping: Mapping) -> KnowledgeGraph:
-    """Reads a folder that holds the three files."""
+    """Read a folder with the three files."""
     missing = [name for name in FIELDS if not (path / name).is_file()]
     if missing:
         raise InputError(*(Problem(f"there is no {name} in the folder", str(path)) for name in missing))
@@ -59,7 +59,7 @@ def _rows(path: Path, name: str, draft: GraphBuilder) -> Iterator[tuple[int, lis
 
 
 def _kinds(path: Path, draft: GraphBuilder, mapping: Mapping) -> dict[str, str]:
-    """Returns the kind of each concept: that of the first of its semantic types that the mapping keeps."""
+    """Return the kind of each concept: that of its first semantic type that the mapping keeps."""
     kinds: dict[str, str] = {}
     for _, row in _rows(path, "MRSTY.RRF", draft):
         kind = mapping.kinds.get(row[3])
@@ -96,7 +96,7 @@ def _relations(path: Path, draft: GraphBuilder, mapping: Mapping, kinds: dict[st
 
 
 def _names(path: Path, draft: GraphBuilder, mapping: Mapping, kinds: dict[str, str], joined: set[str]) -> None:
-    """Adds the joined concepts with their preferred names (TS=P, STT=PF, ISPREF=Y, as far as there is one) and other names."""
+    """Add the joined concepts with their preferred names (TS=P, STT=PF, ISPREF=Y, as far as present) and other names."""
     best: dict[str, tuple[int, int, str]] = {}
     others: dict[str, dict[str, None]] = {}
     for number, row in _rows(path, "MRCONSO.RRF", draft):

@@ -1,8 +1,8 @@
-"""YAML graphs, made to be edited by hand: a file, or a folder of files that are read in order of their names.
+"""Reader and writer of YAML graphs, which are edited by hand: a file, or a folder of files read in order of their names.
 
 Each file is a mapping with `nodes` and `edges`; `pack.yaml` of a folder (or the top keys of a single file) gives name,
-version, salt and whatever else a card should say. An edge is `[subject, predicate, object, source]`, with a fifth mapping
-of attributes where there are any, or a mapping with those keys.
+version, salt and further entries for the card. An edge is `[subject, predicate, object, source]`, with an optional fifth
+element, a mapping of attributes, or a mapping with those keys.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _EDGE_KEYS = {"subject", "predicate", "object", "source", "verified"}
 
 
 def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
-    """Reads a YAML graph; see the module's docstring for its shape."""
+    """Read a YAML graph; the module's docstring describes the format."""
     files = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
     about: dict[str, Any] = {}
     for path_of_file in files:
-        for _ in lines(path_of_file, whole=False):  # the YAML parser knows no limit to a line
+        for _ in lines(path_of_file, whole=False):  # the YAML parser does not limit the length of a line
             pass
         file = read_yaml(path_of_file)
         if not isinstance(file.data, dict):
@@ -39,7 +39,7 @@ def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
 
 
 def write(graph: KnowledgeGraph, path: Path) -> None:
-    """Writes a graph as one YAML file, a line for each node and edge, so that `read` gives it back."""
+    """Write a graph as one YAML file for `read`, with one line for each node and edge."""
     head = {**graph.about, "name": graph.name, "version": graph.version, "salt": graph.salt}
     nodes = []
     for n in graph.nodes():

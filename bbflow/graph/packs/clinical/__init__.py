@@ -1,7 +1,7 @@
 """`ClinicalPack`: common adult drugs, diseases, findings and tests, hand-curated with a source on every edge.
 
-Unverified and incomplete by design: it exists to generate training questions whose answers can be proved from it, and it is
-no medical advice.
+Unverified and incomplete by design: its purpose is to generate training questions whose answers can be proved from it. It
+is not medical advice.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ FOLDER = Path(__file__).parent
 
 
 class ClinicalPack(GraphSource):
-    """The graph that ships with bbflow.
+    """The graph shipped with bbflow.
 
     Args:
-        core: Only the common part, named `clinical-core`: the nodes that `core.txt` lists and the edges between them. The bundled
-            policy knows these; the whole is for larger ones.
+        core: Only the common part, named `clinical-core`: the nodes listed in `core.txt` and the edges between them. The
+            bundled policy is trained on these; use the whole graph for larger policies.
     """
 
     def __init__(self, core: bool = False) -> None:
         self.core = core
 
     def load(self) -> KnowledgeGraph:
-        """Reads the pack's YAML files."""
+        """Read the pack's YAML files."""
         return _load(self.core)
 
 

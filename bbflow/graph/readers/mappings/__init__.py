@@ -1,1 +1,1 @@
-"""Mappings that ship: what the words of a data set mean in bbflow's ontology. `extends: NAME` builds on one."""
+"""Bundled mappings from the words of data sets to bbflow's ontology. `extends: NAME` builds on one."""
