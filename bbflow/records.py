@@ -8,7 +8,7 @@ of examples can be checked with its graph alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
@@ -63,6 +63,56 @@ class Provenance(TypedDict):
     template: str
     generator: str
     seed: int
+
+
+KEYS = {"patient": frozenset(Patient.__annotations__), "recommended": frozenset(Recommendation.__annotations__)}
+"""Column that holds objects, or a list of them, to the keys that these may have."""
+
+_OTHER_WORDS = {
+    "patient": {
+        "problems": "conditions", "diagnoses": "conditions", "diagnosis": "conditions", "comorbidities": "conditions",
+        "history": "conditions", "diseases": "conditions",
+        "drugs": "medications", "meds": "medications", "takes": "medications", "gender": "sex",
+        "pregnancy": "pregnant", "gfr": "egfr", "crcl": "egfr", "years": "age",
+    },
+    "recommended": {
+        "frequency": "per_day", "times": "per_day", "times_per_day": "per_day", "daily": "per_day", "freq": "per_day", "amount": "dose",
+        "strength": "dose", "quantity": "dose", "mg": "dose", "name": "drug", "medication": "drug", "units": "unit", "via": "route",
+    },
+}  # fmt: skip
+"""Column to other words for its keys that do not look alike."""
+
+
+def unknown_keys(column: str, value: Any, declared: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a patient or of recommendations that nothing reads, each as its path with the key that was probably meant.
+
+    Args:
+        column: `patient` or `recommended`.
+        value: The object, or the list of objects; other values have no keys.
+        declared: Further keys that the owner of the data has declared; one that differs from a known key only in case or spelling
+            marks stays unknown.
+
+    >>> list(unknown_keys("recommended", [{"drug": "amlodipine", "Dose": 50}]))
+    [('recommended[0].Dose', "did you mean 'dose'?")]
+    """
+    keys = KEYS[column]
+    items = [(f"{column}[{i}]", item) for i, item in enumerate(value)] if isinstance(value, list) else [(column, value)]
+    for place, item in items:
+        if isinstance(item, Mapping) and not item.keys() <= keys:
+            for key in item:
+                if key not in keys and (key not in declared or _folded(key) in map(_folded, keys)):
+                    yield f"{place}.{key}", _meant(column, str(key))
+
+
+def _meant(column: str, key: str) -> str:
+    folded, keys = _folded(key), KEYS[column]
+    other = next((known for word, known in _OTHER_WORDS[column].items() if _folded(word) == folded), "")
+    same = next((known for known in keys if _folded(known) == folded), other)
+    return f"did you mean '{same}'?" if same else did_you_mean(key.lower(), keys)
+
+
+def _folded(key: Any) -> str:
+    return "".join(filter(str.isalnum, str(key).casefold()))
 
 
 @dataclass(frozen=True)
@@ -141,6 +191,8 @@ class Example:
         unknown = [n for n in row if n not in names]
         problems = [Problem(f"the example lacks '{n}'", where) for n in missing]
         problems += [Problem(f"unknown field '{n}'", where, did_you_mean(n, names)) for n in unknown]
+        for column in KEYS:
+            problems += [Problem(f"unknown field '{path}'", where, hint) for path, hint in unknown_keys(column, _plain(row.get(column)))]
         if problems:
             raise InputError(*problems)
         value = {name: _plain(v) for name, v in row.items() if v is not None}

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bbflow.contracts.contract import Contract, QualityRule
-from bbflow.contracts.engine.row import Row
+from bbflow.contracts.engine.row import Row, plain
 from bbflow.contracts.engine.rule import Outcome
 from bbflow.contracts.engine.runner import Table
 from bbflow.contracts.language.declared_columns import COLUMNS_RULE
 from bbflow.contracts.verdict import Failure, RuleResult, Verdict
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.records import Example
+from bbflow.records import KEYS, Example, unknown_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def validate(
     ids = tuple(Row(i, {"example_id": value}).id for i, value in enumerate(table.column("example_id")))
     from bbflow.contracts.integrations.great_expectations import run
 
-    rules = _rules(contract)
+    rules = _rules(contract, table)
     outcomes = run(rules, table, ids, graph, workers)
     results = tuple(_result(rule, outcomes.get(rule.id, "there is no result"), ids) for rule in rules)
     about = {"name": graph.name, "version": graph.version, "sha256": graph.sha256}
@@ -77,12 +77,17 @@ def _check_columns(contract: Contract, present: list[Any]) -> None:
         raise InputError(*missing)
 
 
-def _rules(contract: Contract) -> list[QualityRule]:
-    if not contract.columns:
+def _rules(contract: Contract, table: Table | None = None) -> list[QualityRule]:
+    if not contract.columns and not (table and _has_unknown_keys(table)):
         return list(contract.rules)
     kwargs = {"columns": list(contract.columns)}
     columns = QualityRule(COLUMNS_ID, COLUMNS_ID, COLUMNS_RULE, kwargs, "critical", "refuse", dimension="conformity")
     return [columns, *contract.rules]
+
+
+def _has_unknown_keys(table: Table) -> bool:
+    """Return whether a patient or a recommendation has a key that nothing reads; asked where no declared columns are checked."""
+    return any(next(unknown_keys(name, plain(cell)), None) for name in KEYS if name in table.names for cell in table.column(name))
 
 
 def _result(rule: QualityRule, outcome: Outcome | str, ids: tuple[str, ...]) -> RuleResult:

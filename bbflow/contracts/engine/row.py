@@ -115,6 +115,10 @@ class Row:
             self._plain[column] = value = plain(self._cells[column])
             return value
 
+    def has(self, column: str) -> bool:
+        """Return whether the data have a column."""
+        return column in self._cells
+
     def text(self, column: str) -> str:
         """Return a text cell."""
         value = self.cell(column)

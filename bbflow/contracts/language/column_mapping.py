@@ -15,6 +15,7 @@ from bbflow.contracts.contract import Contract
 from bbflow.contracts.engine.row import plain
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import KEYS
 
 _SEPARATORS = (";", "|")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -107,7 +108,7 @@ def map_rows(rows: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], cont
 
 def _mapped(i: int, row: Mapping[str, Any], mapping: Mapping[str, str], taken: set[str], types: Mapping[str, Any]) -> dict[str, Any]:
     made = {name: plain(value) for name, value in row.items() if name not in taken and "." not in name}
-    nested = {name: name for name in row if "." in name and name not in taken and name.partition(".")[0] in types}
+    nested = {name: name for name in row if "." in name and name not in taken and name.partition(".")[0] in {*types, *KEYS}}
     for name, physical in sorted({**nested, **mapping}.items()):
         column, _, inner = name.partition(".")
         if inner:

@@ -1,5 +1,8 @@
 """The check of declared columns: types, nulls, lengths and bounds, as `schema[].properties` states them.
 
+Keys of a patient or a recommendation that neither bbflow reads nor the contract declares are findings too: a dose under a key that no
+rule reads would pass unchecked.
+
 It runs before the rules of a contract; a contract cannot name it.
 """
 
@@ -12,6 +15,7 @@ from typing import Any
 from bbflow.contracts.engine.row import Finding, MalformedCell, Row
 from bbflow.contracts.engine.rule import Outcome, Rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.records import KEYS, unknown_keys
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,), "object": (dict,),
@@ -31,7 +35,12 @@ def _run(rows: Sequence[Row], graph: KnowledgeGraph, *, columns: list[Mapping[st
     findings: list[Finding] = []
     seen: dict[Hashable, Row] = {}
     declared = [(c["name"], c, _quick(c), bool(c.get("unique") or c.get("primaryKey"))) for c in columns]
+    keys = {name: _declared_keys(columns, name) for name in KEYS}
     for row in rows:
+        for name, known in keys.items():
+            if row.has(name):
+                for path, hint in unknown_keys(name, row.cell(name), known):
+                    findings.append(row.finding(f"'{path}' is a key that nothing reads ({hint})"))
         for name, column, right, unique in declared:
             try:
                 value = row.cell(name)
@@ -46,6 +55,13 @@ def _run(rows: Sequence[Row], graph: KnowledgeGraph, *, columns: list[Mapping[st
                 if first is not row:
                     findings.append(row.finding(f"'{name}' has the same value as row {first.number}"))
     return Outcome(len(rows), findings)
+
+
+def _declared_keys(columns: Sequence[Mapping[str, Any]], name: str) -> frozenset[str]:
+    """Return the keys that a contract declares for the objects of a column."""
+    column: Mapping[str, Any] = next((c for c in columns if c["name"] == name), {})
+    inner = column.get("properties") or column.get("items", {}).get("properties") or ()
+    return frozenset(p["name"] for p in inner)
 
 
 def _quick(column: Mapping[str, Any]) -> Callable[[Any], bool]:
