@@ -41,8 +41,8 @@ _PIECES = _Pieces()
 class TokenizedText:
     """A text cut into words and sentences.
 
-    A sentence ends at a semicolon; at a full stop, question or exclamation mark before a space and no lower-case letter, or after three
-    letters; at the end of a line, unless a bullet follows.
+    A sentence ends at a semicolon; at a full stop, question or exclamation mark before a space and no lower-case letter or plus
+    sign, or after three letters; at the end of a line, unless a bullet follows.
 
     Attributes:
         text: The original text.
@@ -77,7 +77,7 @@ class TokenizedText:
         words = self.words
         for run in runs:
             if open_end:
-                if not "a" <= run[0] <= "z":
+                if not ("a" <= run[0] <= "z" or run[0] in "+&"):
                     stops.append(len(words))
                 open_end = False
             found, ends = _PIECES[run]

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.drugs.dose_parsing import daily_dose, front_dose, number
+from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
+from bbflow.text.drugs.dose_units import dose_units
+from bbflow.text.drugs.numbers import number
 from bbflow.text.drugs.stance_cues import StanceCues, stance_cues
 from bbflow.text.drugs.stance_reader import Stance, StanceReader
 from bbflow.text.entity_linking import EntityLinker, Mention, entity_linker
@@ -32,6 +34,9 @@ class DrugMention(NamedTuple):
         words: Its words, first and end (exclusive).
         daily_mg: The dose that the text gives, in milligrams a day; None where it gives none.
         dose_words: The words of the dose, first and end (exclusive).
+        daily_mg_per_kg: The dose by body weight, in milligrams a day and kilogram; None where it gives none.
+        weighted_words: The words of that dose.
+        unread_words: The words of a dose whose frequency cannot be read; (0, 0) where there is none.
     """
 
     drug: str
@@ -39,6 +44,9 @@ class DrugMention(NamedTuple):
     words: tuple[int, int]
     daily_mg: float | None
     dose_words: tuple[int, int]
+    daily_mg_per_kg: float | None = None
+    weighted_words: tuple[int, int] = (0, 0)
+    unread_words: tuple[int, int] = (0, 0)
 
 
 class TextReading(NamedTuple):
@@ -46,7 +54,7 @@ class TextReading(NamedTuple):
 
     Attributes:
         text: The text, cut into words.
-        units: The words that are units of mass.
+        units: The words that are units of doses.
         mentions: The mentions of nodes of the graph and of classes of drugs.
         drug_mentions: The drugs, each with its stance.
         class_mentions: The classes of drugs, each with its stance.
@@ -60,7 +68,7 @@ class TextReading(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """The words of a text that can begin a name or a cue, and those that are units of mass or pronouns, each in order."""
+    """The words of a text that can begin a name or a cue, and those that are units of doses or pronouns, each in order."""
 
     names: list[int]
     units: list[int]
@@ -130,7 +138,7 @@ def _candidates(text: TokenizedText, kinds: BoundedMemo[str, int]) -> _Candidate
                 units.append(i)
             if kind & _PRONOUN:
                 pronouns.append(i)
-    return _Candidates(names, units, cues, pronouns)
+    return _Candidates(names, dose_units(text.words, units) if units else units, cues, pronouns)
 
 
 @memoize_per_graph
@@ -169,12 +177,12 @@ def _drug_mentions(
     ends = [*(front[0] if front else mention.first for (mention, _), front in zip(drugs, fronts, strict=True)), len(text.words)]
     found = []
     for i, (mention, drug) in enumerate(drugs):
-        daily_mg, dose_words = daily_dose(text, mention.last, ends[i + 1], mention.first, fronts[i], candidates.units)
+        dose = daily_dose(text, mention.last, ends[i + 1], mention.first, fronts[i], candidates.units)
         stance = stances[i]
         if stance is None:
-            answers = daily_mg is not None or _is_short_answer(text, mentions, mention, cues)
+            answers = dose.daily_mg is not None or dose.daily_mg_per_kg is not None or _is_short_answer(text, mentions, mention, cues)
             stance = "advised" if answers else _stance_without_cue(text, mention, cues)
-        found.append(DrugMention(drug, stance, (mention.first, mention.last), daily_mg, dose_words))
+        found.append(DrugMention(drug, stance, (mention.first, mention.last), *dose))
     return found
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.text.drug_names import drug_names
-from bbflow.text.drugs.dose_parsing import number
 from bbflow.text.drugs.drug_stance import TextReading
+from bbflow.text.drugs.numbers import number
 from bbflow.text.drugs.stance_cues import stance_cues
 from bbflow.text.entity_linking import entity_linker
 from bbflow.text.memo import BoundedMemo
@@ -33,7 +33,8 @@ _NO_DRUG = frozenset(
     total only the a an at and or by from max over under below above approximately for starting initial single usual low high
     ceiling limit needs between then his her their this that it oral tablet tablets use start prescribe is was be no not them drug
     medication increase increased reduced reduce received gets taking takes took until every into in on as per weekly therefore
-    clearly give giving creator within beyond exceeding around roughly nearly almost remaining another additional
+    clearly give giving creator within beyond exceeding around roughly nearly almost remaining another additional swallowed ingested
+    overdosed administer swallow
     """.split()  # noqa: SIM905 (a list would be a page long)
 )
 

@@ -2,7 +2,10 @@
 
 import pytest
 
-from bbflow.text.drugs.dose_parsing import any_between, daily_dose, front_dose, number, per_day
+from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
+from bbflow.text.drugs.dose_units import any_between
+from bbflow.text.drugs.frequencies import per_day
+from bbflow.text.drugs.numbers import number
 from bbflow.text.tokenization import TokenizedText
 
 
@@ -20,8 +23,22 @@ from bbflow.text.tokenization import TokenizedText
         # times of the day, alone and with a word that says less
         ("morning and evening", 2), ("mornings", 1), ("morning mornings", 1), ("breakfast lunch and dinner", 3), ("daily at noon and at night", 2),
         ("twice daily in the morning", 2), ("per day", 1), ("a day morning noon and night", 3),
+        ("mane et nocte", 2), ("nocte", 1), ("qam and qhs", 2), ("q a m and q h s", 2), ("am pm", 2), ("in the morning with breakfast", 1),
+        ("8 am and 8 pm", 2), ("8 am 2 pm and 8 pm", 3), ("8 am in the morning", 1), ("08 00 and 20 00", 2), ("8 am and bedtime", 2),
+        # meals
+        ("with each meal", 3), ("after meals", 3), ("before every meal", 3), ("with both meals", 2), ("with the evening meal", 1),
+        ("with meals and at bedtime", 4), ("twice daily with meals", 2), ("daily with each meal", 1), ("a c", 3),
+        # Latin, and letters apart
+        ("bds", 2), ("b d s", 2), ("ter in die", 3), ("bis in die", 2), ("q o d", 1), ("hs", 1),
+        # schedules
+        ("1 0 1", 2), ("1 1 1 1", 4), ("2 0 1", 3), ("1 1", 2), ("1 2 times", 2), ("0 0 1", 1),
+        # hours, and fractions of a day
+        ("4 24", 6), ("6 hourly", 4), ("six hourly", 4), ("4 to 6 hourly", 6), ("at 8 hour intervals", 3), ("every other hour", 12),
+        ("every 24 hours", 1), ("in 24 hours", 1), ("every 2 to 3 days", None), ("once every 6 hours", 4), ("twice every day", 2),
+        # rarer than daily
+        ("three times a week", 1), ("twice weekly", 1), ("x 7 days", None), ("weekly", 1), ("every other day", None),
         # none
-        ("", None), ("with food", None), ("a little", None), ("per week", None),
+        ("", None), ("i am", None), ("with food", None), ("a little", None), ("per week", None),
         # the first frequency counts
         ("once or three times", 1),
     ],
@@ -47,6 +64,14 @@ def test_a_frequency_on_the_next_line_begins_with_its_first_word(words, times):
         ("two 10 mg tablets", 20), ("2 tablets of 10 mg", 20), ("two 10 mg tablets three times daily", 60), ("10 mg tablets", 10),
         ("2 500 mg tablets", 1000),  # two tablets, not two thousand five hundred milligrams
         ("5 mg then 20 mg", 20), ("10 mg in the morning and 5 mg at night", 15), ("10 mg in the morning then 40 mg", 40),
+        ("5 mg 2 tablets", 10), ("5 mg (2 tablets) twice daily", 20), ("5 mg tablets take 2", 10), ("5 mg ii tabs", 10), ("5 mg x 2 tablets bd", 20),
+        ("2 x 5 mg daily", 10), ("two of the 5 mg tablets", 10), ("5 mg, half a tablet", 2.5), ("5 mg, one and a half tablets", 7.5),
+        ("5 mg 1/2 tablet bd", 5), ("5 mg, dispense 90 tablets", 5), ("5 mg tablets: ii po daily", 10), ("5 mg. Take 2 tablets daily", 10),
+        ("1000 mg (2 tablets of 500 mg) twice daily", 2000), ("5 mg 1-0-1", 10), ("5 mg/h", 120), ("5 mg/h for 2 hours", 10), ("5 mg/day", 5),
+        ("5 mg bd + 10 mg nocte", 20), ("5 mg od and 10 mg nocte", 15), ("5 mg daily or 10 mg daily", 10), ("5 mg daily then 10 mg daily", 10),
+        ("1 g qid (max 4 g/day)", 4000), ("1 g qid (max 6 g/day)", 6000), ("1 g every 4 hours as needed, max 4 g/day", 4000),
+        ("5 mg bd, titrate to 20 mg", 20), ("2 g in two divided doses", 2000), ("250 mg/5 mL, 10 mL bd", 1000), ("1.2 mg/dL", None),
+        ("swallowed 12 g", None), ("70 kg", None), ("0.00001 kg", 10),
         ("50 m g", 50), ("5 mg per kg", None), ("5 mg/kg daily", None), ("some mg", None), ("daily", None),
     ],
 )  # fmt: skip
@@ -66,7 +91,7 @@ def test_an_odd_exponent_is_read_and_raises_nothing(text, milligrams):
 
 def test_the_words_of_a_dose_are_its_amount_and_unit():
     words = TokenizedText("amlodipine at 2 tablets of 10 mg daily")
-    assert daily_dose(words, 1, len(words.words)) == (20, (5, 7))
+    assert daily_dose(words, 1, len(words.words))[:2] == (20, (5, 7))
 
 
 def test_tablets_in_front_of_the_drug_multiply_its_dose():
@@ -118,3 +143,26 @@ def test_numbers_in_digits():
 
 def test_a_unit_between_two_words():
     assert [any_between([2, 7], *words) for words in ((0, 2), (0, 3), (3, 7), (7, 8), (8, 9))] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "per_kg"),
+    [("15 mg/kg q6h", 60), ("15 mg per kg", 15), ("50 mg/kg/day", 50), ("15 mg/kg/dose tid", 45), ("1 mg per kilogram of body weight bd", 2)],
+)  # fmt: skip
+def test_milligrams_per_day_and_kilogram(text, per_kg):
+    words = TokenizedText(text)
+    found = daily_dose(words, 0, len(words.words))
+    assert (found.daily_mg, found.daily_mg_per_kg) == (None, per_kg)
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("5 mg daily", ""), ("5 mg", ""), ("5 mg for pain", ""), ("5 mg x 7 days", ""), ("5 mg tablets by mouth", ""), ("5 mg qxd", "5 mg qxd"),
+        ("5 mg several times a day", "5 mg several times a day"), ("5 mg/m2 daily", "5 mg m 2"), ("5 mg 3/7", "5 mg 3 7"), ("5 mg zds", "5 mg zds"),
+        ("5 mg every few hours", "5 mg every few hours"),
+    ],
+)  # fmt: skip
+def test_a_frequency_that_cannot_be_read(text, unread):
+    words = TokenizedText(text)
+    assert " ".join(words.words[slice(*daily_dose(words, 0, len(words.words)).unread_words)]) == unread

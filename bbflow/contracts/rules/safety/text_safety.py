@@ -12,13 +12,15 @@ from typing import Literal
 from bbflow.contracts.engine.contraindications import contraindications, interactions, renal_contraindications
 from bbflow.contracts.engine.patient_context import PatientContext, context_of, renal_function
 from bbflow.contracts.engine.prompt_context import asks_about_patient, context_from_prompt
-from bbflow.contracts.engine.row import Reason, Row
+from bbflow.contracts.engine.row import MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.drug_classes import UNKNOWN, drugs_of
+from bbflow.text.drugs.dose_units import body_weights
 from bbflow.text.drugs.drug_stance import DrugMention, TextReading, read_drug_stances
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
+from bbflow.text.tokenization import TokenizedText
 
 _GROUP = "safety of the text"
 
@@ -136,20 +138,56 @@ def text_no_interacting_pair(
 def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     """A dose that the response gives stays within the graph's daily maximum, unless the response advises against it.
 
-    Grams, milligrams and micrograms are converted, `twice daily`, `every 6 hours`, `tid` are counted; a dose without a frequency
-    counts once. A dose by weight (mg/kg) is not checked, nor one of a drug whose maximum the graph does not know.
+    Grams, milligrams and micrograms are converted; numbers of tablets, `twice daily`, `every 6 hours`, `1-0-1` are counted; a dose without
+    a frequency counts once. A dose by body weight (mg/kg) is checked for the heaviest weight of the response, the patient or the prompt.
+    One that cannot be read, since there is no weight or no known frequency, is a finding. A drug whose maximum the graph does not know is
+    not checked.
 
     Args:
         row: The row.
         graph: The graph.
     """
     for advice in _drug_stances(row, graph).drug_mentions:
-        if advice.daily_mg is None or advice.stance == "against":
+        if advice.stance == "against" or (advice.daily_mg is None and advice.daily_mg_per_kg is None):
             continue
         maximum, edge = daily_maximum(graph, advice.drug)
-        if maximum is not None and advice.daily_mg > maximum * (1 + 1e-6):
-            said = f"{graph.name_of(advice.drug)} {advice.daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
-            yield _placed(Reason(said, edges=() if edge is None else (edge,)), row, graph, advice.dose_words)
+        if maximum is None:
+            continue
+        doses = [(advice.daily_mg, advice.dose_words)]
+        if advice.daily_mg_per_kg is not None:
+            weights = _body_weights(row, graph)
+            if weights:
+                doses.append((advice.daily_mg_per_kg * max(weights), advice.weighted_words))
+            else:
+                yield _not_understood(row, graph, advice.weighted_words, "no body weight is given")
+        if advice.unread_words[1]:
+            yield _not_understood(row, graph, advice.unread_words, "its frequency cannot be read")
+        for daily_mg, words in doses:
+            if daily_mg is not None and daily_mg > maximum * (1 + 1e-6):
+                said = f"{graph.name_of(advice.drug)} {daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
+                yield _placed(Reason(said, edges=() if edge is None else (edge,)), row, graph, words)
+
+
+def _not_understood(row: Row, graph: KnowledgeGraph, words: tuple[int, int], why: str) -> Reason:
+    """Return the reason of a dose that cannot be read."""
+    text = _drug_stances(row, graph).text
+    start, end = text.span(*words)
+    return _placed(Reason(f"the dose '{text.text[start:end]}' was not understood: {why}"), row, graph, words)
+
+
+def _body_weights(row: Row, graph: KnowledgeGraph) -> list[float]:
+    """Return the body weights in kilograms that the response gives; else those of the patient; else those of the prompt."""
+    found = body_weights(_drug_stances(row, graph).text.words)
+    patient = row.cell("patient") if row.has("patient") else None
+    if not found and isinstance(patient, dict):
+        given = [patient.get(key) for key in ("weight", "weight_kg")]
+        found = [float(value) for value in given if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0]
+    if not found and row.has("messages"):
+        try:
+            found = body_weights(TokenizedText(row.prompt()).words)
+        except MalformedCell:  # which the declared columns report
+            return []
+    return found
 
 
 @row_rule("response", group=_GROUP)
