@@ -61,7 +61,7 @@ class Attempt:
         number: Number of the attempt.
         identities: Hash of each question.
         examples: Rendered examples.
-        signatures: MinHash signature of each example; None where near duplicates are kept.
+        signatures: MinHash signature of each example; None if near duplicates are kept.
     """
 
     number: int

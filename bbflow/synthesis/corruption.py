@@ -88,7 +88,7 @@ class Corruption(ABC):
 
     @abstractmethod
     def __call__(self, case: CorrectRecord, rng: random.Random) -> str | None:
-        """Return the corrupted response; None where this corruption does not apply."""
+        """Return the corrupted response; None if this corruption does not apply."""
 
 
 class SiblingEntity(Corruption):

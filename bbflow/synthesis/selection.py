@@ -111,7 +111,7 @@ class RowKey(NamedTuple):
         answer: Canonical answer.
         level: Difficulty.
         cluster: Entity that the question is about.
-        signature: MinHash signature; None where near duplicates are kept.
+        signature: MinHash signature; None if near duplicates are kept.
     """
 
     identity: bytes

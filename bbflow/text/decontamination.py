@@ -103,7 +103,7 @@ class Benchmarks:
         return {run for sizes in self._runs.values() for runs in sizes.values() for run in runs}
 
     def shared_run(self, text: str) -> SharedRun | None:
-        """Return the first run of words that a text shares with a benchmark; None where it shares none."""
+        """Return the first run of words that a text shares with a benchmark; None if it shares none."""
         words, known = normalized_words(text, mask_numbers=True), self._runs
         for start in itertools.compress(range(len(words)), map(known.__contains__, itertools.pairwise(words))):
             for size, runs in known[words[start], words[start + 1]].items():
@@ -113,11 +113,11 @@ class Benchmarks:
         return None
 
     def shared_options(self, options: Iterable[str]) -> str | None:
-        """Return the benchmark that offers exactly these options; None where none does, or they are fewer than three."""
+        """Return the benchmark that offers exactly these options; None if none does, or they are fewer than three."""
         return self.options.get(_option_key(tuple(options))) if self.options else None
 
     def objection(self, example: Example) -> str | None:
-        """Return what an example shares with a benchmark; None where nothing."""
+        """Return what an example shares with a benchmark; None if it shares nothing."""
         if example.options and self.shared_options(example.options) is not None:
             return "contaminated: the options of a benchmark question"
         shared = self.shared_run(example.prompt.split("\nA)")[0])

@@ -73,7 +73,7 @@ _TOKENS = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f\u064b-\u0652]+[^\W\d_]*)*")
 
 
 def detect_language(text: str) -> str | None:
-    """Return the ISO 639-1 code of a text's language; None where nothing tells it.
+    """Return the ISO 639-1 code of a text's language; None if nothing tells it.
 
     >>> detect_language("The patient should not take this drug with food."), detect_language("El paciente no debe tomar este medicamento.")
     ('en', 'es')

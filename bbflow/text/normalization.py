@@ -85,7 +85,7 @@ def normalize_with_places(text: str) -> tuple[str, list[int] | None]:
     """Normalize a text, and keep where each character comes from.
 
     Returns:
-        The text of `normalize`, and for each of its characters its place in the original; None where nothing moved.
+        The text of `normalize`, and for each of its characters its place in the original; None if nothing moved.
     """
     if text.isascii():
         return read_digits(text), None

@@ -52,7 +52,7 @@ MASS_WORDS |= {f"{word}s": factor for word, factor in MASS_WORDS.items() if word
 
 
 def unit_of(word: str) -> Unit | None:
-    """Return the unit that a word means, in any case, singular or plural; None where it means none.
+    """Return the unit that a word means, in any case, singular or plural; None if it means none.
 
     >>> unit_of("Grams"), unit_of("ml"), unit_of("bananas")
     (Unit(dimension='mass', factor=Fraction(1000, 1)), Unit(dimension='volume', factor=Fraction(1, 1)), None)

@@ -102,7 +102,7 @@ def _context_of(row: Row, graph: KnowledgeGraph) -> PatientContext:
 
 
 def renal_function(row: Row) -> float | None:
-    """Return the patient's eGFR in mL/min/1.73 m2; None where it is not given.
+    """Return the patient's eGFR in mL/min/1.73 m2; None if it is not given.
 
     Raises:
         MalformedCell: It is no number between 0 and 250, or the patient is no object.

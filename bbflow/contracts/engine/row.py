@@ -106,7 +106,7 @@ class Row:
         return made
 
     def cell(self, column: str) -> Any:
-        """Return a cell as plain Python data; None where it is null."""
+        """Return a cell as plain Python data; None if it is null."""
         try:
             return self._plain[column]
         except KeyError:

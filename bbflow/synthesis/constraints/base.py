@@ -27,7 +27,7 @@ class ConstraintWriter(ABC):
     slot: ClassVar[str]
 
     def kwargs(self, count: int, rng: random.Random) -> dict[str, Any] | None:
-        """Draw arguments; None where the constraint makes no sense for `count` names."""
+        """Draw arguments; None if the constraint makes no sense for `count` names."""
         return {}
 
     @abstractmethod

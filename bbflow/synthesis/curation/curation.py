@@ -109,5 +109,5 @@ class Curation:
         return found
 
     def signature(self, example: Example) -> np.ndarray | None:
-        """Return the MinHash signature of an example, or None where near duplicates are kept."""
+        """Return the MinHash signature of an example, or None if near duplicates are kept."""
         return None if self.near_duplicates is None else signature(example)

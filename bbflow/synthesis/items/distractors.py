@@ -22,7 +22,7 @@ def draw(pool: Sequence[str], barred: Collection[str], count: int, rng: random.R
         rng: Source of randomness.
 
     Returns:
-        The options, or None where the pool does not hold enough.
+        The options, or None if the pool does not hold enough.
     """
     chosen: list[str] = []
     for _ in range(20 * count):
@@ -73,7 +73,7 @@ class Neighbourhoods:
             wrong: Returns True for a node that certainly is no right answer.
 
         Returns:
-            Distinct nodes, or None where no group that was tried holds enough.
+            Distinct nodes, or None if no group that was tried holds enough.
         """
         groups = self.groups.get(node, ())
         for _ in range(min(4, len(groups))):

@@ -26,7 +26,7 @@ def walk_ends(graph: KnowledgeGraph, walk: Walk) -> set[str]:
 
 
 def unique_path(graph: KnowledgeGraph, walk: Walk, end: str) -> tuple[Triple, ...] | None:
-    """Return the only path of a walk that ends in a node; None where there is none, or several and so no unique proof.
+    """Return the only path of a walk that ends in a node; None if there is none, or several and so no unique proof.
 
     Visits only nodes from which the end can be reached, so that long walks in large graphs are affordable.
     """

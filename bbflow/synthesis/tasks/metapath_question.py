@@ -149,7 +149,7 @@ class MetapathQuestion(Task):
         return None
 
     def _drawn(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> list[str] | None:
-        """Build a set of options from a group, one by one as long as each has a question; None where too few do."""
+        """Build a set of options from a group, one by one as long as each has a question; None if too few do."""
         options: list[str] = []
         for option in rng.sample(group, min(len(group), _LOOKED_AT)):
             if self._fit(name, split, [*options, option]):

@@ -88,7 +88,7 @@ class WorkflowMachine:
     def run(
         self, graph: KnowledgeGraph, clinic: DrugSafetyIndex, disease: str, context: Sequence[str], rng: random.Random
     ) -> tuple[WorkflowStep, ...] | None:
-        """Run a disease and a patient's context through the machine; None where the graph cannot fill a slot."""
+        """Run a disease and a patient's context through the machine; None if the graph cannot fill a slot."""
         steps: list[WorkflowStep] = []
         known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
         safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]

@@ -57,13 +57,13 @@ def folding(options: Sequence[str]) -> Callable[[str], str]:
 
 
 def chosen_option(example: Example, completion: str) -> int | None:
-    """Return the one option that a completion chooses; None where it chooses none, an unknown one or several."""
+    """Return the one option that a completion chooses; None if it chooses none, an unknown one or several."""
     chosen = {option_index(text, example.options or []) for text in final_answers(completion)}
     return chosen.pop() if len(chosen) == 1 else None
 
 
 def mentioned_option(example: Example, completion: str) -> int | None:
-    """Return the one option whose text occurs in a completion of free form; None where none or several occur."""
+    """Return the one option whose text occurs in a completion of free form; None if none or several occur."""
     options = example.options or []
     folded = folding(options)
     text, names, found = f" {folded(completion)} ", [folded(option) for option in options], set()

@@ -75,7 +75,7 @@ _MULTIPLIED = re.compile(r"\b(?:twice|thrice|doubled|tripled|(?:two|three|four|f
 
 
 def single_quantity(text: str, tolerance: float = 1e-3) -> Quantity | None:
-    """Return the one amount that a text states; None where it states none, two that differ, or a bound (`more than`, `not`, `<`).
+    """Return the one amount that a text states; None if it states none, two that differ, or a bound (`more than`, `not`, `<`).
 
     A bound that includes its amount (`at most 500 mg`, `no more than 500 mg`) states it.
 
@@ -99,7 +99,7 @@ _UNDECIDED = re.compile(
 
 
 def decision(text: str) -> str | None:
-    """Return the one decision that a text gives; None where it gives none, or two that differ. `not yes` and `no doubt` are none.
+    """Return the one decision that a text gives; None if it gives none, or two that differ. `not yes` and `no doubt` are none.
 
     >>> decision("Yes."), decision("yes and no"), decision("perhaps"), decision("maybe"), decision("There is no doubt")
     ('yes', None, None, 'maybe', None)

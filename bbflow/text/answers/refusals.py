@@ -50,7 +50,7 @@ _DECLINES = re.compile(
 
 
 def refusal_span(text: str) -> tuple[int, int] | None:
-    """Return the characters of the normalized text with which it declines; None where it does not.
+    """Return the characters of the normalized text with which it declines; None if it does not.
 
     >>> refusal_span("I can't help with that."), refusal_span("I do not refuse: take it.")
     ((0, 7), None)

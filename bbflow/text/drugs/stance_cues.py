@@ -146,7 +146,7 @@ class StanceCues:
         )
 
     def at(self, text: TokenizedText, i: int) -> Cue | None:
-        """Return the longest cue that begins at a word and ends in its sentence; None where there is none.
+        """Return the longest cue that begins at a word and ends in its sentence; None if there is none.
 
         >>> stance_cues().at(TokenizedText("do not forget to rest"), 0).effect.value
         'advises_by_double_negation'

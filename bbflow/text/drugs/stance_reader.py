@@ -13,15 +13,15 @@ from bbflow.text.tokenization import TokenizedText
 Stance = Literal["advised", "against", "spoken of", "unclear"]
 
 _ADVICE_REACH = 4
-"""Words after a negation within which it cancels a cue that advises."""
+"""Words after a negation within which it cancels a cue that advises: "do not give X"."""
 _DOUBLE_NEGATION_REACH = 6
-"""Words after a negation within which a word of withdrawal advises."""
+"""Words after a negation within which a word of withdrawal advises: "never suddenly stop X" advises X."""
 _CANCELLATION_REACH = 3
-"""Words after a negating cue within which it turns a reason against a drug ("not contraindicated")."""
+"""Words after a negating cue within which it cancels a reason against a drug: "X is not absolutely contraindicated"."""
 _HISTORY_REACH = 6
-"""Words between a cue that speaks of a drug and the drug."""
+"""Most words between a cue that speaks of a drug and the drug: "history of a bad rash from X"."""
 _PRONOUN_REACH = 3
-"""Words before a cue that looks back in which a pronoun can mean an earlier drug."""
+"""Words before a cue that looks back in which a pronoun can mean an earlier drug: "X? It should be avoided"."""
 _NO_NEGATION = -100
 """Position that lies farther back than any reach."""
 
@@ -50,8 +50,9 @@ class StanceReader:
     """
 
     __slots__ = (
-        "candidates", "clause", "cues", "drugs", "end", "first_word_at", "following", "found", "negated_at", "negation_open", "omission",
-        "others", "previous_clause", "pronouns", "reach", "reach_from", "start", "swap_open", "text", "unread", "words",
+        "candidates", "clause", "cues", "drug_stances", "drugs", "end", "first_word_at", "negated_at", "next_drug", "next_word", "others",
+        "pending_negation", "previous_clause", "pronouns", "reach", "reach_from", "start", "starts_with_omission", "swap_open", "text",
+        "words",
     )  # fmt: skip
 
     def __init__(
@@ -67,28 +68,28 @@ class StanceReader:
         self.drugs, self.others, self.pronouns, self.cues = drugs, others, pronouns, cues
         self.first_word_at = {mention.first: number for number, mention in enumerate(drugs)}
         self.candidates = sorted({*candidates, *self.first_word_at})
-        self.found: list[Stance | None] = [None] * len(drugs)
-        self.following = 0  # number of the next drug
+        self.drug_stances: list[Stance | None] = [None] * len(drugs)
+        self.next_drug = 0  # number of the next drug
         self.clause = self.previous_clause = 0  # numbers of the first drugs of this clause and of the one before
-        self.unread = 0  # the first word that belongs to no cue and no drug yet
+        self.next_word = 0  # the first word that belongs to no cue and no drug yet
 
     def stances(self) -> list[Stance | None]:
-        """Return the stance of each drug; None where no cue reaches it."""
+        """Return the stance of each drug; None if no cue reaches it."""
         before, candidates, effects, cue_at = -1, self.candidates, self.EFFECTS, self.cues.at
         for sentence in self._sentences():
             self._begin_sentence(sentence, follows=sentence == before + 1)
             before = sentence
             for i in candidates[bisect_left(candidates, self.start) : bisect_left(candidates, self.end)]:
-                if i < self.unread:
+                if i < self.next_word:
                     continue
                 if i in self.first_word_at:
                     self._reach_drug(i)
                 elif (cue := cue_at(self.text, i)) is not None:
-                    self.unread = self.reach_from = i + cue.size
+                    self.next_word = self.reach_from = i + cue.size
                     effects[cue.effect](self, cue, i)
                 elif self.swap_open:
                     self._complete_swap(i)
-        return self.found
+        return self.drug_stances
 
     def _sentences(self) -> list[int]:
         """Return the numbers of the sentences that can change a stance: those with a drug, and later ones with a pronoun."""
@@ -110,34 +111,34 @@ class StanceReader:
 
     def _begin_sentence(self, sentence: int, follows: bool) -> None:
         # A skipped sentence has neither drugs nor pronouns, and so separates a pronoun from the drugs before it.
-        self._begin_clause(self.clause if follows else self.following)
+        self._begin_clause(self.clause if follows else self.next_drug)
         self.start, self.end = self.text.bounds[sentence], self.text.bounds[sentence + 1]
-        self.omission = False  # the subject of the sentence is the omission of a drug
+        self.starts_with_omission = False  # the subject of the sentence is the omission of a drug
         self.reach_from = self.start  # the word after the cue that set the reach, or after the last drug that it reached
         self.swap_open = False  # a preposition names the new drug: "switch from X to Y"
-        self.negation_open = False  # neither a drug nor an advising cue followed the last negation
+        self.pending_negation = False  # neither a drug nor an advising cue followed the last negation
 
     def _begin_clause(self, previous: int) -> None:
-        self.previous_clause, self.clause = previous, self.following
+        self.previous_clause, self.clause = previous, self.next_drug
         self.reach: Stance | None = None  # the stance of the drugs that follow
         self.negated_at = _NO_NEGATION  # the last particle of negation that no drug followed
 
     def _reach_drug(self, i: int) -> None:
-        """Set the stance of a drug to the reach, unless the drug begins anew."""
+        """Set the stance of a drug to the reach, unless the drug is out of its reach."""
         number = self.first_word_at[i]
         if self.reach == "against":
-            first = number == self.clause or self.found[number - 1] != "against"
-            anew = self._begins_after_comma(i) if first else self._begins_after_comparison(i)
+            first = number == self.clause or self.drug_stances[number - 1] != "against"
+            out_of_reach = self._begins_after_comma(i) if first else self._begins_after_comparison(i)
         else:
-            anew = self.reach == "spoken of" and (
+            out_of_reach = self.reach == "spoken of" and (
                 i - self.reach_from > _HISTORY_REACH or any(self.reach_from <= other < i for other in self.others)
             )
-        if anew:
+        if out_of_reach:
             self.reach = None
-        self.found[number] = self.reach
-        self.following = number + 1
-        self.unread = self.reach_from = self.drugs[number].last
-        self.negated_at, self.negation_open = _NO_NEGATION, False
+        self.drug_stances[number] = self.reach
+        self.next_drug = number + 1
+        self.next_word = self.reach_from = self.drugs[number].last
+        self.negated_at, self.pending_negation = _NO_NEGATION, False
 
     def _begins_after_comma(self, drug: int) -> bool:
         """Return whether a comma ends the reach before the first drug after a cue: "no smoking, X"."""
@@ -154,36 +155,37 @@ class StanceReader:
 
     def _complete_swap(self, i: int) -> None:
         """Advise what follows the preposition of a swap, unless the clause names no drug before it: "switch from X to Y"."""
-        if self.words[i] in self.cues.words.swap_prepositions and self.following > self.clause:
+        if self.words[i] in self.cues.words.swap_prepositions and self.next_drug > self.clause:
             self.reach, self.swap_open = "advised", False
 
     def _advises(self, cue: Cue, i: int) -> None:
-        self.negation_open = False
+        self.pending_negation = False
         if i - self.negated_at > _ADVICE_REACH:
             self._advise_by_pronoun()
 
     def _advises_by_double_negation(self, cue: Cue, i: int) -> None:
-        self.negation_open = False
+        self.pending_negation = False
         self._advise_by_pronoun()
 
     def _advise_by_pronoun(self) -> None:
         """Advise what follows, and the last drug of the clause before where a pronoun follows: "...; so give it"."""
         self.reach = "advised"
-        after = self.unread
-        if self._word_in(after, self.cues.words.pronouns) and after not in self.text.stops and self.clause == self.following > 0:
-            self.found[self.following - 1] = "advised"
+        after = self.next_word
+        if self._word_in(after, self.cues.words.pronouns) and after not in self.text.stops and self.clause == self.next_drug > 0:
+            self.drug_stances[self.next_drug - 1] = "advised"
 
     def _advises_despite_negation(self, cue: Cue, i: int) -> None:
-        self.reach, self.negated_at, self.negation_open = "advised", _NO_NEGATION, False
+        self.reach, self.negated_at, self.pending_negation = "advised", _NO_NEGATION, False
 
     def _neutral(self, cue: Cue, i: int) -> None:
         if self.reach != "against":
             self.reach = None
 
     def _opposes(self, cue: Cue, i: int) -> None:
+        """Oppose the drugs that follow, or advise them after a negation: "avoid X" opposes X, "never stop X" advises it."""
         if i == self.start:
-            self.omission = cue.omits or self._word_in(self.unread, self.cues.words.administrations)
-        if self.negation_open and cue.withdraws and i - self.negated_at <= _DOUBLE_NEGATION_REACH:
+            self.starts_with_omission = cue.omits or self._word_in(self.next_word, self.cues.words.administrations)
+        if self.pending_negation and cue.withdraws and i - self.negated_at <= _DOUBLE_NEGATION_REACH:
             self._advises_despite_negation(cue, i)
         elif not (cue.negates and self._skip_cancelled()):
             if cue.ends_negated:
@@ -193,8 +195,12 @@ class StanceReader:
             self._oppose_following(cue)
 
     def _opposes_before(self, cue: Cue, i: int) -> None:
-        if self.omission and cue.blames:
-            self.found[self.clause : self.following] = ["advised"] * (self.following - self.clause)
+        """Oppose the drugs before the cue, or advise them where it blames their omission.
+
+        "Withholding X would be a mistake" advises X; "X is contraindicated" opposes it.
+        """
+        if self.starts_with_omission and cue.blames:
+            self.drug_stances[self.clause : self.next_drug] = ["advised"] * (self.next_drug - self.clause)
         elif not (cue.negates and self._skip_cancelled()):
             self._oppose_from(self._look_back(i))
             if cue.negates:
@@ -202,11 +208,11 @@ class StanceReader:
 
     def _skip_cancelled(self) -> bool:
         """Skip a reason against a drug that the negation before it cancels ("not contraindicated"); return whether there is one."""
-        for i in range(self.unread, min(self.unread + _CANCELLATION_REACH, self.end)):
+        for i in range(self.next_word, min(self.next_word + _CANCELLATION_REACH, self.end)):
             if i in self.first_word_at:
                 return False
             if self.words[i] in self.cues.words.cancelled_by_negation:
-                self.unread = i + 1
+                self.next_word = i + 1
                 return True
         return False
 
@@ -215,19 +221,19 @@ class StanceReader:
 
         The last drug before a pronoun is opposed here, even where it was advised.
         """
-        if self.clause == self.following and not self.cues.words.pronouns.isdisjoint(self.words[max(0, i - _PRONOUN_REACH) : i]):
-            if self.previous_clause < self.following:
-                self.found[self.following - 1] = "against"
+        if self.clause == self.next_drug and not self.cues.words.pronouns.isdisjoint(self.words[max(0, i - _PRONOUN_REACH) : i]):
+            if self.previous_clause < self.next_drug:
+                self.drug_stances[self.next_drug - 1] = "against"
             return self.previous_clause
         return self.clause
 
     def _oppose_from(self, first: int) -> None:
         """Oppose the drugs from one to the last one read, unless they are advised."""
-        self.found[first : self.following] = [s if s == "advised" else "against" for s in self.found[first : self.following]]
+        self.drug_stances[first : self.next_drug] = [s if s == "advised" else "against" for s in self.drug_stances[first : self.next_drug]]
 
     def _oppose_following(self, cue: Cue) -> None:
         self.reach, self.swap_open = "against", cue.swaps
-        self.negation_open = cue.negates
+        self.pending_negation = cue.negates
         self.negated_at = self.reach_from - 1 if cue.negates else _NO_NEGATION
 
     def _speaks_of(self, cue: Cue, i: int) -> None:
@@ -238,19 +244,21 @@ class StanceReader:
             self.reach = "spoken of"
 
     def _interacts(self, cue: Cue, i: int) -> None:
+        """Oppose the drugs before the cue and speak of those that follow: "X interacts with Y"."""
         self._oppose_from(self.clause)
         self.reach = "spoken of"
 
     def _advises_before(self, cue: Cue, i: int) -> None:
-        self.found[self.clause : self.following] = [s or "advised" for s in self.found[self.clause : self.following]]
-        if self.clause == self.following > 0 and self.words[i - 1] in self.cues.words.pronouns:
-            self.found[self.following - 1] = "advised"
+        """Advise the drugs before the cue that have no stance: "X is preferred"."""
+        self.drug_stances[self.clause : self.next_drug] = [s or "advised" for s in self.drug_stances[self.clause : self.next_drug]]
+        if self.clause == self.next_drug > 0 and self.words[i - 1] in self.cues.words.pronouns:
+            self.drug_stances[self.next_drug - 1] = "advised"
 
     def _contrast(self, cue: Cue, i: int) -> None:
         self._begin_clause(previous=self.clause)
 
     def _new_clause(self, cue: Cue, i: int) -> None:
-        self._begin_clause(previous=self.following)
+        self._begin_clause(previous=self.next_drug)
 
     def _word_in(self, i: int, words: frozenset[str]) -> bool:
         """Return whether there is a word at a position, and it is one of some words."""
