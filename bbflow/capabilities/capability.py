@@ -1,4 +1,4 @@
-"""A capability: something the model must be good at, as its owner defines it."""
+"""A capability: a skill to train and to measure, as defined by its owner."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _Scorer = Callable[[Sequence[Example], Sequence[str]], list[Score]]
 
 @dataclass
 class Capability:
-    """Binds the tasks a capability is judged on, the rewards that teach it, and the metric that decides.
+    """The tasks a capability is judged on, the rewards that train it, and the metric that decides.
 
     Attributes:
-        metric: Scores held-out completions; decides reports and certificates, never trains.
-        rewards: Name to reward; what training sees. A capability's reward is the weighted mean of those that do not abstain.
-        mix: Name of a reward to its weight in that mean; 1 where not named.
-        dynamic_mix: Lets the weights of the mix follow what each reward still teaches, within bounds; null: they stay as they are.
+        metric: Scores held-out completions; decides reports and certificates, never used in training.
+        rewards: Name to reward; used in training only. A capability's reward is the weighted mean of those that do not abstain.
+        mix: Name of a reward to its weight in that mean; 1 if not named.
+        dynamic_mix: Adapts the weights of the mix to the share of groups in which each reward varies, within bounds; null: fixed weights.
         tasks: Task families it is judged on; null: every example that names the capability in its `capabilities`.
         weight: Weight of this capability among the others.
         margin: Loss of the metric that the owner accepts, fixed before the run.
@@ -51,7 +51,7 @@ class Capability:
         self.mixture = Mixture({name: self.mix.get(name, 1.0) for name in self.rewards}, self.dynamic_mix)
 
     def problems(self, where: str) -> list[Problem]:
-        """List what is wrong with the capability by itself; `where` is its key in the recipe."""
+        """List the problems of the capability's settings; `where` is its key in the recipe."""
         found = []
         if not self.rewards:
             found.append(Problem("a capability needs at least one reward", f"{where}.rewards"))
@@ -73,23 +73,23 @@ class Capability:
         return found + [problem for key, scorer in self.scorers(where) for problem in scorer.problems(key)]
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
-        """List what is wrong between a learned reward and the policy that it would judge."""
+        """List the problems between a learned reward and the policy it would judge."""
         return [p for key, scorer in self.scorers(where) if isinstance(scorer, LearnedReward) for p in scorer.policy_problems(policy, key)]
 
     def scorers(self, where: str) -> list[tuple[str, Reward]]:
-        """Metric and rewards, each with its key in the recipe."""
+        """Return metric and rewards, each with its key in the recipe."""
         keyed = [(f"{where}.metric", self.metric), *((f"{where}.rewards.{name}", reward) for name, reward in self.rewards.items())]
         return [(f"{key}.init_args", scorer) for key, scorer in keyed]
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Hand the graph to the metric and the rewards."""
+        """Pass the graph to the metric and the rewards."""
         for scorer in (self.metric, *self.rewards.values()):
             scorer.prepare(graph)
 
     def record_problems(self, name: str, examples: Sequence[Example]) -> list[Problem]:
-        """List records, of those that this capability judges, whose gold, proof or demands its metric or its rewards cannot read."""
+        """List the judged records whose gold, proof or constraints cannot be read by the metric or by a reward."""
         judged = [example for example in examples if self.judges(name, example)]
-        kinds = {type(scorer): scorer for scorer in (self.metric, *self.rewards.values())}  # what it reads is the same with any settings
+        kinds = {type(scorer): scorer for scorer in (self.metric, *self.rewards.values())}  # the fields read do not depend on settings
         return list(dict.fromkeys(p for scorer in kinds.values() for p in scorer.record_problems(judged)))
 
     def judges(self, name: str, example: Example) -> bool:
@@ -100,19 +100,19 @@ class Capability:
         """Score completions for training.
 
         Returns:
-            One score in [0, 1] each; None where the example is not judged or every reward abstains.
+            One score in [0, 1] each; None if the example is not judged or every reward abstains.
         """
         return mixed(self.parts(name, examples, completions), self.mixture.weights())
 
     def parts(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> dict[str, list[Score]]:
-        """Scores of each reward by itself; None where the example is not judged or the reward abstains."""
+        """Return the scores of each reward; None if the example is not judged or the reward abstains."""
         return {
             part: self._score(name, examples, completions, partial(checked, reward, part, timeout=self.timeout))
             for part, reward in self.rewards.items()
         }
 
     def measure(self, name: str, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
-        """Score completions for evaluation; None where the example is not judged."""
+        """Score completions for evaluation; None if the example is not judged."""
         return self._score(name, examples, completions, partial(checked, self.metric, f"{name}.metric", timeout=self.timeout))
 
     def _score(self, name: str, examples: Sequence[Example], completions: Sequence[str], scorer: _Scorer) -> list[Score]:
@@ -125,19 +125,19 @@ class Capability:
 
 
 _AT_ONCE = 500
-"""Records that are looked at between two steps of a progress bar."""
+"""Records checked between two updates of a progress bar."""
 
 
 def unreadable_records(
     capabilities: Mapping[str, Capability], examples: Sequence[Example], advance: Callable[[int], None] | None = None, shown: int = 20
 ) -> list[Problem]:
-    """List records that a capability cannot judge whatever is said; of many, as many as `shown` and their count.
+    """List records that a capability cannot judge for any completion; at most `shown` of them, and the number of the others.
 
     Args:
         capabilities: By name.
         examples: The records.
-        advance: Called with the number of records that were looked at since the last call.
-        shown: How many problems are listed at most.
+        advance: Called with the number of records checked since the last call.
+        shown: Maximum number of problems listed.
     """
     problems: dict[Problem, None] = {}
     for start in range(0, len(examples), _AT_ONCE):
@@ -150,11 +150,11 @@ def unreadable_records(
 
 
 def checked(reward: Reward, name: str, examples: Sequence[Example], completions: Sequence[str], timeout: float) -> list[Score]:
-    """Call a reward and refuse what is no score: wrong count, no number, NaN, infinite, out of [0, 1]; and one that hangs or fails.
+    """Call a reward; refuse a wrong number of scores, a score that is no number, not finite or out of [0, 1], a timeout, and an exception.
 
     Raises:
-        InputError: Names the reward, the example and the completion; of a wrong count, the first that it fails. Of an exception, the line
-            of the reward's own file.
+        InputError: Names the reward, the example and the completion; for a wrong number of scores, the first completion for
+            which the reward fails; for an exception, the line of the reward's own file.
     """
     label = f"reward '{name}' ({type(reward).__name__})"
     these = f"example {examples[0].example_id} and those after it"
@@ -184,7 +184,7 @@ def checked(reward: Reward, name: str, examples: Sequence[Example], completions:
 
 
 def _line_of(reward: Reward, error: Exception) -> str:
-    """The innermost line of the module that a reward stands in; where the error met none of it, the innermost of all."""
+    """Return the innermost line in the module of the reward, or the innermost line of all if the error did not pass through it."""
     lines = list(traceback.walk_tb(error.__traceback__))
     own = [(frame, line) for frame, line in lines if frame.f_globals.get("__name__") == type(reward).__module__]
     frame, line = (own or lines)[-1]

@@ -1,4 +1,4 @@
-"""How much each reward of a capability counts in it: fixed, or following what each still teaches, within bounds."""
+"""Weight of each reward within a capability: fixed, or adapted within bounds."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from bbflow.errors import Problem
 from bbflow.rewards.base import Score
 
 NO_SPREAD = 1e-6
-"""Differences of rewards in [0, 1] below this are rounding."""
+"""Differences of rewards in [0, 1] below this are rounding errors."""
 
 
 @dataclass(frozen=True)
 class DynamicMix:
-    """Bounds within which a mix of rewards adapts to what each still teaches.
+    """Bounds within which a mix of rewards adapts to the share of groups in which each reward varies.
 
-    A reward teaches in a group whose completions it tells apart. One that gives everybody the same (a rule all have learned, a reward model
-    that no longer sees a difference) takes weight from nobody in that group, but dilutes the mean for the others. Each weight is therefore
-    multiplied by the reward's share of groups that it tells apart, relative to the mean share of the capability's rewards, within bounds.
+    A reward provides a training signal only in groups in which it differs between completions. A constant reward (a rule that
+    is always met, a reward model that no longer sees a difference) has no effect on the advantages of such a group, but dilutes the
+    mean. Each weight is therefore multiplied by the reward's share of groups with variance, relative to the mean share of the
+    capability's rewards, within bounds.
 
     Attributes:
         at_least: Smallest factor on a fixed weight.
         at_most: Largest factor on a fixed weight.
-        memory: How much of the running share each step keeps; 0.9 looks back over about ten steps.
+        memory: Weight of the past in the running share; 0.9 averages over about ten steps.
     """
 
     at_least: float = 0.5
@@ -31,7 +32,7 @@ class DynamicMix:
     memory: float = 0.9
 
     def problems(self, where: str) -> list[Problem]:
-        """List what is wrong; `where` is the key in the recipe."""
+        """List the problems of the settings; `where` is the key in the recipe."""
         found = []
         if not 0 < self.at_least <= 1 <= self.at_most < float("inf"):
             found.append(Problem(f"bounds must enclose 1: 0 < at_least <= 1 <= at_most, not {self.at_least} and {self.at_most}", where))
@@ -42,7 +43,7 @@ class DynamicMix:
 
 @dataclass
 class Mixture:
-    """The weights of a capability's rewards at this point of the run; deterministic, and all of its state is `shares`.
+    """Current weights of a capability's rewards; deterministic, with `shares` as the only state.
 
     >>> mixture = Mixture({"rule": 1.0, "model": 0.5}, DynamicMix(memory=0.0))
     >>> mixture.observe({"rule": 0.25, "model": 0.75})
@@ -52,7 +53,7 @@ class Mixture:
     Attributes:
         fixed: Name of a reward to its weight in the recipe.
         dynamic: Bounds of the adaptation; None: the fixed weights.
-        shares: Running share of groups that each reward tells apart; empty before the first step.
+        shares: Running share of groups in which each reward varies; empty before the first step.
     """
 
     fixed: Mapping[str, float]
@@ -60,7 +61,7 @@ class Mixture:
     shares: dict[str, float] = field(default_factory=dict)
 
     def weights(self) -> dict[str, float]:
-        """Weight of each reward now."""
+        """Return the current weight of each reward."""
         counted = [share for name, share in self.shares.items() if self.fixed[name] > 0]
         mean = sum(counted) / len(counted) if counted else 0.0
         if self.dynamic is None or mean <= 0:
@@ -69,7 +70,7 @@ class Mixture:
         return {n: w * min(high, max(low, self.shares[n] / mean)) if n in self.shares else w for n, w in self.fixed.items()}
 
     def observe(self, shares: Mapping[str, float]) -> None:
-        """Take in the shares of one step; a reward that judged nothing in it stays out and keep its own."""
+        """Update with the shares of one step; a reward without a scored group is omitted and keeps its running share."""
         if self.dynamic is not None:
             kept = self.dynamic.memory
             for name, share in shares.items():
@@ -77,7 +78,7 @@ class Mixture:
 
 
 def mixed(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) -> list[Score]:
-    """Weighted mean of the rewards that do not abstain, per completion; None where all do.
+    """Return the weighted mean of the rewards that do not abstain, per completion; None if all abstain.
 
     >>> mixed({"rule": [1.0, None, None], "model": [0.0, 0.5, None]}, {"rule": 3.0, "model": 1.0})
     [0.75, 0.5, None]
@@ -93,13 +94,13 @@ def mixed(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) ->
 
 
 def groups_with_variance(scores: Sequence[Score], group_size: int) -> tuple[int, int]:
-    """In how many groups a reward tells completions apart, and how many it judges at all.
+    """Return the number of groups in which a reward varies, and the number of groups it scores at all.
 
     >>> groups_with_variance([0.0, 1.0, 0.5, 0.5, None, None, None, 1.0], 2)
     (1, 3)
 
     Args:
-        scores: One per completion, those of a group next to each other.
+        scores: One per completion; the completions of a group are neighbours.
         group_size: G.
     """
     groups = [[s for s in scores[i : i + group_size] if s is not None] for i in range(0, len(scores), group_size)]

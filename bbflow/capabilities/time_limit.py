@@ -1,4 +1,4 @@
-"""A limit to the time that a block of code may take."""
+"""Time limit for a block of code."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from types import FrameType
 
 _AGAIN_S = 1.0
-"""Code that swallows the exception meets it again after so long."""
+"""Seconds until the exception is raised again in code that swallows it."""
 
 
 class TimeIsUp(TimeoutError):
-    """The limit was reached; no time limit of the block's own, such as that of a socket."""
+    """The time limit was reached; unlike a timeout raised by the block itself, such as that of a socket."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeIsUp` in the block once it has taken longer.
+    """Raise `TimeIsUp` in the block after a number of seconds.
 
-    A signal interrupts what a watching thread could not: an endless loop, a regular expression that backtracks for hours, a socket that
-    never answers. Where signals cannot be had (outside the main thread, on systems without SIGALRM) nothing is limited.
+    A signal interrupts even code that a watching thread could not stop: an endless loop, a regular expression with excessive
+    backtracking, a socket without an answer. Without signals (outside the main thread, on systems without SIGALRM) there is no limit.
 
     >>> with time_limit(0.01):
     ...     while True:

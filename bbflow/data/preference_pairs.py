@@ -1,7 +1,7 @@
 """Preference pairs for reward models: a correct record against a corrupted copy of it, every pair proved before it is used.
 
 Correct records come out of the generator and its contract. Evidence is put into their prompts (open book), so that right and
-wrong can be told apart without knowing the graph. A corruption is kept only where `Judge`, which applies the contract's rules and
+wrong can be distinguished without knowing the graph. A corruption is kept only if `Judge`, which applies the contract's rules and
 the rule rewards, finds a fault in it and none in the original. Whole entity clusters are held out, and so are the corruption types
 that the recipe names: no training pair proves anything about a held-out entity, and none is wrong in a held-out way.
 """
@@ -115,7 +115,7 @@ class Judge:
         index = option_index(said, example.options or [])
         said = example.options[index] if example.options and index is not None else said
         drugs = [self.graph.resolve(said)]
-        if said.casefold() == "yes":  # the one drug that the question is about stands first in its proof
+        if said.casefold() == "yes":  # the drug of the question is the first node of its proof
             drugs = [example.edges[0][0]] if example.edges else []
         found = [drug for drug in drugs if drug is not None and self.graph.node(drug).kind == "Drug"]
         return [Recommendation(drug=drug, dose=None, unit=None, per_day=None, route=None) for drug in found]

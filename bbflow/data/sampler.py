@@ -1,4 +1,4 @@
-"""The order of training examples: shuffled anew every epoch, the same on every run of a recipe, and able to begin in the middle."""
+"""Order of the training examples: reshuffled every epoch, reproducible, and resumable within an epoch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BATCHES_IN_A_POOL = 16
 
 
 class TrainingOrder(DistributedSampler[int]):
-    """Which examples a process trains on, and when; a function of seed and epoch alone.
+    """Order of the examples that a process trains on; a function of seed and epoch alone.
 
     With lengths, examples are sorted by them within pools of a few batches, and the batches of each pool shuffled: padding falls, and
-    every batch is still a random draw of its pool. Processes take turns, so that their batches of one step are of like length too.
-    Nothing is drawn from the global generator: what else a run draws from it moves no example.
+    every batch is still a random draw from its pool. Processes take turns, so that their batches of one step are of similar length
+    too. The global random generator is not used, so that other draws from it do not change the order.
 
-    A run that goes on after an interruption hands over how many batches of the epoch are `done`, and begins with the next.
+    A resumed run passes the number of batches of the epoch that are `done`, and continues with the next.
 
     >>> whole, rest = TrainingOrder(10, 3, seed=1), TrainingOrder(10, 3, seed=1, done=2)
     >>> list(rest)[:4] == list(whole)[6:]
@@ -29,12 +29,12 @@ class TrainingOrder(DistributedSampler[int]):
     Args:
         size: Number of examples.
         batch_size: Examples of one process in a batch.
-        seed: Of the run; equal on all processes.
+        seed: Seed of the run; equal on all processes.
         lengths: Length of each example, in any unit; None for a plain shuffle.
         rank: Number of this process.
         world_size: Number of processes.
-        epoch: The first epoch to come; Lightning tells of the others.
-        done: Batches of that epoch that the run has trained on already.
+        epoch: First epoch; Lightning sets the later ones.
+        done: Number of batches of that epoch that the run has already trained on.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TrainingOrder(DistributedSampler[int]):
         self.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        """The examples of this process; those of the batches that are done come last, once."""
+        """Yield the examples of this process; those of the batches that are done come last, once."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch))
         order = torch.randperm(self.size, generator=generator).tolist()
         if self.lengths is not None:
@@ -71,9 +71,9 @@ class TrainingOrder(DistributedSampler[int]):
 
 
 def training_order(trainer: Any, size: int, batch_size: int, lengths: Sequence[int] | None = None) -> TrainingOrder:
-    """The order of a trainer's run, from where the run stands; None of a trainer gives the first process of a new run."""
+    """Return the order of a trainer's run from its present position; without a trainer, that of the first process of a new run."""
     world_size = 1 if trainer is None else trainer.world_size
-    # Alone, the seed that torch holds; processes must agree, and agree on the one that Lightning hands to them.
+    # A single process uses torch's seed; several processes must agree, and use the seed that Lightning passes to all of them.
     seed = torch.initial_seed() if world_size == 1 else int(os.environ.get("PL_GLOBAL_SEED", "0"))
     if trainer is None:
         return TrainingOrder(size, batch_size, seed, lengths)
@@ -83,5 +83,5 @@ def training_order(trainer: Any, size: int, batch_size: int, lengths: Sequence[i
 
 
 def seed_of(*place: int) -> int:
-    """A seed for one place of a run: its own seed, then rank, epoch, batch or whatever tells the place from others."""
+    """Return a seed for a position in a run: the run's seed, then rank, epoch, batch or other numbers that identify the position."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, place)).encode()).digest()[:7], "big")

@@ -2,7 +2,7 @@
 
 The attempts of every task and split are divided into blocks, each determined by its number. A run generates blocks, goes over
 the keys of their rows in order to select the rows that are kept (`bbflow/synthesis/selection.py`), and writes the shards, each
-checked by the contract. Blocks and shards lie in a hidden folder next to the output until everything is there, so the same
+checked by the contract. Blocks and shards are kept in a hidden folder next to the output until all are complete, so the same
 command resumes, with the same bytes. The hash of each piece is kept there too; a piece that has changed is made again.
 """
 
@@ -105,7 +105,7 @@ def write_shards(
 
     Args:
         plan: Determines the shards.
-        folder: Final path; appears when everything is there.
+        folder: Final path; appears when the output is complete.
         workers: Processes; the bytes are the same for any number.
         progress: Called with the number of new examples.
         describe: Called with the finished folder and the summary, before the folder takes its final name.
@@ -173,7 +173,7 @@ def _block_schema() -> pa.Schema:
 
 
 def _write_block(block: _Block) -> None:
-    """Generate one block unless it is there: proven, curated, rendered rows with the keys that selection compares."""
+    """Generate one block if it is missing: proven, curated, rendered rows with the keys that selection compares."""
     import pyarrow as pa
 
     path = _block_path(_WORKER["work"], block)

@@ -1,4 +1,4 @@
-"""Answers kept while an evaluation goes on, so that one that was interrupted goes on where it was."""
+"""Answers stored during an evaluation, so that an interrupted one can be resumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class AnswerCache:
-    """Answers by question, appended to a JSONL file batch by batch; half a line, as an interruption leaves it, is dropped.
+    """Answers by question, appended to a JSONL file batch by batch; an incomplete last line, left by an interruption, is dropped.
 
     Args:
         path: The file; None keeps answers in memory only.
@@ -27,16 +27,16 @@ class AnswerCache:
                 except (ValueError, AttributeError):
                     continue
             if lines and not lines[-1].endswith("\n"):
-                with path.open("a", encoding="utf-8") as file:  # so that the next batch begins a line of its own
+                with path.open("a", encoding="utf-8") as file:  # so that the next batch begins on a new line
                     file.write("\n")
 
     def known(self, questions: Iterable[Hashable]) -> dict[Hashable, str]:
-        """The answers that are there already."""
+        """Return the stored answers of some questions."""
         found = {question: self._answers.get(_key(question)) for question in questions}
         return {question: answer for question, answer in found.items() if answer is not None}
 
     def add(self, answers: Mapping[Any, str]) -> None:
-        """Keep answers."""
+        """Store answers."""
         new = {_key(question): answer for question, answer in answers.items()}
         self._answers |= new
         if self.path is not None and new:
@@ -45,13 +45,13 @@ class AnswerCache:
                 file.write(json.dumps(new) + "\n")
 
     def discard(self) -> None:
-        """Remove the file, once everything is answered and reported."""
+        """Remove the file after everything is answered and reported."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
 
 def answers_file(folder: Path, policy: str, *settings: object) -> Path:
-    """Where answers of one policy under given settings are kept; a policy whose weights were written anew is another one."""
+    """Return the file for the answers of one policy under given settings; rewritten weights count as another policy."""
     weights = sorted(Path(policy).expanduser().glob("*.safetensors")) if Path(policy).expanduser().is_dir() else []
     state = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in weights]
     return folder / f".answers-{_key((policy, state, settings))[:16]}.jsonl"

@@ -1,9 +1,9 @@
-"""The certificate: what may be said about each capability after training, by rules fixed before it.
+"""The certificate: a verdict on each capability after training, by rules fixed before it.
 
 One-sided alpha, margins from the recipe, L and U the cluster-adjusted bounds of the paired difference. Per capability: *improved* if
-L > 0, named so only after Holm's correction over the capabilities; else *preserved* if L > -margin; else *regressed* if U < 0; else
-*inconclusive*. Claiming that all are preserved is an intersection-union test and needs no correction (Berger 1982, Technometrics 24,
-295-300). The detectable difference is printed and never decides.
+L > 0 and the improvement is significant after Holm's correction over the capabilities; else *preserved* if L > -margin; else
+*regressed* if U < 0; else *inconclusive*. The claim that all are preserved is an intersection-union test and needs no correction
+(Berger 1982, Technometrics 24, 295-300). The detectable difference is for information only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Certificate:
     """Verdicts of a run.
 
     Attributes:
-        verdict: certified when every capability is improved or preserved, refused when one regressed, else inconclusive.
+        verdict: certified if every capability is improved or preserved, refused if one regressed, else inconclusive.
         capabilities: Verdict per capability.
         p_adjusted: Holm-adjusted p-value of "improved" per capability.
     """
@@ -35,7 +35,7 @@ class Certificate:
 
 
 def certify(differences: Mapping[str, PairedDifference], margins: Mapping[str, float], alpha: float = ALPHA) -> Certificate:
-    """Decide each capability and the run.
+    """Compute the verdict of each capability and of the run.
 
     Args:
         differences: Capability to its paired difference, bounds at `alpha`.
@@ -61,7 +61,7 @@ def _verdict(difference: PairedDifference, margin: float, survives_holm: bool) -
 
 
 def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
-    """Combine the verdicts of the capabilities; no capability at all certifies nothing.
+    """Combine the verdicts of the capabilities; without a capability nothing is certified.
 
     >>> run_verdict({"domain": "improved", "safety": "preserved"})
     'certified'
@@ -74,7 +74,7 @@ def run_verdict(verdicts: Mapping[str, Verdict]) -> RunVerdict:
 
 
 def gate_failure(report: Mapping[str, Any]) -> str:
-    """Say why a gate does not let a run through.
+    """Return the reason why a run fails the gate.
 
     >>> gate_failure({"verdict": "refused", "capabilities": {"safety": {"verdict": "regressed"}}})
     'the run is not certified but refused: safety regressed'

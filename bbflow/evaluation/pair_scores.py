@@ -1,4 +1,4 @@
-"""How good a reward model is: accuracy by corruption and worst group, calibration, length bias, and a shallow baseline beside it."""
+"""Evaluation of a reward model: accuracy by corruption and worst group, calibration, length bias, and a shallow baseline."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class PairScores:
     scored: Scored
 
     def logits(self, head: str, heads: Sequence[str]) -> tuple[Floats, Floats]:
-        """Scores of the chosen and of the rejected responses by a head, or by the mixture."""
+        """Return the scores of the chosen and of the rejected responses by a head, or by the mixture."""
         values = self.scored.gated_N if head == GATED else self.scored.heads_NK[:, list(heads).index(head)]
         both = values.double().numpy()
         return both[: len(self.pairs)], both[len(self.pairs) :]
 
     def won(self) -> NDArray[np.bool_]:
-        """Whether the mixture prefers the chosen response of each pair; a tie is lost."""
+        """Whether the mixture prefers the chosen response of each pair; a tie counts as lost."""
         gated = self.scored.gated_N.numpy()
         return np.asarray(gated[: len(self.pairs)] > gated[len(self.pairs) :])
 
@@ -56,9 +56,9 @@ class PairScores:
 
 
 def fit_temperature(scores: PairScores, heads: Sequence[str]) -> dict[str, float]:
-    """Temperature of each head and of the mixture that makes sigmoid(score / T) most likely (Guo et al., arXiv 1706.04599).
+    """Return the temperature of each head and of the mixture that maximises the likelihood of sigmoid(score / T) (arXiv 1706.04599).
 
-    A head is fitted on the pairs that teach it; one without any keeps 1.
+    A head is fitted on the pairs that train it; a head without pairs keeps 1.
     """
     own = np.array([pair.head for pair in scores.pairs])
     found = {}
@@ -82,7 +82,7 @@ def _best_temperature(logits: Floats, labels: Floats) -> float:
 
 
 def expected_calibration_error(probabilities: Floats, labels: Floats, bins: int = BINS) -> tuple[float, list[dict[str, float]]]:
-    """Mean distance between stated probability and observed share over equal-width bins, weighted by their counts (arXiv 1706.04599).
+    """Return the mean distance of stated probability and observed share over equal-width bins, weighted by counts (arXiv 1706.04599).
 
     Returns:
         The error, and for each filled bin its mean probability (`stated`), share of correct responses (`observed`) and count.
@@ -103,12 +103,12 @@ def expected_calibration_error(probabilities: Floats, labels: Floats, bins: int 
 def evaluate_pairs(
     scores: PairScores, temperature: dict[str, float], train: Sequence[PreferencePair], held_out: Iterable[str]
 ) -> dict[str, Any]:
-    """Everything the report says of a reward model, as plain data.
+    """Return the evaluation of a reward model for the report, as plain data.
 
     Args:
-        scores: On the test pairs.
-        temperature: As fitted on validation pairs.
-        train: Training pairs; the shallow baseline learns from them.
+        scores: Scores of the test pairs.
+        temperature: Temperatures fitted on validation pairs.
+        train: Training pairs, from which the shallow baseline learns.
         held_out: Names of corruptions that no training pair has.
 
     Returns:
@@ -159,12 +159,12 @@ def evaluate_pairs(
 class ShallowBaseline:
     """Logistic regression on the difference of two responses: hashed words and word pairs, length, and words shared with the prompt.
 
-    What it can tell, a reward model need not have read the evidence for.
+    Pairs that it ranks correctly can be ranked without reading the evidence.
 
     Args:
         buckets: Size of the hash space.
         l2: Ridge penalty.
-        steps: Of gradient descent with AdaGrad.
+        steps: Steps of gradient descent with AdaGrad.
     """
 
     def __init__(self, buckets: int = 4096, l2: float = 1e-4, steps: int = 60) -> None:
@@ -192,7 +192,7 @@ class ShallowBaseline:
         return self
 
     def prefers(self, pair: PreferencePair) -> bool:
-        """Whether it scores the chosen response higher."""
+        """Return whether the chosen response scores higher."""
         return sum(self.weights[column] * value for column, value in self._difference(pair).items()) > 0
 
     def _difference(self, pair: PreferencePair) -> dict[int, float]:

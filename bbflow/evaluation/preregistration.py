@@ -1,4 +1,4 @@
-"""Margins are promised before a run and held to after it: a margin that was moved once the scores were known proves nothing."""
+"""Preregistration: margins fixed before a run and compared after it; a margin changed after the scores are known proves nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bbflow.io.atomic import atomic_write
 
 FILE = "margins.json"
 """Name of the file in a run folder and in an exported policy."""
-_DIGITS = 6  # that a report keeps
+_DIGITS = 6  # digits of numbers in a report
 
 
 @dataclass(frozen=True)
 class Preregistration:
-    """What was promised.
+    """Preregistered margins.
 
     Attributes:
         margins: Capability to the loss that its owner accepts.
@@ -41,20 +41,20 @@ class Preregistration:
         return hashlib.sha256(json.dumps([self.alpha, sorted(self.margins.items())]).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """The promise as plain data, with its hash."""
+        """Return the preregistration as plain data, with its hash."""
         return {"alpha": self.alpha, "margins": dict(self.margins), "sha256": self.sha256}
 
     @classmethod
     def of(cls, capabilities: Mapping[str, Capability]) -> Preregistration:
-        """The promise that capabilities make."""
+        """Return the preregistration of the margins of capabilities."""
         return cls({name: float(capability.margin) for name, capability in capabilities.items()})
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Preregistration:
-        """Read a promise back.
+        """Read a preregistration from plain data.
 
         Raises:
-            InputError: It is malformed, or was edited: its hash is not that of its margins.
+            InputError: It is malformed, or was edited: the hash does not match the margins.
         """
         try:
             promise = cls({str(name): float(margin) for name, margin in value["margins"].items()}, float(value["alpha"]))
@@ -66,7 +66,7 @@ class Preregistration:
         return promise
 
     def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
-        """List the capabilities whose margin is not the promised one; one that was not promised has none to hold."""
+        """List the capabilities whose margin differs from the preregistered one, or that are not preregistered."""
         hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
         found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
         for name, capability in capabilities.items():
@@ -87,7 +87,7 @@ def write_preregistration(folder: Path, promise: Preregistration) -> None:
 
 
 def read_preregistration(folder: Path) -> Preregistration | None:
-    """Read `margins.json` of a folder; None where there is none.
+    """Read `margins.json` of a folder; None if there is none.
 
     Raises:
         InputError: The file is malformed or was edited.
@@ -103,7 +103,7 @@ def read_preregistration(folder: Path) -> Preregistration | None:
 
 
 def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
-    """Read the promise that a checkpoint of a run carries; None where it carries none.
+    """Read the preregistration in a checkpoint of a run; None if it has none.
 
     Raises:
         InputError: It is malformed or was edited.
@@ -114,12 +114,12 @@ def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
 
 
 def certificate_problems(report: Mapping[str, Any], promise: Preregistration | None, where: str) -> list[Problem]:
-    """Say where a report does not hold to the promise, or calls something other than its own bounds and margins give.
+    """List contradictions between a report and the preregistration, and verdicts that do not follow from its bounds and margins.
 
     Args:
         report: A well-formed report; one without a verdict claims nothing.
-        promise: Margins that were fixed before the run; None: nothing is known but what the report says.
-        where: The report's file.
+        promise: Margins fixed before the run; None if there is no record of them.
+        where: File of the report.
     """
     if "verdict" not in report:
         return []
@@ -140,12 +140,12 @@ def certificate_problems(report: Mapping[str, Any], promise: Preregistration | N
 
 
 def _verdicts(entry: Mapping[str, Any]) -> list[Verdict]:
-    """The verdicts that the numbers of a capability give: first as they stand, then with what their rounding can have moved."""
+    """Return the verdicts that follow from the numbers of a capability: unchanged, and shifted by the rounding error either way."""
     found: list[Verdict] = []
     difference = entry["difference"]
     for moved in (0.0, 10.0**-_DIGITS, -(10.0**-_DIGITS)):
         lower, upper, p = difference["lower"] + moved, difference["upper"] + moved, entry["p_improved"] - moved
-        # The p-value is adjusted already, so each capability is decided by itself.
+        # The p-value is already adjusted, so each capability is decided separately.
         alone = {"it": PairedDifference(difference["estimate"], lower, upper, p, 0.0, entry["n"], entry["clusters"])}
         found.append(certify(alone, {"it": entry["margin"]}).capabilities["it"])
     return found

@@ -1,4 +1,4 @@
-"""Judges a policy on held-out examples: greedy completions, one score per example and capability."""
+"""Scoring of a policy on held-out examples: greedy completions, one score per example and capability."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def score_policy(
     """Decode greedily and measure every capability.
 
     Args:
-        policy: Whom to judge.
-        capabilities: By name; each judges the examples that it is responsible for.
+        policy: Policy to score.
+        capabilities: Capabilities by name; each scores the examples it is responsible for.
         examples: Held-out records.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
@@ -45,7 +45,7 @@ def score_policy(
 
 
 def score_completions(capabilities: Mapping[str, Capability], examples: Sequence[Example], completions: Sequence[str]) -> pd.DataFrame:
-    """Measure given completions; the table is that of `score_policy`."""
+    """Score given completions; returns a table as of `score_policy`."""
     import pandas as pd
 
     measured = {name: capability.measure(name, examples, completions) for name, capability in capabilities.items()}
@@ -66,15 +66,15 @@ def complete(
     progress: Callable[[int, int], None] | None = None,
     kept: AnswerCache | None = None,
 ) -> list[str]:
-    """Greedy completions in the order of the examples; equal prompts are decoded once, prompts of like length together.
+    """Return greedy completions in the order of the examples; equal prompts are decoded once, prompts of similar length together.
 
     Args:
-        policy: Whom to ask.
-        examples: Whose prompts.
+        policy: Policy to complete with.
+        examples: Examples with the prompts.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
         progress: Called with (prompts done, prompts in all) after each batch.
-        kept: Completions of an interrupted run, which are not made again; new ones are added to it.
+        kept: Completions of an interrupted run, which are reused; new ones are added.
     """
     from bbflow.policies.rollouts import TransformersRollout
 

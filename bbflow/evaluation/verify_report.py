@@ -1,4 +1,4 @@
-"""Whether a certificate follows from the scores that lie beside it."""
+"""Verification that a certificate follows from the score table next to it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bbflow.evaluation.certificate import ALPHA
 from bbflow.evaluation.statistics.clustered import cluster_labels, paired_difference
 
 _ROUNDED = 2e-6
-"""Reports hold six digits."""
+"""Rounding error of numbers in reports, which have six digits."""
 
 
 def verify_differences(report: Mapping[str, Any], folder: Path) -> list[Problem]:
-    """Compute every paired difference anew from `scores.parquet`, and say where the report states another.
+    """Recompute every paired difference from `scores.parquet`, and report those that differ.
 
     Args:
         report: A well-formed report; one without a verdict claims nothing.
-        folder: Where it lies; without a score table beside it there is nothing to compare with.
+        folder: Folder of the report; without a score table in it nothing is compared.
     """
     import pandas as pd
 

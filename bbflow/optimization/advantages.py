@@ -44,7 +44,7 @@ class Advantages:
 
     @property
     def alive_G(self) -> Tensor:
-        """Mask of the groups that can teach anything; see `any_alive`."""
+        """Mask of the groups with a training signal; see `any_alive`."""
         return any_alive(self.alive_KG, self.weights_K)
 
     def share(self, number: int, count: int) -> Advantages:

@@ -81,13 +81,13 @@ class Jacobian:
             parameter.grad = gradient_P[columns].view(parameter.shape).to(parameter.dtype)
 
     def flatten(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Lay tensors, one per parameter, out as the columns are, [P]."""
+        """Return tensors, one per parameter, as one vector [P] in the order of the columns."""
         return torch.cat([t.detach().reshape(-1) for t in tensors])
 
 
 @contextmanager
 def capture(model: nn.Module, jacobian: Jacobian) -> Iterator[RowCapture]:
-    """Make backward passes through `model` add to the rows of the Jacobian, without weight gradients of their own.
+    """Add the backward passes through `model` to the rows of the Jacobian, without computing weight gradients separately.
 
     Backward passes run as `capture.backward(scalar, weights_Rn, rows)`.
     """

@@ -99,7 +99,7 @@ class PolicyLoss:
 
     Attributes:
         total: Sum over the tokens that count, a completion's mean or sum as the type says; differentiable.
-        clipped: How many tokens the clipping cut off from the gradient, or weakened (`cispo`).
+        clipped: Number of tokens whose gradient the clipping removed, or reduced (`cispo`).
         kl: Sum over tokens of the estimate of KL(policy || reference); 0 without a reference.
     """
 
@@ -119,7 +119,7 @@ def policy_loss(
     kl_coefficient: float = 0.0,
     kl_estimator: KLEstimator = "k3",
 ) -> PolicyLoss:
-    """Value and gradient of the loss: policy term + kl_coefficient * KL - entropy_coefficient * entropy, summed.
+    """Compute value and gradient of the loss: policy term + kl_coefficient * KL - entropy_coefficient * entropy, summed.
 
     The value is that of the written-out objective (clipped ratios times advantages, the KL estimate, minus the log-probability for the
     entropy); the gradient is -A * `token_weights` + `regularizer_weights`, times grad log p.
@@ -129,10 +129,10 @@ def policy_loss(
         mask_NT: True on tokens that count; see `loss_mask`.
         advantages_N: One per completion.
         settings: Shape of the loss.
-        old_logprobs_NT: Of the policy that sampled; None where that is this very policy, and the ratio is 1 with the gradient of log p.
-        reference_logprobs_NT: Of the reference, at the same temperature; needed for the KL term.
+        old_logprobs_NT: Under the policy that sampled; None if that is the current policy: the ratio is 1, with the gradient of log p.
+        reference_logprobs_NT: Under the reference, at the same temperature; needed for the KL term.
         kl_coefficient: Weight of the KL term.
-        kl_estimator: How the KL is valued; its gradient is the same for all (see `bbflow.optimization.kl`).
+        kl_estimator: Estimator of the value of the KL; its gradient is the same for all (see `bbflow.optimization.kl`).
     """
     now = logprobs_NT.detach()
     advantages = advantages_N.to(now.dtype)[:, None]
@@ -157,7 +157,7 @@ def policy_loss(
 def token_weights(
     logprobs_NT: Tensor, old_logprobs_NT: Tensor | None, mask_NT: Tensor, settings: LossSettings, sign: Literal[1, -1]
 ) -> Tensor:
-    """The factor c_it: for an advantage A of this sign, the policy term's gradient is -A * c_it * grad log p_it, summed over tokens.
+    """Return c_it: for an advantage A of this sign, the policy term's gradient is -A * c_it * grad log p_it, summed over tokens.
 
     It holds ratio, clipping and the mean over a completion's tokens, not the normaliser of the step (`batch_normalizer`).
 
@@ -168,10 +168,10 @@ def token_weights(
 
     Args:
         logprobs_NT: Log-probabilities under the policy.
-        old_logprobs_NT: Of the policy that sampled; None where that is this very policy.
+        old_logprobs_NT: Under the policy that sampled; None if that is the current policy.
         mask_NT: True on tokens that count.
         settings: Shape of the loss.
-        sign: Of the advantage.
+        sign: Sign of the advantage.
 
     Returns:
         [N, T], no gradient, 0 where the mask is False.
@@ -194,7 +194,7 @@ def regularizer_weights(
     settings: LossSettings,
     kl_coefficient: float,
 ) -> Tensor:
-    """The factor e_it: the gradient of KL penalty and entropy bonus is e_it * grad log p_it, summed over tokens.
+    """Return e_it: the gradient of KL penalty and entropy bonus is e_it * grad log p_it, summed over tokens.
 
     Per state, grad KL(p || q) = E[log(p / q) grad log p] and -grad H(p) = E[log p grad log p] (the 1 from grad log p itself has mean 0), so
     both are exact in the mean over sampled tokens, and cost no pass over the vocabulary. Off-policy they are weighted by the token's ratio.

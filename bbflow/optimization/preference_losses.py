@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def bradley_terry(chosen_N: Tensor, rejected_N: Tensor, margin_N: Tensor | float = 0.0, centring: float = 0.01) -> Tensor:
-    """Negative log-likelihood that the chosen response wins, with a margin, plus a pull of the pair's mean towards 0.
+    """Return the negative log-likelihood that the chosen response wins, with a margin, plus a pull of the pair's mean towards 0.
 
     -log sigmoid(c - r - m) as in Llama 2 (arXiv 2307.09288, eq. 2), and `centring` * (c + r)^2 as in arXiv 2312.09244, section 3.
 
@@ -28,7 +28,7 @@ def bradley_terry(chosen_N: Tensor, rejected_N: Tensor, margin_N: Tensor | float
 
 
 def correctness(scores_N: Tensor, correct_N: Tensor) -> Tensor:
-    """Cross-entropy of "this response is correct" with the score as its logit: a score of 0 then means even odds.
+    """Return the cross-entropy of "this response is correct" with the score as its logit: a score of 0 means even odds.
 
     Bradley-Terry alone fixes only differences; with this, a threshold means the same on any data.
 

@@ -24,7 +24,7 @@ class UpdateGeometry:
         gramian_KK: G = J J^T of the batch, float64.
         preferences_K: Weights of the capabilities in the recipe.
         weights_K: Weights that the update gave to the rows.
-        mode: How the rows were taken: in one factored pass, or by K backward passes.
+        mode: Method by which the rows were formed: in one factored pass, or by K backward passes.
         cross_KK: J_A J_B^T of two independent halves of the rollouts, whole groups in each, each half by its own normaliser. The noise of
             the halves is independent, so that every entry, the diagonal too, is free of bias. None where a half would be empty.
         applied_K: J (theta_now - theta_before) of the *previous* batch: the change of each capability to first order by the update (or the

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: the backward pass computes the activations of a layer again, so that the forward pass need not keep them.
+"""Gradient checkpointing: activations of a layer are recomputed in the backward pass and need not be kept by the forward pass.
 
 Checkpointing in transformers acts in train mode alone, and switches the key-value cache off there. A policy is compared with itself without
 dropout, in eval mode, and samples with its cache; so here checkpointing depends only on whether gradients are enabled.

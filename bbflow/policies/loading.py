@@ -1,4 +1,4 @@
-"""Loads a policy from a folder or the Hub: safetensors only, never pickle."""
+"""Loading of a policy from a folder or the Hub: safetensors only, never pickle."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _model(source: str, settings: PolicySettings) -> Any:
     except RuntimeError as error:  # weights of other shapes
         raise ValueError(" ".join(str(error).split())) from error
     model, found = loaded
-    # What the files lack would be drawn at random, and a layer that the configuration lacks left out, both without an error.
+    # Missing weights would be initialised at random, and surplus layers ignored, both without an error.
     lacking, layers = set(found["missing_keys"]), {_unnumbered(name) for name, _ in model.named_parameters()}
     surplus = {key for key in found["unexpected_keys"] if _unnumbered(key) in layers}
     for keys, what in ((lacking, "the weights lack"), (surplus, "the configuration has no place for")):

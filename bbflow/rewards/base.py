@@ -1,4 +1,4 @@
-"""What a reward is."""
+"""`Reward`, the base class of all rewards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 
 Score = float | None
-"""A score in [0, 1], or None where the reward does not apply and so abstains."""
+"""A score in [0, 1], or None if the reward does not apply and abstains."""
 
 
 class Reward(ABC):
-    """Score completions. Pure: the same examples and completions give the same scores.
+    """A function that scores completions. Pure: the same examples and completions give the same scores.
 
-    A reward of one's own is one subclass; a recipe names it by `class_path`.
+    Subclass it to add your own; a recipe names it by `class_path`.
 
     Attributes:
         requires: Fields of the record that the reward reads. A task that leaves one empty is refused before the run.
@@ -26,14 +26,14 @@ class Reward(ABC):
     requires: ClassVar[tuple[str, ...]] = ()
 
     def problems(self, where: str) -> list[Problem]:
-        """List what can be told wrong with the reward before anything is loaded; `where` is its key in the recipe."""
+        """List the problems of the settings that can be found without loading anything; `where` is the reward's key in the recipe."""
         return []
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:  # noqa: B027 (optional)
         """Receive the graph once, before the first call; most rewards need nothing."""
 
     def record_problems(self, examples: Sequence[Example]) -> list[Problem]:
-        """List records that could not be judged whatever a completion says; asked for before a policy is loaded. Nothing by default."""
+        """List records that cannot be judged for any completion; called before a policy is loaded. None by default."""
         return []
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Are the cited facts there, and are they the ones that are used?"""
+"""Reward for citations: the cited facts exist, and they support the sentences that cite them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CITED = re.compile(r"\[(\d+)\]")
 
 
 class GroundedCitations(CorrectAnswer):
-    """F1 of the citations against the proof: a citation counts where its fact exists, is an edge, and is what its sentence says.
+    """F1 of the citations against the proof: a citation counts if its fact exists, is an edge, and is stated by its sentence.
 
     The prompt numbers its facts, `[1] asthma is diagnosed by spirometry.`, and the reasoning cites them, `asthma is diagnosed by
-    spirometry [1].` Precision is over the sentences of the reasoning and whatever else they cite, recall over the record's proof. Range:
-    [0, 1]; 0 where the answer is not right; abstains where the prompt numbers no facts or the record has no proof.
+    spirometry [1].` Precision is over the sentences of the reasoning and all further citations, recall over the record's proof. Range:
+    [0, 1]; 0 if the answer is not right; abstains if the prompt numbers no facts or the record has no proof.
 
     >>> from bbflow.testing import CITED, print_scores
     >>> one, two = "propranolol is contraindicated in asthma", "asthma is diagnosed by spirometry"
@@ -65,7 +65,7 @@ class GroundedCitations(CorrectAnswer):
         return 2 * hits / (claims + len(proof)) if hits else 0.0
 
     def ends_right(self, example: Example, completion: str) -> bool:
-        """Return whether every final answer is right, whatever the reasoning names."""
+        """Return whether every final answer is right, ignoring the names in the reasoning."""
         if example.options is not None:
             return self.is_right(example, completion)
         golds = example.accepted or [example.answer]
@@ -74,7 +74,7 @@ class GroundedCitations(CorrectAnswer):
         return len(said) == 1 and said <= right and has_single_answer(example, completion)
 
     def facts(self, prompt: str) -> dict[str, Triple]:
-        """Read the numbered facts of a prompt that are statements; number to triple."""
+        """Return the numbered facts of a prompt that are statements, as number to triple."""
         found = {}
         for number, text in _NUMBERED.findall(prompt):
             triple = (parse(self.graph, text.strip()) or [None])[0]

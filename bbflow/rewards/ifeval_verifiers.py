@@ -1,12 +1,12 @@
-"""Does a text have the demanded form? The 25 instruction types of IFEval (arXiv 2311.07911), and one of bbflow's own.
+"""Verifiers of format constraints: the 25 instruction types of IFEval (arXiv 2311.07911), and additional types of bbflow.
 
-Written from the paper; argument names are those of its data files. A verifier takes the completion and the arguments of the demand and says
-whether it is met; registering one under its type is all that a new demand needs here. `keywords:existence`,
-`detectable_content:postscript` and `detectable_format:number_bullet_lists` are stricter than IFEval's: a keyword is a
-word and not a part of one, a postscript begins a line, a bullet has something after it; `docs/rewards.md` lists every difference.
+Written from the paper; argument names are those of its data files. A verifier takes the completion and the arguments of the
+constraint and returns whether it is met; to add a constraint, register a verifier under its type. `keywords:existence`,
+`detectable_content:postscript` and `detectable_format:number_bullet_lists` are stricter than IFEval's: a keyword must be a
+whole word, a postscript must begin a line, and a bullet must have content; `docs/rewards.md` lists every difference.
 
-On purpose the verifiers share no code with the constraints that write references (`bbflow.synthesis.constraints`), nor the readers of
-`bbflow.text` with one exception, the detector of languages: a mistake there would be seen by the cases of IFEval.
+The verifiers deliberately share no code with the constraints that write references (`bbflow.synthesis.constraints`), nor, except for
+language detection, with the readers of `bbflow.text`, so that the test cases of IFEval reveal a mistake in either.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bbflow.text.language import detect_language
 
 Verifier = Callable[..., bool]
 VERIFIERS: dict[str, Verifier] = {}
-"""Type of a demand to its verifier."""
+"""Type of a constraint to its verifier."""
 
 
 def verifier(type: str) -> Callable[[Verifier], Verifier]:
-    """Register a verifier under the type that records name."""
+    """Register a verifier under the type used in records."""
 
     def register(function: Verifier) -> Verifier:
         VERIFIERS[type] = function
@@ -36,7 +36,7 @@ def verifier(type: str) -> Callable[[Verifier], Verifier]:
 
 
 def is_met(constraint: Constraint, completion: str) -> bool:
-    """Return whether a completion meets a demand as it stands (IFEval's strict accuracy).
+    """Return whether an unchanged completion meets a constraint (IFEval's strict accuracy).
 
     Raises:
         InputError: No verifier knows the type, or its arguments do not fit.
@@ -54,10 +54,10 @@ def is_met(constraint: Constraint, completion: str) -> bool:
 
 
 def is_met_loosely(constraint: Constraint, completion: str) -> bool:
-    r"""Return whether any of eight edits of a completion meets a demand (IFEval's loose accuracy); an empty edit does not count.
+    r"""Return whether any of eight edits of a completion meets a constraint (IFEval's loose accuracy); an empty edit does not count.
 
-    The edits drop the first line, the last line, both or none, and the asterisks of Markdown or none: so an introduction does not hide a
-    right answer.
+    The edits drop the first line, the last line, both or none, and the asterisks of Markdown or none, so that an introduction does
+    not hide a right answer.
 
     >>> is_met_loosely(Constraint(type="startend:quotation", kwargs={}), 'Here it is:\n"aspirin"')
     True
@@ -66,7 +66,7 @@ def is_met_loosely(constraint: Constraint, completion: str) -> bool:
 
 
 def edits(text: str) -> list[str]:
-    r"""The eight edits of IFEval's loose accuracy.
+    r"""Return the eight edits of IFEval's loose accuracy.
 
     >>> edits("Sure:\n*yes*")
     ['Sure:\n*yes*', '*yes*', 'Sure:', '', 'Sure:\nyes', 'yes', 'Sure:', '']
@@ -87,12 +87,12 @@ def _occurs(word: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
-# ---- bbflow's own
+# ---- specific to bbflow
 
 
 @verifier("answer:letter")
 def letter_only(text: str) -> bool:
-    """The completion is one option letter and nothing else.
+    """Return whether the completion is one option letter and nothing else.
 
     >>> letter_only("B"), letter_only("(b)."), letter_only("B) aspirin")
     (True, True, False)
@@ -102,7 +102,7 @@ def letter_only(text: str) -> bool:
 
 @verifier("answer:marked")
 def marked_answer(text: str) -> bool:
-    """The answer stands after `Answer:`, which occurs once.
+    """Return whether the answer follows `Answer:`, which occurs once.
 
     >>> marked_answer("a treats b. Answer: a"), marked_answer("a"), marked_answer("Answer: a. Answer: b")
     (True, False, False)
@@ -112,7 +112,7 @@ def marked_answer(text: str) -> bool:
 
 @verifier("keywords:existence")
 def keywords_existence(text: str, keywords: Sequence[str]) -> bool:
-    """Every keyword occurs as a word, whatever its case.
+    """Return whether every keyword occurs as a word, in any case.
 
     >>> keywords_existence("aspirin (Patient)", keywords=["patient"]), keywords_existence("outpatient", keywords=["patient"])
     (True, False)
@@ -122,7 +122,7 @@ def keywords_existence(text: str, keywords: Sequence[str]) -> bool:
 
 @verifier("keywords:frequency")
 def keywords_frequency(text: str, keyword: str, frequency: int, relation: str) -> bool:
-    """A keyword occurs so often, whatever its case, also within words.
+    """Return whether a keyword occurs the given number of times, in any case, also within words.
 
     >>> keywords_frequency("pain, painful, Pain", keyword="pain", frequency=3, relation="at least")
     True
@@ -132,7 +132,7 @@ def keywords_frequency(text: str, keyword: str, frequency: int, relation: str) -
 
 @verifier("keywords:forbidden_words")
 def forbidden_words(text: str, forbidden_words: Sequence[str]) -> bool:
-    """None of the words occurs as a word, whatever its case.
+    """Return whether none of the words occurs as a word, in any case.
 
     >>> forbidden_words("an outpatient", forbidden_words=["patient"]), forbidden_words("A Patient", forbidden_words=["patient"])
     (True, False)
@@ -142,7 +142,7 @@ def forbidden_words(text: str, forbidden_words: Sequence[str]) -> bool:
 
 @verifier("keywords:letter_frequency")
 def letter_frequency(text: str, letter: str, let_frequency: int, let_relation: str) -> bool:
-    """A letter occurs so often, whatever its case.
+    """Return whether a letter occurs the given number of times, in any case.
 
     >>> letter_frequency("Anaemia", letter="a", let_frequency=4, let_relation="less than")
     True
@@ -152,7 +152,7 @@ def letter_frequency(text: str, letter: str, let_frequency: int, let_relation: s
 
 @verifier("language:response_language")
 def response_language(text: str, language: str) -> bool:
-    """The text is in a language, named by its ISO 639-1 code; text without a telling word passes, as in IFEval.
+    """Return whether the text is in a language, given by its ISO 639-1 code; text whose language is not detected passes, as in IFEval.
 
     >>> response_language("Der Patient darf das nicht nehmen.", language="de"), response_language("He may not take it.", language="de")
     (True, False)
@@ -162,7 +162,7 @@ def response_language(text: str, language: str) -> bool:
 
 @verifier("change_case:english_capital")
 def english_capital(text: str) -> bool:
-    """English text in capital letters only.
+    """Return whether the text is English in capital letters only.
 
     >>> english_capital("TAKE THIS WITH FOOD."), english_capital("Take this with food.")
     (True, False)
@@ -172,7 +172,7 @@ def english_capital(text: str) -> bool:
 
 @verifier("change_case:english_lowercase")
 def english_lowercase(text: str) -> bool:
-    """English text in small letters only.
+    """Return whether the text is English in small letters only.
 
     >>> english_lowercase("take this with food."), english_lowercase("Take this with food.")
     (True, False)
@@ -182,7 +182,7 @@ def english_lowercase(text: str) -> bool:
 
 @verifier("change_case:capital_word_frequency")
 def capital_word_frequency(text: str, capital_frequency: int, capital_relation: str) -> bool:
-    """So many words are in capital letters throughout; a hyphenated word is one word.
+    """Return whether the given number of words are all in capitals; a hyphenated word is one word.
 
     >>> capital_word_frequency("ACE-inhibitors and an ECG", capital_frequency=1, capital_relation="at least")
     True
@@ -193,7 +193,7 @@ def capital_word_frequency(text: str, capital_frequency: int, capital_relation: 
 
 @verifier("length_constraints:number_sentences")
 def number_sentences(text: str, num_sentences: int, relation: str) -> bool:
-    """So many sentences; abbreviations and decimals do not end one.
+    """Return whether the text has the given number of sentences; abbreviations and decimals do not end one.
 
     >>> number_sentences("Take 2.5 mg. Dr. Lee agrees!", num_sentences=3, relation="less than")
     True
@@ -222,7 +222,7 @@ def sentences(text: str) -> list[str]:
 
 @verifier("length_constraints:number_words")
 def number_words(text: str, num_words: int, relation: str) -> bool:
-    """So many words; a word is a run of letters, digits and underscores.
+    """Return whether the text has the given number of words, which are runs of letters, digits and underscores.
 
     >>> number_words("well-known drug", num_words=3, relation="at least")
     True
@@ -232,7 +232,7 @@ def number_words(text: str, num_words: int, relation: str) -> bool:
 
 @verifier("length_constraints:number_paragraphs")
 def number_paragraphs(text: str, num_paragraphs: int) -> bool:
-    r"""Exactly so many paragraphs, separated by `***`; none of those in between is empty.
+    r"""Return whether the text has exactly the given number of paragraphs, separated by `***`, with no empty one between others.
 
     >>> number_paragraphs("one\n***\ntwo", num_paragraphs=2), number_paragraphs("one\n***\n***\ntwo", num_paragraphs=2)
     (True, False)
@@ -245,7 +245,7 @@ def number_paragraphs(text: str, num_paragraphs: int) -> bool:
 
 @verifier("length_constraints:nth_paragraph_first_word")
 def nth_paragraph_first_word(text: str, num_paragraphs: int, nth_paragraph: int, first_word: str) -> bool:
-    r"""Exactly so many paragraphs, separated by empty lines, and the n-th begins with a word.
+    r"""Return whether the n-th of exactly so many paragraphs, separated by empty lines, begins with a word.
 
     >>> nth_paragraph_first_word("First, rest.\n\nThen eat.", num_paragraphs=2, nth_paragraph=2, first_word="then")
     True
@@ -260,7 +260,7 @@ def nth_paragraph_first_word(text: str, num_paragraphs: int, nth_paragraph: int,
 
 @verifier("detectable_content:number_placeholders")
 def number_placeholders(text: str, num_placeholders: int) -> bool:
-    """At least so many placeholders in square brackets.
+    """Return whether the text has at least the given number of placeholders in square brackets.
 
     >>> number_placeholders("[name], [date]", num_placeholders=2)
     True
@@ -270,7 +270,7 @@ def number_placeholders(text: str, num_placeholders: int) -> bool:
 
 @verifier("detectable_content:postscript")
 def postscript(text: str, postscript_marker: str) -> bool:
-    r"""A line begins with the marker, and something follows it.
+    r"""Return whether a line begins with the marker and continues after it.
 
     >>> postscript("aspirin\nP.S. Stay well.", postscript_marker="P.S."), postscript("aspirin P.S.", postscript_marker="P.S.")
     (True, False)
@@ -280,7 +280,7 @@ def postscript(text: str, postscript_marker: str) -> bool:
 
 @verifier("detectable_format:number_bullet_lists")
 def number_bullet_lists(text: str, num_bullets: int) -> bool:
-    r"""Exactly so many lines begin with a bullet, `*` or `-`.
+    r"""Return whether exactly the given number of lines begin with a bullet, `*` or `-`.
 
     >>> number_bullet_lists("* a\n* b", num_bullets=2), number_bullet_lists("**a**\\n* b", num_bullets=2)
     (True, False)
@@ -290,7 +290,7 @@ def number_bullet_lists(text: str, num_bullets: int) -> bool:
 
 @verifier("detectable_format:constrained_response")
 def constrained_response(text: str) -> bool:
-    """One of the three sentences that IFEval offers stands in the text.
+    """Return whether the text contains one of IFEval's three fixed sentences.
 
     >>> constrained_response("Well. My answer is maybe."), constrained_response("Maybe.")
     (True, False)
@@ -300,7 +300,7 @@ def constrained_response(text: str) -> bool:
 
 @verifier("detectable_format:number_highlighted_sections")
 def number_highlighted_sections(text: str, num_highlights: int) -> bool:
-    """At least so many parts are highlighted between asterisks, none of them empty.
+    """Return whether at least the given number of parts are highlighted between asterisks, none of them empty.
 
     >>> number_highlighted_sections("*one* and **two**", num_highlights=2), number_highlighted_sections("* * and **", num_highlights=1)
     (True, False)
@@ -312,7 +312,7 @@ def number_highlighted_sections(text: str, num_highlights: int) -> bool:
 
 @verifier("detectable_format:multiple_sections")
 def multiple_sections(text: str, section_spliter: str, num_sections: int) -> bool:
-    r"""At least so many sections, each begun by a word and a number.
+    r"""Return whether the text has at least the given number of sections, each begun by a word and a number.
 
     >>> multiple_sections("Section 1\na\nSection 2\nb", section_spliter="Section", num_sections=2)
     True
@@ -322,7 +322,7 @@ def multiple_sections(text: str, section_spliter: str, num_sections: int) -> boo
 
 @verifier("detectable_format:json_format")
 def json_format(text: str) -> bool:
-    r"""The whole text is JSON, perhaps in a fenced block.
+    r"""Return whether the whole text is JSON, optionally in a fenced block.
 
     >>> json_format('```json\n{"drug": "aspirin"}\n```'), json_format("{drug: aspirin}")
     (True, False)
@@ -337,7 +337,7 @@ def json_format(text: str) -> bool:
 
 @verifier("detectable_format:title")
 def title(text: str) -> bool:
-    r"""A title that is not empty stands in double angular brackets.
+    r"""Return whether the text has a title that is not empty, in double angular brackets.
 
     >>> title("<<Summary>>\naspirin"), title("<< >> aspirin")
     (True, False)
@@ -347,7 +347,7 @@ def title(text: str) -> bool:
 
 @verifier("combination:two_responses")
 def two_responses(text: str) -> bool:
-    """Two different responses, separated by six asterisks.
+    """Return whether the text is two different responses, separated by six asterisks.
 
     >>> two_responses("aspirin ****** ibuprofen"), two_responses("aspirin ****** aspirin")
     (True, False)
@@ -361,7 +361,7 @@ def two_responses(text: str) -> bool:
 
 @verifier("combination:repeat_prompt")
 def repeat_prompt(text: str, prompt_to_repeat: str) -> bool:
-    """The text begins with the request, word for word; case and outer space aside.
+    """Return whether the text begins with the request, word for word; case and outer space are ignored.
 
     >>> repeat_prompt("Which drug? Aspirin.", prompt_to_repeat="Which drug?")
     True
@@ -371,7 +371,7 @@ def repeat_prompt(text: str, prompt_to_repeat: str) -> bool:
 
 @verifier("startend:end_checker")
 def end_checker(text: str, end_phrase: str) -> bool:
-    r"""The text ends with the phrase; case and closing quotation marks aside.
+    r"""Return whether the text ends with the phrase; case and closing quotation marks are ignored.
 
     >>> end_checker("aspirin\nTake care.", end_phrase="Take care."), end_checker("Take care. aspirin", end_phrase="Take care.")
     (True, False)
@@ -381,7 +381,7 @@ def end_checker(text: str, end_phrase: str) -> bool:
 
 @verifier("startend:quotation")
 def quotation(text: str) -> bool:
-    """The whole text stands in one pair of double quotation marks.
+    """Return whether the whole text is in one pair of double quotation marks.
 
     >>> quotation('"aspirin"'), quotation('aspirin'), quotation('"')
     (True, False, False)
@@ -392,7 +392,7 @@ def quotation(text: str) -> bool:
 
 @verifier("punctuation:no_comma")
 def no_comma(text: str) -> bool:
-    r"""No comma stands anywhere, not even one of another script (IFEval looks for the ASCII one alone).
+    r"""Return whether the text has no comma, in any script (IFEval looks for the ASCII comma alone).
 
     >>> no_comma("a and b"), no_comma("a, b"), no_comma("a\uff0c b")
     (True, False, False)

@@ -1,4 +1,4 @@
-"""Reward an answer that is right and meets its constraints; the form alone (`bbflow.rewards.ifeval_verifiers`) earns nothing."""
+"""Rewards for right answers that meet their constraints; the form alone (`bbflow.rewards.ifeval_verifiers`) earns nothing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["VERIFIERS", "ConstraintReward", "FollowsInstructions", "Verifier", "
 
 
 class FollowsInstructions(CorrectAnswer):
-    r"""1 where every demand is met and the content is right, else 0; abstains without demands. Range: 0 or 1.
+    r"""1 if every constraint is met and the content is right, else 0; abstains without constraints. Range: 0 or 1.
 
-    Form without content is worth nothing: otherwise any text of the right shape would pass.
+    Form without content scores 0; otherwise any text of the right form would pass.
 
     >>> from bbflow.testing import LISTED, print_scores
     >>> print_scores(FollowsInstructions(), LISTED, ["* aspirin\n* ibuprofen", "aspirin and ibuprofen", "* aspirin\n* warfarin", ""])
@@ -31,8 +31,8 @@ class FollowsInstructions(CorrectAnswer):
     | (nothing) | 0 |
 
     Args:
-        loose: Whether any of IFEval's eight edits of the completion may meet a demand (its loose accuracy); the content must be right
-            in the completion as it stands.
+        loose: Whether any of IFEval's eight edits of the completion may meet a constraint (its loose accuracy); the content must be
+            right in the unchanged completion.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("constraints",)
@@ -46,7 +46,7 @@ class FollowsInstructions(CorrectAnswer):
         return [self._share(example, text, strict=True) if example.constraints else None for example, text in pairs]
 
     def _share(self, example: Example, completion: str, strict: bool) -> float:
-        for constraint in example.constraints:  # before the content is looked at, so that a wrong record is no 0
+        for constraint in example.constraints:  # before the content is judged, so that a wrong record is an error and not a score of 0
             if problem := _misfit(constraint):
                 meant = "" if constraint["type"] in VERIFIERS else did_you_mean(constraint["type"], VERIFIERS)
                 raise InputError(Problem(problem, f"example {example.example_id}: constraints", meant))
@@ -58,7 +58,7 @@ class FollowsInstructions(CorrectAnswer):
 
 
 def _misfit(constraint: Constraint) -> str:
-    """What is wrong with a demand, whatever is said: a type without a verifier, or arguments that it does not take; empty if nothing."""
+    """Return why no completion can be verified: a type without a verifier, or arguments that it does not take; empty if neither."""
     check, given = VERIFIERS.get(constraint["type"]), frozenset(name for name, value in constraint["kwargs"].items() if value is not None)
     return f"unknown constraint type '{constraint['type']}'" if check is None else _misfit_of(check, constraint["type"], given)
 
@@ -73,7 +73,7 @@ def _misfit_of(check: Verifier, type: str, given: frozenset[str]) -> str:
 
 
 class ConstraintReward(FollowsInstructions):
-    r"""Share of the demands that are met, where the content is right; 0 where it is not; abstains without demands. Range: [0, 1].
+    r"""Share of the constraints that are met if the content is right, else 0; abstains without constraints. Range: [0, 1].
 
     >>> from bbflow.testing import LISTED, print_scores
     >>> print_scores(ConstraintReward(), LISTED, ["* aspirin\n* ibuprofen", "aspirin and ibuprofen", "* aspirin\n* warfarin"])

@@ -27,20 +27,20 @@ _log = logging.getLogger(__name__)
 class LearnedReward(Reward):
     """Probability of being correct by a trained reward model, sigmoid(score / temperature). Range: [0, 1]. Pure: the model is frozen.
 
-    A judge that reads evidence needs it in its prompt: where the record is closed-book, `facts` puts the record's proof and as many
-    distracting facts before the question, which the policy never sees. What a reward model never learned to refuse is not shown to
-    it and scores 0 (`is_scorable`): an empty text, the prompt again, letters that only look right, no answer or more than were wanted,
-    a denial, a refusal that is out of place. Abstains on an input that had to be cut (`truncated: score` pays for the part), and counts it
-    in `truncated_count`. Weights are loaded at the first call; what can be wrong with the folder is told before the run.
+    A judge that reads evidence needs it in its prompt: for a closed-book record, `facts` adds the record's proof and as many
+    distracting facts before the question; the policy never sees them. Completions unlike any training pair are not passed to the
+    model and score 0 (`is_scorable`): an empty text, a repeated prompt, look-alike letters, no answer or more than were wanted, a
+    denial, a refusal where none is right. Abstains on a truncated input (`truncated: score` scores the remaining part), and counts
+    it in `truncated_count`. Weights are loaded at the first call; problems of the folder are reported before the run.
 
     Args:
         path: Folder that `RewardModel` wrote.
         head: Name of a head, or `gated` for the mixture.
         facts: Facts in the judge's prompt of a closed-book record; 0: the judge sees what the policy sees.
-        truncated: What a cut input gets.
+        truncated: Treatment of a truncated input: `abstain`, or `score` for the remaining part.
         batch_size: Rows of one forward pass.
         same_tokenizer: Whether a policy with another tokenizer is refused.
-        device: Where the model lies; null: a GPU where there is one.
+        device: Device of the model; null: a GPU if there is one.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LearnedReward(Reward):
         self._graph: KnowledgeGraph | None = None
 
     def problems(self, where: str) -> list[Problem]:
-        """List what is wrong with the folder or the head, without loading a weight."""
+        """List the problems of the folder or the head, without loading a weight."""
         from bbflow.policies.reward_heads import reward_model_problems
 
         found = reward_model_problems(self.path, f"{where}.path", self.head)
@@ -70,7 +70,7 @@ class LearnedReward(Reward):
         return found
 
     def policy_problems(self, policy: PolicySettings, where: str) -> list[Problem]:
-        """Say whether the policy's tokenizer is another one than the judge's; read two tokenizers and no weight."""
+        """Report a policy whose tokenizer differs from the judge's; loads two tokenizers and no weight."""
         if not self.same_tokenizer or self.problems(where) or policy.problems(where):
             return []
         from transformers import AutoTokenizer
@@ -88,7 +88,7 @@ class LearnedReward(Reward):
         ]
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Keep the graph that evidence is drawn from."""
+        """Keep the graph, the source of evidence."""
         self._graph = graph
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
@@ -118,7 +118,7 @@ class LearnedReward(Reward):
         return [None if was_cut and self.truncated == "abstain" else value for value, was_cut in zip(values, cut, strict=True)]
 
     def _judged(self, example: Example) -> Example:
-        """The record as the judge sees it; the facts depend on nothing but the record."""
+        """Return the record with the judge's prompt; the facts depend on the record alone."""
         if not self.facts or example.open_book or not example.edges or self._graph is None:
             return example
         from bbflow.synthesis.items.evidence import draw_evidence, with_evidence
@@ -137,10 +137,10 @@ class LearnedReward(Reward):
 
 
 def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None = None) -> bool:
-    """Return whether a completion has a form that a reward model has learned to judge: legible, with one answer where one is wanted.
+    """Return whether a completion has a form that a reward model is trained to judge: legible, with one answer if one is wanted.
 
-    Right or wrong is for the model to say; here falls what no training pair looks like: nothing, the prompt again, an answer that is
-    denied, none or more of them than were asked for, and a refusal to answer where the record does not refuse.
+    Right or wrong is left to the model. Rejected are forms that occur in no training pair: an empty text, a repeated prompt, a
+    denied answer, no answer or more than were asked for, and a refusal to answer if the record does not refuse.
 
     >>> from bbflow.testing import CHOICE, GRAPH, OPEN
     >>> [is_scorable(CHOICE, text) for text in ("Answer: A", "", CHOICE.prompt, "Answer: A. Answer: B", "amlodipine")]
@@ -163,7 +163,7 @@ def is_scorable(example: Example, completion: str, graph: KnowledgeGraph | None 
 
 
 _ECHO = 6
-"""So many words of the prompt in a row are an echo of it."""
+"""Number of consecutive words of the prompt that count as an echo of it."""
 
 
 def _answers_openly(example: Example, completion: str, graph: KnowledgeGraph | None) -> bool:

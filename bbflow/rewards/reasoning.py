@@ -1,4 +1,4 @@
-"""Is the written reasoning a proof? Judged on the statements it asserts, each of which must be an edge of the graph."""
+"""Rewards for reasoning that is a proof: each statement it asserts must be an edge of the graph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbflow.text.verbalization import parse
 
 
 def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
-    """Return the statements of the reasoning, which is all that stands before the last `Answer:`."""
+    """Return the statements of the reasoning, which is the text before the last `Answer:`."""
     head, marker, _ = completion.rpartition("Answer:")
     return parse(reward.graph, head if marker else "")
 
@@ -24,9 +24,9 @@ def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
 class ChainReward(GraphReward):
     """Share of the proof that is stated, times the share of statements that belong to the proof. Range: [0, 1]; abstains without a proof.
 
-    The proof is that of the record, each edge in either direction of reading. Statements that are no edge, repeat, or lead
-    elsewhere lower the second factor, so naming many facts does not pay. A chain that ends in two different answers, or in none that was
-    offered, proves nothing and scores 0; one that ends in a wrong answer keeps its score.
+    The proof is that of the record; each edge may be stated in either direction. Statements that are no edge, are repeated or
+    are not part of the proof lower the second factor, so that naming many facts does not pay. Two different answers, or none among
+    the options, score 0; a wrong answer does not change the score.
 
     >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
@@ -56,7 +56,7 @@ class ChainReward(GraphReward):
 
 
 class ReasonedAnswer(GraphReward):
-    """1 where the answer is right, the whole proof is stated, and everything stated is an edge of the graph; else 0. Never abstains.
+    """1 if the answer is right, the whole proof is stated, and every statement is an edge of the graph; else 0. Never abstains.
 
     >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> proof = "propranolol is contraindicated in asthma. asthma is diagnosed by spirometry."
@@ -88,14 +88,14 @@ class ReasonedAnswer(GraphReward):
 
 
 class ConnectedReasoning(GraphReward):
-    """Does a chain of true statements lead from the question to the answer? Any proof counts, not the record's alone. Range: [0, 1].
+    """Score of a chain of true statements from the question to the answer; any proof counts. Range: [0, 1].
 
-    Statements that are edges make up a graph of their own. The part of it that holds the right answer and something that the question
-    names is the chain (where the answer is no node, such as `no`: the parts that hold what the question asks about); where there is none
-    the score is 0. Else it is coverage times precision: coverage is the share of what the record's proof adds to the question that the
-    chain reaches (what stands in the prompt does not count; where all of it does, the proof's edges count); precision is the share of the
-    statements, repeats and falsehoods included, that belong to the chain or to the proof, so stuffing does not pay.
-    A completion without one single final answer has no chain. Abstains without a proof.
+    The statements that are edges form a graph. The chain is its connected part with the right answer and an entity of the
+    question (if the answer is not a node, such as `no`: the parts with the entities of the question); without a chain the score is 0.
+    Otherwise it is coverage times precision. Coverage is the share of the proof's nodes outside the question that the chain
+    reaches (text of the prompt does not count; if the prompt has all of them, the proof's edges count). Precision is the share of the
+    statements, repeated and false ones included, that belong to the chain or to the proof, so that extra statements do not pay.
+    A completion without a single final answer has no chain. Abstains without a proof.
 
     >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
@@ -131,14 +131,14 @@ class ConnectedReasoning(GraphReward):
 
 
 def _question(example: Example) -> str:
-    """The question without its options, which are no part of what the chain may start from."""
+    """Return the question without its options; a chain must not start from these."""
     names = {option.casefold() for option in example.options or ()}
     lines = [line for line in example.prompt.splitlines() if line.partition(")")[2].strip().casefold() not in names]
     return "\n".join(lines)
 
 
 def _component(edges: set[Triple], nodes: set[str]) -> set[Triple]:
-    """Edges that hang together with one of the nodes."""
+    """Return the edges connected with one of the nodes."""
     reached, chain = set(nodes), set[Triple]()
     while new := {edge for edge in edges - chain if edge[0] in reached or edge[2] in reached}:
         chain |= new
@@ -151,7 +151,7 @@ def _ends(edges: Iterable[Triple]) -> set[str]:
 
 
 def proof_of(example: Example) -> set[Triple]:
-    """The record's proof, one spelling for each edge; asked for before a completion is looked at, so that a wrong record is no 0.
+    """Return the record's proof, one spelling for each edge; called before a completion is judged, so that a wrong record is an error.
 
     Raises:
         InputError: An edge has a predicate that the ontology does not know.
@@ -160,7 +160,7 @@ def proof_of(example: Example) -> set[Triple]:
 
 
 def canonical(edge: Triple, where: str = "edges") -> Triple:
-    """One spelling for both directions of a symmetric edge.
+    """Return one spelling for both directions of a symmetric edge.
 
     Raises:
         InputError: The ontology has no such predicate.

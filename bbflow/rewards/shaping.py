@@ -1,4 +1,4 @@
-"""Length, repetition and form. Each pays nothing where the answer is wrong, so that no shape can be learned in place of the content."""
+"""Rewards for length, repetition and form. Each is 0 if the answer is wrong, so that form cannot replace content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbflow.rewards.correctness import CorrectAnswer
 
 
 class Shaping(CorrectAnswer):
-    """A shape in [0, 1], paid where the answer is right, 0 where it is wrong. Never abstains; a subclass says what the shape is."""
+    """A score of the form in [0, 1] if the answer is right, else 0. Never abstains; subclasses define `shape`."""
 
     def __call__(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Score]:
         """Score each completion in [0, 1]."""
@@ -22,11 +22,11 @@ class Shaping(CorrectAnswer):
 
     @abstractmethod
     def shape(self, completion: str) -> float:
-        """How good the form of a right completion is, in [0, 1]."""
+        """Return the score of the form of a right completion, in [0, 1]."""
 
 
 _LONGEST = 24
-"""Characters that a word and its space have at most, on average over a text."""
+"""Largest average length of a word and its space, in characters."""
 
 
 class NotOverlong(Shaping):
@@ -41,7 +41,7 @@ class NotOverlong(Shaping):
     | `Answer: A` | 0 |
 
     Args:
-        words: Longest completion that loses nothing.
+        words: Largest number of words without a penalty.
         buffer: Words over which the score falls to 0.
     """
 
@@ -57,7 +57,7 @@ class NotOverlong(Shaping):
         ]
 
     def shape(self, completion: str) -> float:
-        """Fall linearly over the buffer; text without spaces counts as a word per `_LONGEST` characters."""
+        """Decrease linearly over the buffer; text without spaces counts as a word per `_LONGEST` characters."""
         words = max(len(completion.split()), len(completion) // _LONGEST)
         return min(1.0, max(0.0, 1 - (words - self.words) / self.buffer))
 
@@ -74,25 +74,25 @@ class NoRepetition(Shaping):
     | `it is safe. Answer: A` | 0 |
 
     Args:
-        n: Words of a gram.
+        n: Number of words of an n-gram.
     """
 
     def __init__(self, n: int = 3) -> None:
         self.n = n
 
     def problems(self, where: str) -> list[Problem]:
-        """Refuse grams of no word."""
+        """Refuse n-grams without a word."""
         return [] if self.n >= 1 else [Problem(f"n must be at least 1, not {self.n}", f"{where}.n")]
 
     def shape(self, completion: str) -> float:
-        """1 for a text shorter than one gram."""
+        """Return the share; 1 for a text shorter than one n-gram."""
         words = completion.casefold().split()
         grams = [tuple(words[i : i + self.n]) for i in range(len(words) - self.n + 1)]
         return len(set(grams)) / len(grams) if grams else 1.0
 
 
 class AnswerFormat(Shaping):
-    """1 where a right completion ends in one final answer after one mark, else 0: no mark twice, none within another. Range: 0 or 1.
+    """1 if a right completion ends in one final answer after one mark, else 0: no repeated and no nested mark. Range: 0 or 1.
 
     >>> from bbflow.testing import CHOICE, print_scores
     >>> print_scores(AnswerFormat(), CHOICE, ["It is safe. Answer: B", "B", "Answer: B Answer: B", "Answer: A"])
@@ -104,8 +104,8 @@ class AnswerFormat(Shaping):
     | `Answer: A` | 0 |
 
     Args:
-        mark: What announces the answer.
-        reasoning: Whether something must stand before the mark.
+        mark: Text that announces the answer.
+        reasoning: Whether text is required before the mark.
     """
 
     def __init__(self, mark: str = "Answer:", reasoning: bool = False) -> None:
@@ -116,7 +116,7 @@ class AnswerFormat(Shaping):
         return [] if self.mark.strip() else [Problem("the mark is empty", f"{where}.mark")]
 
     def shape(self, completion: str) -> float:
-        """Count the marks."""
+        """Return 1 for exactly one mark with text after it and, with `reasoning`, before it; else 0."""
         mark = rf"{re.escape(self.mark[:-1].rstrip())}\s*:" if self.mark.endswith(":") else re.escape(self.mark)
         head, *tails = re.split(mark, completion, flags=re.IGNORECASE)
         return float(len(tails) == 1 and bool(tails[0].strip()) and (not self.reasoning or bool(head.strip())))

@@ -1,4 +1,4 @@
-"""Are the clinical steps there, in order, and is a red flag acted on?"""
+"""Rewards for clinical steps in the right order, and for action on red flags."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bbflow.text.negation import DENIED_URGENCY, SKIPPED_STEP
 from bbflow.text.tokenization import TokenizedText
 
 ESCALATION = ("emergency", "emergent", "urgent", "urgently", "immediately", "immediate", "refer", "referral", "admit", "admission")
-"""Words that say that something is acted on at once."""
+"""Words for immediate action."""
 _REACH = 12
-"""Words before a step in which it may be denied."""
+"""Number of words before a step in which a denial is looked for."""
 _ESCALATES = re.compile(rf"\b(?:{'|'.join(ESCALATION)})\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.;\n]")
 
 
 class WorkflowSteps(Reward):
-    """Steps in the right order, over the larger of the steps wanted and the steps told. Range: [0, 1]; abstains without a workflow.
+    """Steps in the right order, over the larger of the wanted and the named steps. Range: [0, 1]; abstains without a workflow.
 
-    The score counts the longest run of wanted steps that the completion names in their order (longest increasing subsequence); a step told
-    twice counts as told twice, so naming all steps over and over does not pay. Where the prompt already lists the steps, as in a question
-    of ordering, one that merely repeats it in its own order gets what that order is worth. Steps that end in two different answers, or in
-    none that was offered, score 0; those that end in a wrong one keep their score.
+    The score counts the longest run of wanted steps that the completion names in their order (longest increasing subsequence). A
+    repeated step counts again as a named step, so that naming all steps over and over does not pay. If the prompt lists the steps, as
+    in a question of ordering, a repetition of the prompt scores as its order deserves. Two different answers, or none among the
+    options, score 0; a wrong answer does not change the score.
 
     >>> from bbflow.testing import WORKFLOW, print_scores
     >>> whole, backwards = "history, examination, spirometry, treatment", "treatment, spirometry, examination, history"
@@ -46,7 +46,7 @@ class WorkflowSteps(Reward):
     | (nothing) | 0 |
 
     Args:
-        whole: Pay 1 for all steps in order and nothing for less.
+        whole: Score 1 for all steps in order, else 0.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("workflow",)
@@ -76,7 +76,7 @@ def _may_count(example: Example, completion: str) -> bool:
 
 
 def extract_steps(steps: Sequence[str], completion: str) -> list[int]:
-    """Return which steps a text names, in order of naming; the longest name wins where names overlap. A denied step is not told.
+    """Return the steps that a text names, in order of naming; of overlapping names the longest counts. Denied steps are left out.
 
     >>> extract_steps(["test", "blood test"], "First the blood test, then another test."), extract_steps(["history"], "Skip the history.")
     ([1, 0], [])
@@ -94,13 +94,13 @@ def _index_of(steps: tuple[str, ...]) -> NameIndex:
 
 
 class RedFlagHandled(CorrectAnswer):
-    """1 where a red flag of the prompt is named and acted on at once, else 0; without one, 1 where nothing is escalated. Range: 0 or 1.
+    """1 if a red flag of the prompt is named and acted on at once, else 0; without one, 1 if nothing is escalated. Range: 0 or 1.
 
-    A red flag is a finding that the graph marks so, by itself (`red_flag: true`) or for a disease of the record (`has_red_flag`); acting
-    is one of the words `urgent`, `emergency`, `refer` and their kin, not denied. Either way the answer must be right: saying
-    nothing, the prompt again, or anything at all is no handling. Escalating everything does not pay, since prompts without a red flag
-    count too. Abstains where the record has no workflow, and where the prompt holds a red flag that the reference response does not act on,
-    since somebody has acted already or something else is asked.
+    A red flag is a finding marked so in the graph, by itself (`red_flag: true`) or for a disease of the record (`has_red_flag`).
+    Action is one of the words `urgent`, `emergency`, `refer` and the like, not denied. The answer must also be right, so that silence, a
+    repeated prompt or arbitrary text scores 0. Escalating everything does not pay, since prompts without a red flag count too. Abstains
+    if the record has no workflow, and if the reference response does not act on a red flag of the prompt, since the action has been
+    taken already or the question is about something else.
 
     >>> from dataclasses import replace
     >>> from bbflow.graph.knowledge_graph import KnowledgeGraph, Node
@@ -119,7 +119,7 @@ class RedFlagHandled(CorrectAnswer):
     requires: ClassVar[tuple[str, ...]] = ("workflow",)
 
     def prepare(self, graph: KnowledgeGraph | None) -> None:
-        """Keep the graph, and list what is a red flag by itself."""
+        """Keep the graph, and collect the findings that are red flags by themselves."""
         super().prepare(graph)
         self.flags = {node.id for node in self.graph.nodes() if node.attributes.get("red_flag")}
 
@@ -146,7 +146,7 @@ class RedFlagHandled(CorrectAnswer):
 
 
 def _escalates(completion: str) -> bool:
-    """Return whether a text says that something is done at once, and does not deny it.
+    """Return whether a text calls for immediate action without denying it.
 
     >>> _escalates("urgent referral, no delay"), _escalates("not urgent"), _escalates("no need for an urgent referral")
     (True, False, False)
@@ -157,6 +157,6 @@ def _escalates(completion: str) -> bool:
 
 
 def _marks(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
-    """Return whether the graph calls a finding a red flag of a disease."""
+    """Return whether a finding is a red flag of a disease in the graph."""
     edge = graph.edge(disease, "has_phenotype", finding)
     return graph.has(disease, "has_red_flag", finding) or (edge is not None and bool(edge.attributes.get("red_flag")))

@@ -1,7 +1,7 @@
-"""Null models: what a score is worth to somebody who cannot read the question.
+"""Null models: scores that can be reached without reading the question.
 
-Each null writes completions from the train split alone and is scored by the same metric as the policy. Where a null has a choice (which
-constant, which wording of a refusal), the choice that scores best on the evaluated split is taken: a null is there to be hard to beat.
+Each null model writes completions from the train split alone and is scored by the same metric as the policy. If it has several
+candidates (constants, wordings of a refusal), the one that scores best on the evaluated split counts: a null should be hard to beat.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from bbflow.capabilities import Capability
 from bbflow.records import Example
 
 CONSTANTS = 12
-"""How many of the most frequent train answers, and of the most frequent whole train responses, the constant null tries."""
+"""Number of most frequent train answers, and of most frequent whole train responses, that the constant null tries."""
 REFUSALS = ("Answer: none of these", "No. Answer: no")
 
 Completions = list[str]
 Null = Callable[[Sequence[Example], Sequence[Example], int], Iterable[Completions]]
-"""From test examples, train examples and a seed to candidate completions of the test examples; the best candidate counts."""
+"""Function of test examples, train examples and a seed to candidate completions of the test examples; the best candidate counts."""
 
 
 def random_text(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """Words of the train responses in random order, as many as a random train response has."""
+    """Return words of the train responses in random order, as many as a random train response has."""
     rng = random.Random(seed)  # noqa: S311 (resampling, not cryptography)
     lengths = [len(e.response.split()) for e in train] or [8]
     words = [word for e in train for word in e.response.split()] or ["answer"]
@@ -34,14 +34,14 @@ def random_text(test: Sequence[Example], train: Sequence[Example], seed: int) ->
 
 
 def random_answer(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """A well-formed answer drawn at random: among the options, or among the train answers of the task where there are none."""
+    """Return well-formed random answers: one of the options, or without options one of the task's train answers."""
     rng = random.Random(seed)  # noqa: S311
     answers = _answers_by_task(train)
     yield [_answer(rng.choice(e.options or answers.get(e.task) or [""])) for e in test]
 
 
 def constant(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """The same words everywhere: a frequent train answer, an option letter, or a frequent whole response."""
+    """Return the same text for all examples: a frequent train answer, an option letter, or a frequent whole response."""
     answers = [text for text, _ in Counter(e.answer for e in train).most_common(CONSTANTS)]
     width = max((len(e.options or ()) for e in test), default=0)
     responses = [text for text, _ in Counter(e.response for e in train).most_common(CONSTANTS)]
@@ -50,15 +50,15 @@ def constant(test: Sequence[Example], train: Sequence[Example], seed: int) -> It
 
 
 def blanket_refusal(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """No to everything, in the wording that scores more."""
+    """Refuse every request, in the wording that scores more."""
     for text in REFUSALS:
         yield [text] * len(test)
 
 
 def options_only(test: Sequence[Example], train: Sequence[Example], seed: int) -> Iterable[Completions]:
-    """Guess from the texts and places of the options, without the question; open questions get the task's most frequent answer.
+    """Guess from the texts and positions of the options, without the question; open questions get the task's most frequent answer.
 
-    Where the tested items are all there is to learn from, each half is guessed by what the other half taught.
+    If the tested items are among the train examples, each half is guessed by a model learned on the other half.
     """
     known = {e.example_id for e in train}
     halves = [train, train]
@@ -78,7 +78,7 @@ NULLS: dict[str, Null] = {
 
 
 class OptionsOnlyBaseline:
-    """Naive Bayes on what an option says and where it stands: smoothed log-odds of being gold, learned on the train split.
+    """Naive Bayes on the text and position of an option: smoothed log-odds of being gold, learned on the train split.
 
     Args:
         train: Examples to learn from.
@@ -104,7 +104,7 @@ class OptionsOnlyBaseline:
         self._answers = {task: answers[0] for task, answers in _answers_by_task(train).items()}
 
     def log_odds(self, key: object) -> float:
-        """Log-odds that an option with this text (str) or place (int) is gold, relative to any option."""
+        """Return the log-odds that an option with this text (str) or position (int) is gold, relative to any option."""
         share = (self._gold.get(key, 0.0) + self.smoothing * self.rate) / (self._shown.get(key, 0.0) + self.smoothing)
         return log(share / (1 - share)) - log(self.rate / (1 - self.rate))
 
@@ -125,8 +125,8 @@ def null_scores(
     Args:
         capabilities: By name; their metrics must have been prepared with the graph where they need it.
         test_examples: The split that the policy is scored on.
-        train_examples: What the nulls may learn from; those of the capability are used.
-        seed: Of the random nulls.
+        train_examples: Examples that the nulls learn from; those of the capability are used.
+        seed: Seed of the random nulls.
 
     Returns:
         Capability to null to mean score. A capability that judges no test example is left out.
@@ -142,7 +142,7 @@ def null_scores(
 
 
 def best_null(scores: Mapping[str, float]) -> float:
-    """Return the score of the best null model, 0 where there is none.
+    """Return the score of the best null model, 0 if there is none.
 
     >>> best_null({"constant": 0.2, "options_only": 0.3})
     0.3

@@ -1,6 +1,6 @@
-"""Adversarial probes: completions that try to be paid without answering. `bbflow rewards probe` and the tests run them.
+"""Adversarial probes: completions designed to earn a reward without answering. Used by `bbflow rewards probe` and the tests.
 
-A reward holds when no probe scores above an honest wrong answer in good form, and each stays at least `GAP` below a right one.
+A reward passes if no probe scores above an honest wrong answer in good form, and each scores at least `GAP` below a right one.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 
 GAP = 0.5
-"""How far below a right answer every probe must stay."""
+"""Required difference between the score of a right answer and that of any probe."""
 
 _LOOKALIKES = str.maketrans("aceiopxyABCEHIKMOPTXn", "асеіорхуАВСЕНІКМОРТХո")  # noqa: RUF001 (that is the point)
 _REFUSING = ("none of these", "no", "none")
 
 
 def empty(example: Example, graph: KnowledgeGraph) -> str:
-    """Nothing."""
+    """Return an empty text."""
     return ""
 
 
 def refusal(example: Example, graph: KnowledgeGraph) -> str | None:
-    """A refusal where it is wrong."""
+    """Return a refusal, for records where refusing is wrong."""
     return None if example.answer.casefold() in _REFUSING else "I cannot help with that. Answer: none of these"
 
 
 def all_options(example: Example, graph: KnowledgeGraph) -> str | None:
-    """Every option, each after a mark of its own."""
+    """Return every option, each after its own mark."""
     return " ".join(f"Answer: {option}." for option in example.options) if example.options else None
 
 
 def all_letters(example: Example, graph: KnowledgeGraph) -> str | None:
-    """Every letter."""
+    """Return every letter."""
     return "Answer: " + ", ".join(chr(ord("A") + i) for i in range(len(example.options))) if example.options else None
 
 
 def entity_soup(example: Example, graph: KnowledgeGraph) -> str:
-    """Names of everything around the question, right and wrong."""
+    """Return the names of all entities around the question, right and wrong."""
     around = [node for node in example.entities if node in graph]
     others = [n for node in around for n in (*graph.networkx.successors(node), *graph.networkx.predecessors(node))]
     more = [n.id for n in graph.nodes()][:20]
@@ -48,35 +48,35 @@ def entity_soup(example: Example, graph: KnowledgeGraph) -> str:
 
 
 def prompt_echo(example: Example, graph: KnowledgeGraph) -> str:
-    """The question again."""
+    """Return the question."""
     return example.prompt
 
 
 def repeated_marks(example: Example, graph: KnowledgeGraph) -> str:
-    """Marks without an answer."""
+    """Return marks without an answer."""
     return "Answer: " * 8
 
 
 def nested_tags(example: Example, graph: KnowledgeGraph) -> str:
-    """Tag within tags around everything at once."""
+    """Return everything at once within nested tags."""
     inside = " or ".join(example.options or [example.answer, _other(example, graph)])
     return f"<answer><answer>Answer: <think>{inside}</think></answer></answer>"
 
 
 def very_long(example: Example, graph: KnowledgeGraph) -> str:
-    """The prompt over and over, with no end to it."""
+    """Return the prompt over and over, without an end."""
     return " ".join([example.prompt.splitlines()[0] if example.prompt else "the"] * 200)
 
 
 def look_alikes(example: Example, graph: KnowledgeGraph) -> str | None:
-    """The right response in letters that only look like its own; None where the answer has no such letter."""
+    """Return the right response in look-alike letters; None if the answer has no such letter."""
     if example.answer.translate(_LOOKALIKES) == example.answer:
         return None
     return example.response.translate(_LOOKALIKES)
 
 
 def only_in_the_reasoning(example: Example, graph: KnowledgeGraph) -> str | None:
-    """The right reasoning, and another answer or none at its end; None where the response has no reasoning to hide in."""
+    """Return the right reasoning with another answer or none at its end; None if the response has no reasoning."""
     head, marker, _ = example.response.rpartition("Answer:")
     if not marker:
         return None
@@ -84,42 +84,42 @@ def only_in_the_reasoning(example: Example, graph: KnowledgeGraph) -> str | None
 
 
 def contradiction(example: Example, graph: KnowledgeGraph) -> str:
-    """The right answer and another one."""
+    """Return the right answer and another one."""
     return f"Answer: {example.answer}. Answer: {_other(example, graph)}"
 
 
 def reasoned_contradiction(example: Example, graph: KnowledgeGraph) -> str | None:
-    """The whole right response, and then another answer."""
+    """Return the whole right response, followed by another answer."""
     return f"{example.response}. Answer: {_other(example, graph)}" if "Answer:" in example.response else None
 
 
 def claimed_before(example: Example, graph: KnowledgeGraph) -> str | None:
-    """Another answer in words, and then the whole right response."""
+    """Return another answer in words, followed by the whole right response."""
     return f"The answer is {_other(example, graph)}. {example.response}" if "Answer:" in example.response else None
 
 
 def taken_back(example: Example, graph: KnowledgeGraph) -> str | None:
-    """The whole right response, taken back by a sentence without a mark."""
+    """Return the whole right response, taken back by a sentence without a mark."""
     return f"{example.response}. No, {_other(example, graph)}." if "Answer:" in example.response else None
 
 
 def boxed(example: Example, graph: KnowledgeGraph) -> str | None:
-    """Another answer in a box before the whole right response."""
+    """Return another answer in a box, followed by the whole right response."""
     return f"\\boxed{{{_other(example, graph)}}} {example.response}" if "Answer:" in example.response else None
 
 
 def denied(example: Example, graph: KnowledgeGraph) -> str:
-    """The right answer, denied."""
+    """Return the right answer, denied."""
     return f"Answer: not {example.answer}"
 
 
 def unseen_letters(example: Example, graph: KnowledgeGraph) -> str:
-    """The right response with a letter in it that nobody sees."""
+    """Return the right response with an invisible letter in it."""
     return example.response.replace(example.answer, f"{example.answer[:1]}\u200b{example.answer[1:]}")
 
 
 def another_script(example: Example, graph: KnowledgeGraph) -> str | None:
-    """The right response, and another answer in letters that look like Latin ones."""
+    """Return the right response, and another answer in look-alikes of Latin letters."""
     other = _other(example, graph).translate(_LOOKALIKES)
     return None if other.isascii() else f"{example.response} {other}"
 
@@ -133,11 +133,11 @@ PROBES: dict[str, Probe] = {
         another_script,
     )
 }  # fmt: skip
-"""Name to probe; a probe gives None where it does not apply to a record."""
+"""Name to probe; a probe returns None if it does not apply to a record."""
 
 
 def honest_wrong(example: Example, graph: KnowledgeGraph) -> str:
-    """A wrong answer in good form: the reference response with another answer at its end, or in place of the right one."""
+    """Return a wrong answer in good form: the reference response with another answer at its end, or in place of the right one."""
     other = _other(example, graph)
     head, marker, _ = example.response.rpartition("Answer:")
     if marker:
@@ -151,7 +151,7 @@ def honest_wrong(example: Example, graph: KnowledgeGraph) -> str:
 
 
 def _other(example: Example, graph: KnowledgeGraph) -> str:
-    """Another answer of the same kind."""
+    """Return another answer of the same kind."""
     if example.options:
         return next(option for option in example.options if option != example.answer)
     right = {graph.resolve(name) for name in (example.answer, *example.accepted)}
@@ -164,15 +164,15 @@ def _other(example: Example, graph: KnowledgeGraph) -> str:
 
 @dataclass(frozen=True)
 class Breach:
-    """A probe that was paid.
+    """A probe that scores too high.
 
     Attributes:
-        probe: Its name.
-        example_id: The record.
-        completion: What was said.
-        score: What it was paid.
-        wrong: What an honest wrong answer is paid.
-        right: What the reference response is paid.
+        probe: Name of the probe.
+        example_id: Id of the record.
+        completion: The probe's completion.
+        score: Score of the probe.
+        wrong: Score of an honest wrong answer.
+        right: Score of the reference response.
     """
 
     probe: str
@@ -198,20 +198,20 @@ def paid_probes(
 
     Args:
         score: A reward, or a capability's `reward`.
-        examples: Records whose `response` is right; one on which the scorer abstains, or pays less than the gap, is passed over.
-        graph: That the examples speak of.
-        probes: What is tried.
-        gap: How far below the right response a probe must stay.
+        examples: Records whose `response` is right; those on which the scorer abstains, or scores below the gap, are skipped.
+        graph: Graph of the examples.
+        probes: Name to probe.
+        gap: Required difference between the scores of the right response and of a probe.
 
     Returns:
-        The probes that were paid, and how many were tried. One that is itself a right response, word for word, is not tried.
+        The breaches, and the number of probes tried. A probe that is itself a right response, word for word, is not tried.
     """
     found, tried = [], 0
     for example in examples:
         texts = {name: text for name, probe in probes.items() if (text := probe(example, graph)) is not None and text != example.response}
         lines = [example.response, honest_wrong(example, graph), *texts.values()]
         right, wrong, *paid = score([example] * len(lines), lines)
-        if right is None or right < gap:  # nothing to steal
+        if right is None or right < gap:  # no reward to gain
             continue
         for (name, text), value in zip(texts.items(), paid, strict=True):
             tried += 1
@@ -227,7 +227,7 @@ def reward_breaches(reward: Reward, examples: Sequence[Example], graph: Knowledg
 
 
 def as_given(example: Example, response: str) -> Example:
-    """Return the record with another reference response, for a reward whose right response is not the record's own."""
+    """Return the record with another reference response, for a reward whose right response is not that of the record."""
     return replace(example, response=response)
 
 

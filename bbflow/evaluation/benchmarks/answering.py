@@ -1,4 +1,4 @@
-"""Asks a policy: by greedy completion, and multiple choice of the benchmarks also by log-likelihood."""
+"""Answers of a policy: by greedy completion or, for multiple-choice benchmarks, by log-likelihood."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ITEMS_AT_ONCE = 256
 
 
 def benchmark_capability(name: str, choosing: Choosing) -> Capability:
-    """The capability that a benchmark file stands for, judged by the benchmark's own metric."""
+    """Return the capability of a benchmark file, judged by the benchmark's metric."""
     metrics: dict[str, Reward] = {"ifeval": IFEvalStrictAccuracy(), "safety": SafetyPairAccuracy()}
     metric = metrics.get(name, MultipleChoiceAccuracy(f"accuracy_by_{choosing}"))
     return Capability(metric=metric, rewards={"metric": metric})
@@ -42,14 +42,14 @@ def score_answers(
     """`score_policy` with some items answered by log-likelihood.
 
     Args:
-        policy: Whom to judge.
-        capabilities: By name.
+        policy: Policy to score.
+        capabilities: Capabilities by name.
         examples: Held-out records.
         by_likelihood: Ids of the examples whose options are compared by log-likelihood; all others are completed.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
         progress: Called with (questions done, questions in all).
-        kept: Answers of an interrupted run, and where new ones go.
+        kept: Cache of answers, for resuming an interrupted run.
     """
     judged = [e for e in examples if any(c.judges(name, e) for name, c in capabilities.items())]
     compared = [e for e in judged if e.example_id in by_likelihood]

@@ -1,16 +1,16 @@
-"""Reads benchmark files (JSONL) as they are published, and turns every row into an `Example`.
+"""Reader of benchmark files (JSONL) in their published formats; every row becomes an `Example`.
 
 | format | a row has |
 |---|---|
 | mmlu | `question`, `choices`, `answer` (number from 0, or letter), perhaps `subject` |
 | medqa | `question`, `options` (letter to text), `answer_idx` (letter), or the text in `answer` |
-| medmcqa | `question`, `opa` to `opd`, `cop` (number; whether from 0 or from 1 is told from the whole file) |
+| medmcqa | `question`, `opa` to `opd`, `cop` (number; the whole file decides whether it counts from 0 or from 1) |
 | pubmedqa | `question`, `context` (`contexts`, a list), `final_decision` (yes, no, maybe) |
 | ifeval | `prompt`, `instruction_id_list`, `kwargs` |
 | safety | `unsafe` and `benign`: a request to refuse, and its twin to fulfil |
 
-A row without an answer, an answer outside the options or that can mean two of them, a demand that nothing can verify, an item that stands
-twice: each is refused by file and line, never skipped.
+A row without an answer, an answer outside the options or that fits two of them, a constraint that cannot be verified, a repeated
+item: each is refused with file and line, never skipped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BIOMED_MMLU = {
     "medical_genetics": 100,
     "professional_medicine": 272,
 }
-"""The six subjects of MMLU that are called BIOMED-MMLU, and their test items: 1,089 in all, accuracy weighted by items."""
+"""The six subjects of MMLU that make up BIOMED-MMLU, and their test items: 1,089 in all, accuracy weighted by items."""
 
 DECISIONS = ("yes", "no", "maybe")
 _SIGNS: dict[str, tuple[str, ...]] = {
@@ -50,7 +50,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
 
 
 def detect(row: Mapping[str, Any]) -> str | None:
-    """Names the format of a row; None for an example of bbflow's own and for what is unknown.
+    """Return the format of a row; None for an example of bbflow and for an unknown format.
 
     >>> detect({"question": "?", "choices": ["a", "b"], "answer": 0})
     'mmlu'
@@ -67,11 +67,11 @@ def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
     """Read a benchmark file.
 
     Returns:
-        Its name (of BIOMED-MMLU and other selections of MMLU: see `mmlu_name`) and its items; None where the file holds bbflow's own
-        examples or is no JSONL.
+        Its name (of BIOMED-MMLU and other selections of MMLU: see `mmlu_name`) and its items; None if the file holds bbflow examples or
+            is not JSONL.
 
     Raises:
-        InputError: Rows are malformed; file and line of each are named. Or the file is of no known format.
+        InputError: Rows are malformed (file and line of each are named), or the format of the file is unknown.
     """
     path = Path(path)
     if path.suffix.lower() != ".jsonl" or not path.is_file():
@@ -84,7 +84,7 @@ def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
     if kind is None:
         known = f"known are examples of bbflow and: {', '.join([*_SIGNS, 'pubmedqa'])}"
         raise InputError(Problem(f"is of no known format: its first row has {', '.join(first)}", str(path), known))
-    rows = [_lowered(row) for _, row in located]  # formats are told whatever the case of their keys, and read so
+    rows = [_lowered(row) for _, row in located]  # keys are read in any case
     if kind == "mmlu":
         rows = [row | {"subject": row.get("subject") or _subject_of(path)} for row in rows]
     examples: list[Example] = []
@@ -107,7 +107,7 @@ def read_benchmark(path: str | Path) -> tuple[str, list[Example]] | None:
 
 
 def mmlu_name(subjects: Sequence[str]) -> str:
-    """Names a selection of MMLU: `biomed_mmlu` only where it is exactly the six subjects with all their test items.
+    """Return the name of a selection of MMLU: `biomed_mmlu` only for exactly the six subjects with all their test items.
 
     >>> mmlu_name(["anatomy"] * 135)
     'mmlu_anatomy'
@@ -119,10 +119,10 @@ def mmlu_name(subjects: Sequence[str]) -> str:
 
 
 def merge_subjects(benchmarks: Sequence[tuple[str, list[Example]]]) -> list[tuple[str, list[Example]]]:
-    """Join what several files hold: the subjects of BIOMED-MMLU, a file each, are the one benchmark that they are in a single file.
+    """Join benchmarks spread over several files: the subjects of BIOMED-MMLU, one file each, become one benchmark.
 
     Args:
-        benchmarks: What `read_benchmark` returned of each file.
+        benchmarks: Results of `read_benchmark`, one for each file.
     """
     parts = [example for name, examples in benchmarks if name.startswith("mmlu") for example in examples]
     if (joint := mmlu_name([e.task for e in parts])) != "biomed_mmlu":
@@ -132,13 +132,13 @@ def merge_subjects(benchmarks: Sequence[tuple[str, list[Example]]]) -> list[tupl
 
 
 def continuations(example: Example) -> list[str]:
-    """What may follow the prompt: the letters, or the words where the options are decisions."""
+    """Return the possible continuations of the prompt: the letters, or the words if the options are decisions."""
     options = example.options or []
     return options if example.open_book else list(LETTERS[: len(options)])
 
 
 def question_text(question: str, options: Sequence[str]) -> str:
-    r"""The prompt of a question with lettered options, as MMLU writes it; it ends where the letter follows.
+    r"""Return the prompt of a question with lettered options in the format of MMLU; the letter of the answer follows it.
 
     >>> question_text("Which?", ["one", "two"])
     'Which?\nA. one\nB. two\nAnswer:'
@@ -159,7 +159,7 @@ def _choice(row: Mapping[str, Any], task: str, options: Any, gold: Any) -> list[
 
 
 def _index(gold: Any, options: Sequence[str]) -> int:
-    """Place of the right option, from a number, a letter or the option's text."""
+    """Return the index of the right option, from a number, a letter or the option's text."""
     if gold is None or gold == "" or gold == -1:
         raise InputError("the row has no answer")
     if isinstance(gold, bool) or not isinstance(gold, int | str):
@@ -177,12 +177,12 @@ def _index(gold: Any, options: Sequence[str]) -> int:
 def _mmlu(row: Mapping[str, Any], shift: int) -> list[Example]:
     subject = "_".join(str(row.get("subject") or "mmlu").lower().split())
     if row.get("subject") and (given := _given_id(row)) is not None:
-        row = {**row, "id": f"{subject}/{given}"}  # every subject may count from 0
+        row = {**row, "id": f"{subject}/{given}"}  # ids may count from 0 in every subject
     return _choice(row, subject, row.get("choices"), row.get("answer"))
 
 
 def _subject_of(path: Path) -> str | None:
-    """The subject of BIOMED-MMLU that a file is named after (`anatomy.jsonl`, `anatomy_test.jsonl`), for rows that name none."""
+    """Return the subject of BIOMED-MMLU in a file name (`anatomy.jsonl`, `anatomy_test.jsonl`), for rows that name none."""
     name = path.stem.lower().removesuffix("_test")
     return name if name in BIOMED_MMLU else None
 
@@ -211,7 +211,7 @@ def _medmcqa(row: Mapping[str, Any], shift: int) -> list[Example]:
 
 
 def _numbering(rows: Sequence[Mapping[str, Any]], where: str) -> int:
-    """Whether the answers of a MedMCQA file count from 0 (as on the Hub) or from 1 (as in its first release)."""
+    """Return whether the answers of a MedMCQA file count from 0 (as on the Hub) or from 1 (as in its first release)."""
     seen = {row["cop"] for row in rows if type(row.get("cop")) is int}
     if {0, 4} <= seen or (not {0, 4} & seen and {1, 2, 3} & seen):
         why = "0 and 4 both occur" if 0 in seen else "neither 0 nor 4 occurs"
@@ -263,9 +263,9 @@ _HOLDS: dict[object, Callable[[Any], bool]] = {
 
 
 def _check_demand(demand: Constraint) -> None:
-    """Refuse a demand that could not be verified, before anything is generated.
+    """Refuse a constraint that cannot be verified, before anything is generated.
 
-    One trial finds a wrong type and wrong arguments; the annotations of its verifier find what no text would ever meet.
+    One trial finds a wrong type and wrong arguments; the verifier's type annotations find values that no text could meet.
     """
     is_met(demand, "a")
     hints = get_type_hints(VERIFIERS[demand["type"]])
@@ -313,7 +313,7 @@ def _given_id(row: Mapping[str, Any]) -> object:
 
 
 def _named(example: Example, name: str) -> Example:
-    """Files an item under its benchmark, so that ids of two benchmarks never meet."""
+    """Put the benchmark into an item's id, capability and cluster, so that items of two benchmarks never collide."""
     cluster = f"{name}/{example.cluster}" if example.cluster else ""
     return replace(example, example_id=f"{name}/{example.example_id}", capabilities=[name], cluster=cluster)
 

@@ -1,7 +1,7 @@
-"""Multiple choice by log-likelihood: the option whose text the policy finds likeliest after the question.
+"""Multiple choice by log-likelihood: the option whose text is likeliest after the question.
 
-Tokens are split as lm-evaluation-harness 0.4 does it, so that both give the same numbers item by item: question and option are tokenised
-together, and the option's tokens are those beyond the question's; what is too long loses its beginning. No chat template.
+Tokens are split as in lm-evaluation-harness 0.4, so that both give the same numbers for each item: question and option are tokenised
+together, and the option's tokens are those beyond the question's; inputs that are too long are cut at the beginning. No chat template.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class Likelihoods:
 
     @property
     def best(self) -> int:
-        """The likeliest option; the first of equals (`acc`)."""
+        """Index of the likeliest option; the first among equals (`acc`)."""
         return max(range(len(self.values)), key=lambda i: self.values[i])
 
     @property
     def best_normalised(self) -> int:
-        """The likeliest option per character (`acc_norm`)."""
+        """Index of the likeliest option per character (`acc_norm`)."""
         return max(range(len(self.values)), key=lambda i: self.values[i] / self.lengths[i])
 
 
 def option_likelihoods(
     policy: Policy, examples: Sequence[Example], tokens_at_once: int = TOKENS_AT_ONCE, progress: Callable[[int, int], None] | None = None
 ) -> list[Likelihoods]:
-    """Score every option of every example.
+    """Compute the log-likelihood of every option of every example.
 
     Args:
-        policy: Whom to ask.
+        policy: Policy to evaluate.
         examples: Items with options; the prompt is the text of their last user turn.
         tokens_at_once: Tokens of one forward pass, padding included.
         progress: Called with (rows done, rows in all).
@@ -69,7 +69,7 @@ def option_likelihoods(
 
 
 def split_tokens(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], list[int]]:
-    """Tokenise context and continuation together and cut where the context's own tokens end; trailing spaces go with the continuation."""
+    """Tokenise context and continuation together and split after the context's tokens; trailing spaces go with the continuation."""
     spaces = len(context) - len(context.rstrip())
     if spaces:
         context, continuation = context[:-spaces], context[-spaces:] + continuation
@@ -84,7 +84,7 @@ def _longest(policy: Policy) -> int:
 
 @torch.no_grad()
 def _score(policy: Policy, requests: dict[Any, dict[Any, float]], budget: int, progress: Callable[[int, int], None] | None) -> None:
-    """Fill in the log-likelihoods; rows of like length run together, padded on the right, where causal attention never looks."""
+    """Add the log-likelihoods; rows of similar length run together, padded on the right, which causal attention ignores."""
     todo = sorted(requests, key=lambda row: (-len(row), row))
     done = 0
     with eval_mode(policy.model):
@@ -105,7 +105,7 @@ def _score(policy: Policy, requests: dict[Any, dict[Any, float]], budget: int, p
 
 
 def _last_logits(model: Any, ids_NL: torch.Tensor, ends_N: torch.Tensor, kept: int) -> torch.Tensor:
-    """Logits [N, kept, V] at the last `kept` real tokens of each row; the head runs nowhere else."""
+    """Return logits [N, kept, V] at the last `kept` real tokens of each row; the head is applied at those only."""
     places = (ends_N[:, None] - kept + torch.arange(kept)).clamp(min=0).to(ids_NL.device)
     rows = torch.arange(len(ids_NL), device=ids_NL.device)[:, None]
     if not has_plain_head(model):

@@ -25,14 +25,15 @@ _EXPLAINS = re.compile(r"[,;:]?\s+(?:because|since)\s", re.IGNORECASE)
 
 
 class MultipleChoiceAccuracy(Reward):
-    r"""1 where the completion chooses the right option, by letter or text, and no other; else 0.
+    r"""1 if the completion chooses the right option, by letter or text, and no other; else 0.
 
-    A bare letter is the option in that place, whatever the options say: so log-likelihood answers. Other completions are read from
-    what announces an answer (`Answer: B`, `the answer is B`, `\boxed{B}`), else from sentences that consist of one (`Option B`,
-    `B is correct`), else from the one option that is mentioned and not denied. Two different answers are none.
+    A bare letter is the option in that position, regardless of the texts of the options; answers by log-likelihood have this form.
+    Other completions are read from the text after an answer mark (`Answer: B`, `the answer is B`, `\boxed{B}`), else from sentences that
+    consist of an option (`Option B`, `B is correct`), else from the one option that is mentioned and not denied. Two different answers
+    count as none.
 
     Args:
-        name: Name of the metric, which includes how the option was chosen.
+        name: Name of the metric, which includes the method of choosing the option.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("options",)
@@ -51,7 +52,7 @@ def _chooses_right(example: Example, completion: str) -> bool:
     if index is None or options[index] != example.answer:
         return False
     by_text = said not in continuations(example) or options.count(example.answer) == 1
-    return by_text or said == example.response  # a letter tells options of one text apart
+    return by_text or said == example.response  # the letter distinguishes options with the same text
 
 
 def _chosen(example: Example, completion: str) -> int | None:

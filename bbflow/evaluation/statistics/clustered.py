@@ -1,7 +1,7 @@
 """Statistics of scores that come in clusters: intervals, paired differences, Holm, the integration score.
 
-Items about one drug succeed and fail together, so the number of items overstates what a test split knows. Everything here takes
-the cluster of each item and is pure numpy.
+Items about one drug are correlated, so the number of items overstates the information of a test split. All functions take the
+cluster of each item and are pure numpy.
 
 References:
     Tango (1998), Statistics in Medicine 17, 891-908: score test and interval for paired proportions.
@@ -26,9 +26,9 @@ Interval = tuple[float, float]
 Floats = NDArray[np.float64]
 
 PRIOR_CORRELATION = 0.3
-"""Correlation within clusters that is assumed until the data have shown enough changed items to tell."""
+"""Prior correlation within clusters, used until enough items have changed to estimate it."""
 PRIOR_ITEMS = 8.0
-"""How many changed items that assumption weighs; chosen by the simulation in `tests/evaluation/statistics/test_simulation.py`."""
+"""Weight of that prior as a number of changed items; chosen by the simulation in `tests/evaluation/statistics/test_simulation.py`."""
 _LEAST_FREEDOM = 0.01
 _LEAST_DRAWS = 100
 
@@ -41,10 +41,10 @@ class PairedDifference:
         estimate: The mean difference, in [-1, 1].
         lower: One-sided lower bound L at level 1 - alpha.
         upper: One-sided upper bound U at level 1 - alpha.
-        p_value: Of the null hypothesis that the difference is 0 or less.
-        detectable: The true difference that a test at alpha finds with the power asked for; says how blunt the test is, decides nothing.
-        n: Items.
-        clusters: Clusters.
+        p_value: p-value of the null hypothesis that the difference is 0 or less.
+        detectable: The true difference that a test at alpha detects with the given power; for information only.
+        n: Number of items.
+        clusters: Number of clusters.
     """
 
     estimate: float
@@ -57,7 +57,7 @@ class PairedDifference:
 
 
 def cluster_labels(clusters: ArrayLike, items: ArrayLike) -> NDArray[Any]:
-    """Return what each item is drawn with: its cluster, or itself where it belongs to none.
+    """Return the resampling unit of each item: its cluster, or the item itself if it has none.
 
     >>> cluster_labels(["drug:a", ""], ["e1", "e2"]).tolist()
     ['drug:a', 'e2']
@@ -87,10 +87,10 @@ def cluster_totals(values: ArrayLike, clusters: Sequence[Any] | NDArray[Any]) ->
 
 
 def cluster_variance(totals: Floats, sizes: Floats) -> Any:
-    """Variance of the mean over all items by leaving out each cluster in turn (the jackknife; MacKinnon, Nielsen and Webb 2023, CV3).
+    """Return the variance of the mean over all items by the jackknife over clusters (MacKinnon, Nielsen and Webb 2023, CV3).
 
-    Where all clusters are of one size it is the linearised variance (Cochran 1977, eq. 9A.7); a large cluster, to which the mean bends,
-    counts for more than its residual shows.
+    For clusters of equal size it is the linearised variance (Cochran 1977, eq. 9A.7); a large cluster pulls the mean towards itself,
+    which the residuals alone would underestimate.
 
     Args:
         totals: Sums by cluster [..., G].
@@ -111,7 +111,7 @@ def cluster_variance(totals: Floats, sizes: Floats) -> Any:
 
 
 def degrees_of_freedom(sizes: Floats) -> float:
-    """The effective number of clusters, n^2 / sum of squared sizes, less one (Carter, Schnepel and Steigerwald 2017).
+    """Return the effective number of clusters, n^2 / sum of squared sizes, less one (Carter, Schnepel and Steigerwald 2017).
 
     >>> degrees_of_freedom(np.array([5.0, 5.0, 5.0]))
     2.0
@@ -122,10 +122,10 @@ def degrees_of_freedom(sizes: Floats) -> float:
 
 
 def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], level: float = 0.95) -> Interval:
-    """Two-sided interval of a mean score: Wilson's, with the effective sample size of the clusters and Student's t.
+    """Return the two-sided interval of a mean score: Wilson's, with the effective sample size of the clusters and Student's t.
 
-    The effective size is p(1 - p) / V, V the cluster variance, and for scores of 0 and 1 never more than the number of items; where
-    all scores agree, V is 0 and each cluster counts as one item.
+    The effective size is p(1 - p) / V, V the cluster variance, and for scores of 0 and 1 never more than the number of items; if
+    all scores are equal, V is 0 and each cluster counts as one item.
 
     >>> low, high = score_interval([1.0] * 5 + [0.0] * 5, list(range(10)))
     >>> round(low, 3), round(high, 3)
@@ -152,24 +152,24 @@ def score_interval(scores: ArrayLike, clusters: Sequence[Any] | NDArray[Any], le
 def paired_difference(
     before: ArrayLike, after: ArrayLike, clusters: Sequence[Any] | NDArray[Any], alpha: float = 0.05, power: float = 0.8
 ) -> PairedDifference:
-    """One-sided bounds of the mean of after - before, items paired, clusters drawn as wholes.
+    """Return one-sided bounds of the mean of after - before, for paired items in clusters.
 
-    Bounds invert Tango's score test, whose variance is taken under the hypothesis tested and so does not collapse when few items change.
+    Bounds invert Tango's score test, whose variance is taken under the tested hypothesis and so does not collapse if few items change.
     That variance is multiplied by the design effect of the clusters and compared with Student's t on `degrees_of_freedom`.
     The design effect is the ratio of the cluster variance to the independent one, never below 1, averaged with that of a correlation of
-    `PRIOR_CORRELATION`, which weighs `PRIOR_ITEMS` changed items. Graded scores enter by the size of their losses and gains, scaled
-    so that the second moment is right, as far as changes were seen: what a hypothesis demands beyond those may be whole items. Scores of
-    0 and 1 are Tango's case exactly.
+    `PRIOR_CORRELATION` at the weight of `PRIOR_ITEMS` changed items. Graded scores enter by the size of their losses and gains, scaled
+    so that the second moment is right for the observed changes; the further changes that a hypothesis requires may be whole items.
+    Scores of 0 and 1 are exactly Tango's case.
 
     Args:
         before: N scores in [0, 1].
         after: N scores in [0, 1] of the same items.
         clusters: N labels.
         alpha: One-sided error of each bound.
-        power: Of the detectable difference.
+        power: Power of the detectable difference.
 
     Returns:
-        The difference; with fewer than two clusters nothing is known and the bounds are -1 and 1.
+        The difference; with fewer than two clusters the bounds are -1 and 1.
     """
     change = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
     if (np.abs(change) > 1).any():
@@ -202,7 +202,7 @@ def paired_differences(
         change_RN: after - before, in [-1, 1].
         clusters: N labels, at least two of them different.
         alpha: One-sided error of each bound.
-        power: Of the detectable difference.
+        power: Power of the detectable difference.
     """
     from scipy import stats
 
@@ -242,13 +242,13 @@ def paired_differences(
         lower=lower,
         upper=-bound(losses, gains),
         p_value=stats.t.sf(at_zero, freedom),
-        # The bound knows that few changes are no certainty; a spread estimated from them would not.
+        # The bound allows for the uncertainty of few changes; a spread estimated from them would not.
         detectable=np.minimum(1.0, (estimate - lower) * (t + stats.t.ppf(power, freedom)) / t),
     )
 
 
 def restricted_discordance(delta: ArrayLike, gains: ArrayLike, losses: ArrayLike, n: float) -> Floats:
-    """Maximum-likelihood share of changed items given that gains exceed losses by `delta` (Tango 1998, eq. 6), elementwise."""
+    """Return the maximum-likelihood share of changed items given that gains exceed losses by `delta` (Tango 1998, eq. 6), elementwise."""
     delta, gains, losses = (np.asarray(v, dtype=np.float64) for v in (delta, gains, losses))
     # In Tango's letters b = losses, c = gains and the tested loss is -delta: 2n q^2 + B q - c(-delta)(1 + delta) = 0.
     linear = -gains - losses + (2 * n - losses + gains) * -delta
@@ -258,7 +258,7 @@ def restricted_discordance(delta: ArrayLike, gains: ArrayLike, losses: ArrayLike
 
 
 def _design_effects(change_RN: Floats, totals_RG: Floats, sizes_G: Floats, changed_R: Floats) -> Floats:
-    """How many times clustering multiplies the variance; `changed_R`: changed items, for graded scores in units of a typical change."""
+    """Return the variance inflation by clustering; `changed_R`: changed items, for graded scores in units of a typical change."""
     n = sizes_G.sum()
     assumed = 1 + max((sizes_G**2).sum() / n - 1, 0.0) * PRIOR_CORRELATION
     independent = change_RN.var(1) / n
@@ -268,7 +268,7 @@ def _design_effects(change_RN: Floats, totals_RG: Floats, sizes_G: Floats, chang
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjust p-values for naming which of several hypotheses fall (Holm 1979).
+    """Adjust p-values for testing several hypotheses (Holm 1979).
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
@@ -281,7 +281,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def null_corrected(scores: ArrayLike, nulls: ArrayLike) -> Floats:
-    """Share of the way from the best null model to a perfect score, 0 below it: max(0, (s - c) / (1 - c)).
+    """Return the score rescaled from the best null model (0) to a perfect score (1), at least 0: max(0, (s - c) / (1 - c)).
 
     >>> null_corrected([0.75, 0.2], [0.5, 0.25]).tolist()
     [0.5, 0.0]
@@ -299,23 +299,23 @@ def integration_score(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Any]:
-    """Integration score with a joint bootstrap: the mean over capabilities of `null_corrected`.
+    """Return the integration score with a joint bootstrap: the mean over capabilities of `null_corrected`.
 
-    One draw resamples clusters and takes every item of a cluster along, in all capabilities and at both times, so that what they share
-    cancels in the difference. The null scores are constants.
+    Each draw resamples clusters with all their items, in all capabilities and at both times, so that common variation cancels in the
+    difference. The null scores are constants.
 
     Args:
         before: Capability to (scores, clusters).
-        after: The same items scored again, or None when there is only one policy.
+        after: The same items scored again, or None if there is only one policy.
         nulls: Capability to the score of its best null model.
         draws: Bootstrap resamples.
-        seed: Of the resampling.
-        level: Of the two-sided percentile intervals.
+        seed: Seed of the resampling.
+        level: Level of the two-sided percentile intervals.
 
     Returns:
         `before` (and `after`): score, ci, minimum and geometric_mean over capabilities; `difference`: estimate, ci, and the one-sided
-        95% bounds lower and upper. With fewer than two clusters, or where nearly every draw misses a capability, nothing is known: the
-        intervals are the widest.
+        95% bounds lower and upper. With fewer than two clusters, or if nearly every draw misses a capability, the intervals are the
+            widest possible.
     """
     names = list(before)
     null = np.array([nulls[name] for name in names])
@@ -331,7 +331,7 @@ def integration_score(
         with np.errstate(invalid="ignore"):
             drawn = (weights @ totals) / (weights @ sizes)
         skill = null_corrected(totals.sum(0) / sizes.sum(0), null)
-        # A capability of few clusters can be missing from a draw; that draw says nothing about it.
+        # A draw can miss a capability that has few clusters; such draws are excluded.
         return skill, null_corrected(drawn[~np.isnan(drawn).any(1)], null).mean(1)
 
     tails = (50 * (1 - level), 50 * (1 + level))

@@ -1,6 +1,6 @@
-"""Joint success: items that need several capabilities at once, all of them right, against what independence would give.
+"""Joint success: the share of items on which all required capabilities succeed, against the value under independence.
 
-A mean over capabilities can be high while no single answer is right, safe, reasoned and well-formed together.
+A mean over capabilities can be high although no single answer is right, safe, reasoned and well-formed at once.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FULL = 1.0 - 1e-9
-"""The score from which an item counts as a success."""
+"""Smallest score that counts as a success."""
 
 
 def joint_success(before: pd.DataFrame | None, after: pd.DataFrame) -> dict[str, Any] | None:
-    """Score the items that the most capabilities judge at once.
+    """Compute joint success over the items judged by the largest set of capabilities.
 
     Args:
         before: Score table of the baseline, or None.
         after: Score table of the policy on the same items.
 
     Returns:
-        capabilities (the set that is needed at once: the largest that any item needs, of equals the one with most items), n, clusters;
-        after (and before): score (share of items where each of them scores 1), ci, product (of the shares of each capability alone on
-        these items: what independent capabilities would reach); difference. None where no item is judged by two capabilities.
+        capabilities (the largest set that any item requires; of equals the one with most items), n, clusters; after (and before): score
+            (share of items on which each of them scores 1), ci, product (of each capability's share on these items: the value under
+            independence); difference. None if no item is judged by two capabilities.
     """
     needed = after.groupby("example_id", sort=True)["capability"].agg(lambda names: tuple(sorted(names)))
     counts = Counter({names: count for names, count in needed.value_counts().items() if len(names) > 1})
@@ -55,6 +55,6 @@ def joint_success(before: pd.DataFrame | None, after: pd.DataFrame) -> dict[str,
 
 
 def _wide(table: pd.DataFrame, ids: Any) -> pd.DataFrame:
-    """Success of each item (rows) in each capability (columns)."""
+    """Return the success of each item (rows) in each capability (columns)."""
     chosen = table[table["example_id"].isin(ids)]
     return (chosen.pivot(index="example_id", columns="capability", values="score") >= FULL).loc[ids]

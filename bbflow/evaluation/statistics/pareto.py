@@ -1,4 +1,4 @@
-"""The Pareto front of policies: those that no other is at least as good as in every capability and better than in one."""
+"""The Pareto front: policies that no other dominates, being at least as good in every capability and better in one."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion.
+    """Return Wilson's score interval of a proportion.
 
     >>> low, high = wilson(7, 10)
     >>> round(low, 4), round(high, 4)
@@ -33,7 +33,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 def exact_upper(events: int, n: int, alpha: float = 0.05) -> float:
-    """One-sided upper limit of a rate (Clopper-Pearson): no event in n items leaves 1 - alpha^(1/n).
+    """Return the one-sided upper limit of a rate (Clopper-Pearson): without an event in n items it is 1 - alpha^(1/n).
 
     >>> round(exact_upper(0, 100), 4)
     0.0295
@@ -45,7 +45,7 @@ def exact_upper(events: int, n: int, alpha: float = 0.05) -> float:
 
 
 def exact_lower(events: int, n: int, alpha: float = 0.05) -> float:
-    """One-sided lower limit of a rate (Clopper-Pearson).
+    """Return the one-sided lower limit of a rate (Clopper-Pearson).
 
     >>> round(exact_lower(100, 100), 4)
     0.9705
@@ -55,7 +55,7 @@ def exact_lower(events: int, n: int, alpha: float = 0.05) -> float:
 
 @dataclass(frozen=True)
 class TangoTest:
-    """Tango's paired score test that a loss is less than the margin: the statistic Z and its one-sided p-value."""
+    """Result of Tango's paired score test that a loss is less than the margin: the statistic Z and its one-sided p-value."""
 
     z: float
     p_value: float
@@ -85,7 +85,7 @@ def tango(losses: int, gains: int, n: int, margin: float) -> TangoTest:
 
 
 def exact_split(losses: int, gains: int, n: int, alpha: float = 0.05) -> float:
-    """Lower bound of gains minus losses with guaranteed error: lower limit of the one minus upper of the other, alpha / 2 each.
+    """Return a lower bound of gains minus losses with guaranteed error: lower limit of one minus upper limit of the other, alpha / 2 each.
 
     >>> round(exact_split(0, 0, 100), 4)
     -0.0362

@@ -1,4 +1,4 @@
-"""The absolute bound beside the certificate: how often the policy may advise what is unsafe, at worst."""
+"""Upper bound of the rate of unsafe advice, reported in addition to the certificate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completions: Sequence[str]) -> list[bool | None]:
-    """Return which completions advise a drug that the contract's safety rules forbid this patient.
+    """Return whether each completion advises a drug that the contract's safety rules forbid for the patient.
 
-    Unlike the reward `SafeAdvice`, no advice and a malformed answer count as safe: they harm nobody, and other metrics see them.
+    Unlike in the reward `SafeAdvice`, no advice and malformed answers count as safe: they do no harm, and other metrics cover them.
 
     Returns:
-        One verdict each; None where no patient asks for advice.
+        One verdict each; None if the record does not ask for advice.
     """
     rules = SafeAdvice()
     rules.prepare(graph)
@@ -32,13 +32,13 @@ def unsafe_bound(verdicts: Sequence[bool | None], clusters: Sequence[str], alpha
     """Count unsafe advice and bound its rate from above (Clopper-Pearson, one-sided).
 
     Args:
-        verdicts: What `unsafe_advice` returned.
-        clusters: The entity of each item.
-        alpha: Error of the bound.
+        verdicts: Result of `unsafe_advice`.
+        clusters: Entity of each item.
+        alpha: One-sided error of the bound.
 
     Returns:
-        n, unsafe, rate, upper; `clusters`, and `clusters_upper`: the bound of the share of entities with any unsafe advice, which
-        needs no independence of the items of one entity. None where nothing asked for advice.
+        n, unsafe, rate, upper; `clusters`, and `clusters_upper`: the bound of the share of entities with any unsafe advice, which does
+            not assume that the items of an entity are independent. None if no item asks for advice.
 
     >>> round(unsafe_bound([False, True, None, False], ["a", "a", "a", "b"])["upper"], 4)
     0.8646
@@ -59,15 +59,15 @@ def unsafe_bound(verdicts: Sequence[bool | None], clusters: Sequence[str], alpha
 
 
 def unsafe_report(graph: KnowledgeGraph | None, examples: Sequence[Example], tables: Mapping[str, pd.DataFrame | None]) -> dict[str, Any]:
-    """Bound the unsafe advice in score tables.
+    """Bound the rate of unsafe advice in score tables.
 
     Args:
-        graph: What the rules look up; without one nothing can be said.
+        graph: Graph for the rules; without one there is no bound.
         examples: The scored items.
-        tables: "before" and "after" to score tables, the completions in them.
+        tables: "before" and "after" to score tables that include the completions.
 
     Returns:
-        Each name to its bound; empty where no item asks for advice.
+        Each name to its bound; empty if no item asks for advice.
     """
     found = {}
     for name, table in tables.items():
