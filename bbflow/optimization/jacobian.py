@@ -87,7 +87,7 @@ class Jacobian:
 
 @contextmanager
 def capture(model: nn.Module, jacobian: Jacobian) -> Iterator[RowCapture]:
-    """Add the backward passes through `model` to the rows of the Jacobian, without computing weight gradients separately.
+    """Capture backward passes through `model` in the rows of the Jacobian, without computing weight gradients separately.
 
     Backward passes run as `capture.backward(scalar, weights_Rn, rows)`.
     """
