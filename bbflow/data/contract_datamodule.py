@@ -195,19 +195,19 @@ class ContractDataModule(LightningDataModule, ABC):
         """Ignore the checkpoint: data and contract are those of the recipe."""
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled training examples."""
+        """Return a loader of shuffled training examples."""
         return self._loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Validation examples in order."""
+        """Return a loader of validation examples in order."""
         return self._loader("validation")
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """Test examples in order."""
+        """Return a loader of test examples in order."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        """Test examples in order."""
+        """Return a loader of test examples in order."""
         return self._loader("test")
 
     def _loader(self, split: Split, shuffle: bool = False) -> DataLoader[Any]:

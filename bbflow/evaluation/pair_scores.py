@@ -38,12 +38,12 @@ class PairScores:
         return both[: len(self.pairs)], both[len(self.pairs) :]
 
     def won(self) -> NDArray[np.bool_]:
-        """Whether the mixture prefers the chosen response of each pair; a tie counts as lost."""
+        """Return whether the mixture prefers the chosen response of each pair; a tie counts as lost."""
         gated = self.scored.gated_N.numpy()
         return np.asarray(gated[: len(self.pairs)] > gated[len(self.pairs) :])
 
     def table(self) -> pd.DataFrame:
-        """One row per pair: id, corruption, head, task, cluster, and the mixture's two scores."""
+        """Return one row per pair: id, corruption, head, task, cluster, and the mixture's two scores."""
         import pandas as pd
 
         gated, count = self.scored.gated_N.tolist(), len(self.pairs)

@@ -54,7 +54,7 @@ class Advantages:
 
 
 class Advantage(ABC):
-    """Turns rewards into advantages. Subclass it and write `parts` to add your own; a recipe names it by `class_path`."""
+    """A function from rewards to advantages. Subclass it and define `parts` to add your own; a recipe names it by `class_path`."""
 
     def __call__(self, rewards: Mapping[str, Tensor], group_size: int, weights: Mapping[str, float]) -> Advantages:
         """Return the advantages of rewards that are given by name; see `of`.

@@ -29,7 +29,7 @@ from torch import Tensor
 
 @dataclass
 class Weighting(ABC):
-    """Turns a Gramian and preferences into weights. Subclass it to add your own; a recipe names it by `class_path`.
+    """A function from a Gramian and preferences to weights. Subclass it to add your own; a recipe names it by `class_path`.
 
     Attributes:
         normalize_rows: Weigh gradients of equal length, so that no capability counts for more because its gradient is longer. The rows

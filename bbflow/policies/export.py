@@ -62,7 +62,7 @@ def save_policy(policy: Policy, folder: Path, merge: bool) -> float:
     model = policy.model.merge_and_unload() if merge and is_adapter(policy) else policy.model
     model.save_pretrained(str(folder))
     policy.tokenizer.save_pretrained(str(folder))
-    # Loaded as its users will: transformers reads some adapters (DoRA) without a word and gets them wrong.
+    # Load the files as a user would: transformers loads some adapters (DoRA) incorrectly, without a warning.
     written = AutoModelForCausalLM.from_pretrained(str(folder), dtype=model.dtype)
     difference = max(float((a - b).abs().max()) for a, b in zip(before, _logits(policy, written), strict=True))
     if model.dtype == torch.float32 and not difference <= TOLERANCE:

@@ -127,7 +127,7 @@ def can_share_prompt(model: Any) -> bool:
     from transformers.cache_utils import DynamicLayer
 
     if any(module.training and getattr(module, "gradient_checkpointing", False) for module in model.modules()):
-        return False  # checkpointing switches the cache off without a word
+        return False  # checkpointing disables the cache silently
     if torch.is_grad_enabled() and is_checkpointed(model):
         return False
     inner = without_adapters(model)

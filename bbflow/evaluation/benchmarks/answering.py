@@ -39,7 +39,7 @@ def score_answers(
     progress: Callable[[int, int], None],
     kept: AnswerCache,
 ) -> pd.DataFrame:
-    """`score_policy` with some items answered by log-likelihood.
+    """Score a policy as `score_policy` does, with some items answered by log-likelihood.
 
     Args:
         policy: Policy to score.

@@ -196,7 +196,7 @@ class PairedDifferences(NamedTuple):
 def paired_differences(
     change_RN: NDArray[np.float64], clusters: Sequence[Any] | NDArray[Any], alpha: float = 0.05, power: float = 0.8
 ) -> PairedDifferences:
-    """`paired_difference` of R runs over the same N items, for simulations.
+    """Compute `paired_difference` for R runs over the same N items, for simulations.
 
     Args:
         change_RN: after - before, in [-1, 1].

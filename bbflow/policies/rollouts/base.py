@@ -113,7 +113,7 @@ def rollouts_from_responses(
 
 
 class RolloutEngine(ABC):
-    """Samples completions from a policy. Subclass it to add your own; a recipe names it by `class_path`.
+    """A sampler of completions from a policy. Subclass it to add your own; a recipe names it by `class_path`.
 
     Attributes:
         group_size: Completions per prompt, G.

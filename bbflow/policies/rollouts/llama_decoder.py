@@ -225,7 +225,7 @@ def _weighed(q: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> 
 
 
 def _rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMS norm, its mean in float32 as in the library."""
+    """Return the RMS norm, its mean in float32 as in transformers."""
     return F.rms_norm(x.float(), (x.shape[-1],), eps=eps).to(x.dtype) * weight.to(x.dtype)
 
 

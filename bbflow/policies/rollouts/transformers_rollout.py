@@ -24,7 +24,7 @@ _BROKEN = "the policy computes numbers that are not finite, so that nothing can 
 
 @dataclass
 class TransformersRollout(RolloutEngine):
-    """Samples from the whole distribution at a temperature, without top-k or top-p, so that log-probabilities are those of the policy.
+    """Rollouts sampled from the whole distribution, without top-k or top-p, so that log-probabilities are those of the policy.
 
     The prompt of a group is read once and its cache handed to all G completions. A completion ends at any of the policy's end marks,
     and finished rows leave the batch. Where memory runs out, the prompts are completed in halves: the same uniform numbers, so the same
