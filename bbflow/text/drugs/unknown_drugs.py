@@ -47,28 +47,38 @@ def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[
         graph: The graph whose drugs are known.
         known: Words that are no drugs or are known by other means.
     """
+    yield from _other_drugs(reading, graph, known)
     text, words = reading.text, reading.text.words
     suspicion = _suspicions(graph).__getitem__
     found = [(i, suspect) for i, word in enumerate(words) if (suspect := suspicion(word))] if any(map(suspicion, words)) else []
     before_doses = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]
-    linker = entity_linker(graph)
-    for mention in reading.mentions:
-        if not mention.nodes and linker.is_other_drug(text, mention):
-            name = " ".join(words[mention.first : mention.last])
-            if name not in known:
-                yield name, "", text.span(mention.first, mention.last)
     if not found and not before_doses:
         return
-    short_words = drug_names().short_words
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
     for i, suspect in sorted([*found, *((i, None) for i in before_doses)], key=itemgetter(0)):
-        word = words[i]
-        if i in named or len(word) < 3 or word in short_words or word in known or word in stance_cues().cue_words or not word[0].isalpha():
+        if i in named or not _may_name_a_drug(words[i], known):
             continue
         if suspect is not None:
-            yield word, suspect.meant, text.span(i, i + 1)
+            yield words[i], suspect.meant, text.span(i, i + 1)
         elif i + 1 not in text.stops and number(words[i + 1]) is not None:
-            yield word, "", text.span(i, i + 1)
+            yield words[i], "", text.span(i, i + 1)
+
+
+def _other_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yield the mentions of drugs that go by a name in use and that the graph does not hold."""
+    linker = entity_linker(graph)
+    for mention in reading.mentions:
+        if not mention.nodes and linker.is_other_drug(reading.text, mention):
+            name = " ".join(reading.text.words[mention.first : mention.last])
+            if name not in known:
+                yield name, "", reading.text.span(mention.first, mention.last)
+
+
+def _may_name_a_drug(word: str, known: frozenset[str]) -> bool:
+    """Return whether a word can be an unknown drug: long enough, no everyday word, no cue, none that is known otherwise."""
+    if len(word) < 3 or not word[0].isalpha() or word in known:
+        return False
+    return word not in drug_names().short_words and word not in stance_cues().cue_words
 
 
 class _Suspect(NamedTuple):
