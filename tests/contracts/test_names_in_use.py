@@ -9,6 +9,7 @@ from bbflow.graph import ClinicalPack
 
 CONTRACT = load_contract(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
 NOBODY = {"age": 54, "sex": "female", "pregnant": None, "conditions": [], "medications": [], "allergies": [], "egfr": None}
+SILENT_PROMPT = {"messages": [{"role": "user", "content": "What helps?"}]}
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def pack():
 
 def failing(pack, text, **patient):
     """Return the ids of the text rules that a response breaks."""
-    row = {**CONTRACT.test_row, "recommended": [], "response": text, "patient": {**NOBODY, **patient}}
+    row = {**CONTRACT.test_row, **SILENT_PROMPT, "recommended": [], "response": text, "patient": {**NOBODY, **patient}}
     rules = [rule for rule in CONTRACT.rules if rule.id.startswith("text-")]
     return {rule.id for rule in rules if rule.rule.run([Row(0, row)], pack, **rule.kwargs).findings}
 

@@ -31,12 +31,16 @@ class PatientContext:
         medications: Drugs that the patient takes.
         allergies: Allergies, or the drugs and drug classes the patient is allergic to.
         unknown: Reasons, one for each name that the graph does not know.
+        families: Classes of which the patient takes a drug, which one is not said.
+        egfr: The eGFR that the prompt gives and the patient's own record does not, in mL/min/1.73 m2.
     """
 
     conditions: list[str] = field(default_factory=list)
     medications: list[str] = field(default_factory=list)
     allergies: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    families: list[str] = field(default_factory=list)
+    egfr: float | None = None
 
 
 def recommends(row: Row) -> bool:

@@ -1,14 +1,17 @@
-"""The context that a row's prompt gives where the row itself gives no patient: enough to find advice against what the question names.
+"""The context that a row's prompt gives, where the row itself gives no patient or says nothing of it: what advice may be held against.
 
 `bbflow.text.prompt_context` reads the messages. Rows that speak of no person, or ask what to avoid, are left alone.
 """
 
 from __future__ import annotations
 
-from bbflow.contracts.engine.patient_context import PatientContext
+from bbflow.contracts.engine.contraindications import ancestors
+from bbflow.contracts.engine.patient_context import PatientContext, context_of, renal_function
 from bbflow.contracts.engine.row import MalformedCell, Row, text_of
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.prompt_context import asks_for_patient, read_prompt
+from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.memo import BoundedMemo
+from bbflow.text.prompt_context import PromptContext, asks_for_patient, read_prompt
 
 
 def asks_about_patient(row: Row) -> bool:
@@ -30,5 +33,32 @@ def context_from_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
 
 def _context(row: Row, graph: KnowledgeGraph) -> PatientContext:
     texts = [text_of(m.get("content"), "messages.content") for m in row.records("messages") if m.get("role") != "system"]
-    found = read_prompt(texts, graph)
-    return PatientContext(found.conditions, found.medications, found.allergies)
+    found = _readings(graph)[tuple(texts)]
+    return PatientContext(found.conditions, found.medications, found.allergies, families=found.families, egfr=found.egfr)
+
+
+@memoize_per_graph
+def _readings(graph: KnowledgeGraph) -> BoundedMemo[tuple[str, ...], PromptContext]:
+    """Return a memo of prompts, since many rows can answer one."""
+    return BoundedMemo(lambda texts: read_prompt(texts, graph), limit=20_000)
+
+
+def with_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
+    """Return the row's patient with what the prompt says and the patient does not, unless the prompt asks what to avoid."""
+    return row.memo(_with_prompt, graph)
+
+
+def _with_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
+    said = context_from_prompt(row, graph) if asks_about_patient(row) else PatientContext()
+    if row.cell("patient") is None:
+        return context_from_prompt(row, graph)
+    own = context_of(row, graph)
+    known = {node for condition in own.conditions for node in ancestors(graph, condition)} if said.conditions else set()
+    return PatientContext(
+        conditions=[*own.conditions, *(condition for condition in said.conditions if condition not in known)],
+        medications=list(dict.fromkeys((*own.medications, *said.medications))),
+        allergies=list(dict.fromkeys((*own.allergies, *said.allergies))),
+        unknown=own.unknown,
+        families=said.families,
+        egfr=said.egfr if renal_function(row) is None else None,
+    )

@@ -100,7 +100,7 @@ def read_drug_stances(text: str | TokenizedText, graph: KnowledgeGraph, cues: St
             classes.append((mention, node))
         elif (family := linker.family(words, mention)) is not None:
             classes.append((mention, family))
-    class_mentions = _class_mentions(words, classes, candidates, cues) if classes else []
+    class_mentions = _class_mentions(words, classes, [m.first for m, _ in drugs], mentions, candidates, cues) if classes else []
     drug_mentions = _drug_mentions(words, drugs, mentions, candidates, cues) if drugs else []
     return TextReading(words, candidates.units, mentions, drug_mentions, class_mentions)
 
@@ -156,12 +156,20 @@ def _meanings(graph: KnowledgeGraph) -> BoundedMemo[tuple[str, ...], tuple[str, 
 
 
 def _class_mentions(
-    text: TokenizedText, classes: list[tuple[Mention, str]], candidates: _Candidates, cues: StanceCues
+    text: TokenizedText,
+    classes: list[tuple[Mention, str]],
+    drugs: list[int],
+    mentions: list[Mention],
+    candidates: _Candidates,
+    cues: StanceCues,
 ) -> list[DrugMention]:
-    stances = StanceReader(text, [m for m, _ in classes], [], candidates.cues, candidates.pronouns, cues).stances()
-    return [
-        DrugMention(node, stance or "unclear", (m.first, m.last), None, (0, 0)) for (m, node), stance in zip(classes, stances, strict=True)
-    ]
+    stances = StanceReader(text, [m for m, _ in classes], [], candidates.cues, candidates.pronouns, cues, drugs).stances()
+    found = []
+    for (mention, node), stance in zip(classes, stances, strict=True):
+        if stance is None:
+            stance = "advised" if _is_short_answer(text, mentions, mention, cues) else "unclear"
+        found.append(DrugMention(node, stance, (mention.first, mention.last), None, (0, 0)))
+    return found
 
 
 def _drug_mentions(

@@ -31,6 +31,8 @@ class Effect(StrEnum):
     INTERACTS = "interacts"
     ADVISES_BEFORE = "advises_before"
     OPPOSES_BEFORE = "opposes_before"
+    SPEAKS_OF_BEFORE = "speaks_of_before"
+    COUNTERFACTUAL = "counterfactual"
     CONTRAST = "contrast"
     NEW_CLAUSE = "new_clause"
 
@@ -50,6 +52,8 @@ class CueWords:
     blame: frozenset[str]
     imperatives: frozenset[str]
     before_imperatives: frozenset[str]
+    predicates: frozenset[str]
+    conditional: frozenset[str]
     lists: frozenset[str]
     facts: frozenset[str]
     fillers: frozenset[str]
@@ -171,6 +175,20 @@ class StanceCues:
 def comma_before(text: TokenizedText, word: int) -> bool:
     """Return whether a comma separates a word from the one before it."""
     return "," in text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]]
+
+
+_BREAK = re.compile(r"[,:(]|\.\.|\s-+\s|[\u2013\u2014]")
+_STRONG_BREAK = re.compile(r":|\s-+\s|[\u2013\u2014]")
+
+
+def break_between(text: TokenizedText, word: int, later: int, strong: bool = False) -> bool:
+    """Return whether a comma, a colon or a dash lies between two words of a line; if `strong`, only a colon or a dash counts.
+
+    >>> break_between(TokenizedText("not A: B"), 1, 2, strong=True), break_between(TokenizedText("A, B"), 0, 1, strong=True)
+    (True, False)
+    """
+    between = text.text[text.span(word, word + 1)[1] : text.span(later, later + 1)[0]]
+    return "\n" not in between and (_STRONG_BREAK if strong else _BREAK).search(between) is not None
 
 
 @cache

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
-from bbflow.text.drugs.stance_cues import Cue, Effect, StanceCues, comma_before
+from bbflow.text.drugs.stance_cues import Cue, Effect, StanceCues, break_between, comma_before
 from bbflow.text.entity_linking import Mention
 from bbflow.text.tokenization import TokenizedText
 
@@ -22,6 +22,8 @@ _HISTORY_REACH = 6
 """Most words between a cue that speaks of a drug and the drug: "history of a bad rash from X"."""
 _PRONOUN_REACH = 3
 """Words before a cue that looks back in which a pronoun can mean an earlier drug: "X? It should be avoided"."""
+_CONDITIONAL_REACH = 3
+"""Most words between "would" and a cue that it makes hypothetical: "if it were not for the asthma, we would still give X"."""
 _NO_NEGATION = -100
 """Position that lies farther back than any reach."""
 
@@ -47,12 +49,13 @@ class StanceReader:
         candidates: The words that a cue can begin with (`StanceCues.first_words`), in order.
         pronouns: The words that are pronouns, in order.
         cues: The cues.
+        subjects: The first words of drugs that another reader reads; a cue that looks back past one means that one alone.
     """
 
     __slots__ = (
-        "candidates", "clause", "cues", "drug_stances", "drugs", "end", "first_word_at", "negated_at", "next_drug", "next_word", "others",
-        "pending_negation", "previous_clause", "pronouns", "reach", "reach_from", "start", "starts_with_omission", "swap_open", "text",
-        "words",
+        "candidates", "clause", "counterfactual", "cues", "drug_stances", "drugs", "end", "first_word_at", "negated_at", "next_drug",
+        "next_word", "others", "pending_negation", "previous_clause", "pronouns", "reach", "reach_from", "start", "starts_with_omission",
+        "subjects", "swap_open", "text", "words",
     )  # fmt: skip
 
     def __init__(
@@ -63,9 +66,10 @@ class StanceReader:
         candidates: Sequence[int],
         pronouns: Sequence[int],
         cues: StanceCues,
+        subjects: Sequence[int] = (),
     ) -> None:
         self.text, self.words = text, text.words
-        self.drugs, self.others, self.pronouns, self.cues = drugs, others, pronouns, cues
+        self.drugs, self.others, self.pronouns, self.cues, self.subjects = drugs, others, pronouns, cues, subjects
         self.first_word_at = {mention.first: number for number, mention in enumerate(drugs)}
         self.candidates = sorted({*candidates, *self.first_word_at})
         self.drug_stances: list[Stance | None] = [None] * len(drugs)
@@ -113,6 +117,7 @@ class StanceReader:
         # A skipped sentence has neither drugs nor pronouns, and so separates a pronoun from the drugs before it.
         self._begin_clause(self.clause if follows else self.next_drug)
         self.start, self.end = self.text.bounds[sentence], self.text.bounds[sentence + 1]
+        self.counterfactual = False  # what would be done is not done
         self.starts_with_omission = False  # the subject of the sentence is the omission of a drug
         self.reach_from = self.start  # the word after the cue that set the reach, or after the last drug that it reached
         self.swap_open = False  # a preposition names the new drug: "switch from X to Y"
@@ -128,7 +133,13 @@ class StanceReader:
         number = self.first_word_at[i]
         if self.reach == "against":
             first = number == self.clause or self.drug_stances[number - 1] != "against"
-            out_of_reach = self._begins_after_comma(i) if first else self._begins_after_comparison(i)
+            if first:
+                out_of_reach = self._begins_after_comma(i) or self._begins_statement(number, self.reach_from - 1)
+            else:
+                last = self.drugs[number - 1].last
+                out_of_reach = (
+                    self._begins_after_comparison(i) or self._begins_statement(number, last - 1) or self._begins_after_break(i, last - 1)
+                )
         else:
             out_of_reach = self.reach == "spoken of" and (
                 i - self.reach_from > _HISTORY_REACH or any(self.reach_from <= other < i for other in self.others)
@@ -136,6 +147,8 @@ class StanceReader:
         if out_of_reach:
             self.reach = None
         self.drug_stances[number] = self.reach
+        if out_of_reach and self._is_confirmed(self.drugs[number].last):
+            self.drug_stances[number] = "advised"
         self.next_drug = number + 1
         self.next_word = self.reach_from = self.drugs[number].last
         self.negated_at, self.pending_negation = _NO_NEGATION, False
@@ -146,6 +159,31 @@ class StanceReader:
         if self.reach_from == drug or words[drug - 1] in lists or words[self.reach_from] in lists:
             return False
         return comma_before(self.text, drug)
+
+    def _begins_statement(self, number: int, before: int) -> bool:
+        """Return whether a drug is the subject of a new statement after a comma, a colon or a dash: "avoid Y, X is better"."""
+        drug, after = self.drugs[number].first, self.drugs[number].last
+        return (
+            after < self.end
+            and self._word_in(after, self.cues.words.predicates)
+            and self.words[drug - 1] not in ("or", "nor")
+            and break_between(self.text, max(before, self.start), drug)
+        )
+
+    def _begins_after_break(self, drug: int, before: int) -> bool:
+        """Return whether a colon or a dash directly before a drug ends the reach: "not Y: X"."""
+        text = self.text.text
+        return (
+            before == drug - 1
+            and (":" in text or " -" in text or "\u2013" in text or "\u2014" in text)
+            and break_between(self.text, before, drug, strong=True)
+        )
+
+    def _is_confirmed(self, after: int) -> bool:
+        """Return whether a drug that begins anew is chosen by the word after it: "X instead", "X is."."""
+        if not self._word_in(after, self.cues.words.predicates) or after >= self.end:
+            return False
+        return self.words[after] == "instead" or (self.words[after] in ("is", "are", "does", "will") and after + 1 == self.end)
 
     def _begins_after_comparison(self, drug: int) -> bool:
         """Return whether a comma ends the reach before a later drug: "rather than X, Y"."""
@@ -158,8 +196,16 @@ class StanceReader:
         if self.words[i] in self.cues.words.swap_prepositions and self.next_drug > self.clause:
             self.reach, self.swap_open = "advised", False
 
+    def _is_conditional(self, i: int) -> bool:
+        """Return whether a cue says what would be done in a counterfactual sentence."""
+        conditional = self.cues.words.conditional
+        return self.counterfactual and not conditional.isdisjoint(self.words[max(self.start, i - _CONDITIONAL_REACH) : i + 1])
+
     def _advises(self, cue: Cue, i: int) -> None:
         self.pending_negation = False
+        if self._is_conditional(i):
+            self.reach = "spoken of"
+            return
         if i - self.negated_at > _ADVICE_REACH:
             self._advise_by_pronoun()
 
@@ -248,16 +294,31 @@ class StanceReader:
         self._oppose_from(self.clause)
         self.reach = "spoken of"
 
+    def _speaks_of_before(self, cue: Cue, i: int) -> None:
+        """Speak of the drugs before the cue that have no stance: "X would have been an option"."""
+        self.drug_stances[self.clause : self.next_drug] = [s or "spoken of" for s in self.drug_stances[self.clause : self.next_drug]]
+
+    def _counterfactual(self, cue: Cue, i: int) -> None:
+        """Let what would be done advise nothing: "if it were not for the asthma, we would give X"."""
+        self.counterfactual, self.reach = True, None
+
     def _advises_before(self, cue: Cue, i: int) -> None:
         """Advise the drugs before the cue that have no stance: "X is preferred"."""
+        if self._is_conditional(i):
+            self._speaks_of_before(cue, i)
+            return
+        if self.next_drug and any(self.drugs[self.next_drug - 1].last <= subject < i for subject in self.subjects):
+            return
         self.drug_stances[self.clause : self.next_drug] = [s or "advised" for s in self.drug_stances[self.clause : self.next_drug]]
         if self.clause == self.next_drug > 0 and self.words[i - 1] in self.cues.words.pronouns:
             self.drug_stances[self.next_drug - 1] = "advised"
 
     def _contrast(self, cue: Cue, i: int) -> None:
+        self.counterfactual = False
         self._begin_clause(previous=self.clause)
 
     def _new_clause(self, cue: Cue, i: int) -> None:
+        self.counterfactual = False
         self._begin_clause(previous=self.next_drug)
 
     def _word_in(self, i: int, words: frozenset[str]) -> bool:
@@ -275,6 +336,8 @@ class StanceReader:
         Effect.INTERACTS: _interacts,
         Effect.ADVISES_BEFORE: _advises_before,
         Effect.OPPOSES_BEFORE: _opposes_before,
+        Effect.SPEAKS_OF_BEFORE: _speaks_of_before,
+        Effect.COUNTERFACTUAL: _counterfactual,
         Effect.CONTRAST: _contrast,
         Effect.NEW_CLAUSE: _new_clause,
     }

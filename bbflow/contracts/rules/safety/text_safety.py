@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from bbflow.contracts.engine.contraindications import contraindications, interactions, renal_contraindications
-from bbflow.contracts.engine.patient_context import PatientContext, context_of, renal_function
-from bbflow.contracts.engine.prompt_context import asks_about_patient, context_from_prompt
+from bbflow.contracts.engine.patient_context import renal_function
+from bbflow.contracts.engine.prompt_context import asks_about_patient, with_prompt
 from bbflow.contracts.engine.row import MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
@@ -40,11 +40,6 @@ def _read(row: Row, graph: KnowledgeGraph, column: str) -> TextReading:
 
 def _about_a_patient(row: Row) -> bool:
     return row.cell("patient") is not None or asks_about_patient(row)
-
-
-def _context(row: Row, graph: KnowledgeGraph) -> PatientContext:
-    """Returns the row's patient, or what the prompt says of a person where there is none."""
-    return context_from_prompt(row, graph) if row.cell("patient") is None else context_of(row, graph)
 
 
 def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, DrugMention]:
@@ -87,7 +82,7 @@ def text_no_contraindicated_drug(
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
-    Where the row gives no patient and its prompt asks for a person, the conditions and allergies that the prompt names count. A class of
+    Where the prompt asks for a person, the conditions, allergies and renal function that it names count as the patient's. A class of
     drugs that is advised ("give her a beta blocker") counts where all its drugs are forbidden.
 
     Args:
@@ -96,10 +91,10 @@ def text_no_contraindicated_drug(
         predicates: Edges that forbid.
         unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    context = _context(row, graph)
+    context = with_prompt(row, graph)
     advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
-    egfr = renal_function(row)  # None where there is no patient
+    egfr = context.egfr if (own := renal_function(row)) is None else own
     for drug, advice in advised.items():
         found = [
             *contraindications(graph, drug, context, predicates),
@@ -115,8 +110,8 @@ def text_no_interacting_pair(
 ) -> Iterator[str]:
     """The response advises no drug that interacts with another advised one or with the patient's medications.
 
-    Where the row gives no patient and its prompt asks for a person, the drugs count that the prompt says the person takes. A class that is
-    advised counts where all its drugs interact with a medication.
+    Where the prompt asks for a person, the drugs count that it says the person takes; a family of drugs ("a blood thinner") counts where
+    all its drugs interact. A class that is advised counts where all its drugs interact with a medication.
 
     Args:
         row: The row; one about nobody passes.
@@ -124,13 +119,19 @@ def text_no_interacting_pair(
         allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
         unclear: What becomes of a drug of which it is unclear whether it is advised.
     """
-    context = _context(row, graph)
+    context = with_prompt(row, graph)
     advised = _advised(row, graph, context.medications, unclear)
     yield from context.unknown
     names = list(advised)
     for i, drug in enumerate(names):
         others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
         yield from (_placed(because, row, graph, advised[drug].words) for because in interactions(graph, drug, others, allowed))
+    for family in context.families:
+        for drug, advice in advised.items():
+            found = [tuple(interactions(graph, drug, [member], allowed)) for member in drugs_of(graph, family) if member != drug]
+            if found and all(found):
+                said = f"{graph.name_of(family)}: {found[0][0]}"
+                yield _placed(Reason(said, edges=found[0][0].edges), row, graph, advice.words)
     yield from _of_classes(row, graph, lambda drug: tuple(interactions(graph, drug, context.medications, allowed)))
 
 
