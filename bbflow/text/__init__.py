@@ -5,15 +5,16 @@
 | Which differences of spelling do not count? | `normalization` |
 | Which words and sentences does a text have? | `tokenization` |
 | Which nodes of the graph does it name? | `entity_linking` |
-| Which other names do drugs and classes of drugs have? | `drug_names`, from `drug_names.yaml` |
-| Which node defines a class of drugs, and which drugs belong to it? | `drug_classes` |
-| Which unit is a word, and how large is it? | `units` |
-| Which person does a prompt describe? | `prompt_context` |
-| Is what it names denied? | `negation` |
+| Which other names do drugs and classes of drugs have? | `lexicon/drug_names`, from its YAML file |
+| Which node defines a class of drugs, and which drugs belong to it? | `lexicon/drug_classes` |
+| Which words state a fact about a patient? | `lexicon/patient_cues`, from its YAML file |
+| Which unit does a word denote, and what is its factor? | `units` |
+| Which patient does a prompt describe? | `prompt_context` |
+| Is a mention negated? | `negation` |
 | Which language is it in? | `language` |
-| Does it identify a person? | `phi` |
+| Does it hold identifying data (PHI)? | `phi` |
 | Does it repeat a benchmark? | `decontamination` |
-| How is an edge written, and read back? | `verbalization` |
+| How is an edge turned into a sentence and parsed again? | `verbalization` |
 | Which drugs does it recommend, at what dose, and which are not in the graph? | `drugs` |
 | Which answer does a completion give, does it take it back, does it refuse? | `answers` |
 | How are results per word remembered? | `memo` |

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.drug_classes import UNKNOWN, drug_classes
-from bbflow.text.drug_names import drug_names
+from bbflow.text.lexicon.drug_classes import UNKNOWN, drug_classes
+from bbflow.text.lexicon.drug_names import drug_names
 from bbflow.text.normalization import name_key
 from bbflow.text.tokenization import TokenizedText
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import EntityLinker, Mention, entity_linker
+from bbflow.text.lexicon.patient_cues import patient_cues
 from bbflow.text.negation import is_negated
-from bbflow.text.patient_cues import patient_cues
 from bbflow.text.tokenization import TokenizedText
 
 _PERSON = re.compile(r"\b(?:he|she|his|her|i|my|me|man|woman|boy|girl|child|infant|lady|gentleman|mother|father|\w+-old)\b", re.IGNORECASE)

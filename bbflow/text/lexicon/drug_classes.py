@@ -8,7 +8,7 @@ define it by an allergy, `NSAID allergy`, whose members are the subjects of `con
 from __future__ import annotations
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.drug_names import drug_names
+from bbflow.text.lexicon.drug_names import drug_names
 
 UNKNOWN = ""
 """Node of a class of drugs that the graph does not define."""

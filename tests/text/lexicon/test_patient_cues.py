@@ -3,7 +3,7 @@
 import pytest
 
 from bbflow.errors import InputError
-from bbflow.text.patient_cues import CUES_FILE, patient_cues, read_patient_cues
+from bbflow.text.lexicon.patient_cues import CUES_FILE, patient_cues, read_patient_cues
 
 
 @pytest.mark.parametrize(

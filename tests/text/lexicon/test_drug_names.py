@@ -4,8 +4,8 @@ import pytest
 
 from bbflow.errors import InputError
 from bbflow.graph import ClinicalPack
-from bbflow.text.drug_names import NAMES_FILE, drug_names, read_drug_names
 from bbflow.text.entity_linking import entity_linker, mentions
+from bbflow.text.lexicon.drug_names import NAMES_FILE, drug_names, read_drug_names
 
 
 def test_every_drug_of_the_file_is_in_the_pack_and_no_name_means_another():
