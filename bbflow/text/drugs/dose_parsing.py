@@ -24,7 +24,7 @@ from bbflow.text.drugs.dose_words import (
     TABLETS,
     is_said_before,
 )
-from bbflow.text.drugs.frequencies import is_as_needed, is_unread_frequency, names_time_of_day, per_day, rate
+from bbflow.text.drugs.frequencies import Frequency, frequency, per_day
 from bbflow.text.drugs.numbers import amount_before, count, gap
 from bbflow.text.drugs.tablets import crossed, goes_on_with_tablets, tablets_after, tablets_before, tablets_in_front
 from bbflow.text.tokenization import TokenizedText
@@ -186,7 +186,7 @@ class _Reader:
         drug: The first word of the drug.
     """
 
-    __slots__ = ("after", "at", "drug", "end", "first", "next_line", "tablets", "tail", "text", "unit", "units", "words")
+    __slots__ = ("after", "at", "drug", "end", "first", "following", "next_line", "tablets", "tail", "text", "unit", "units", "words")
 
     def __init__(
         self, text: TokenizedText, unit: int, first: int, end: int, units: Sequence[int], tablets: float, drug: int | None
@@ -209,9 +209,9 @@ class _Reader:
         daily_mg = amount * milligrams * self._units_taken() * (1.0 if times is None else times)
         adds = previous is not None and own and not ceiling and self._adds(previous)
         by_weight = not self._is_by_area() and not KILOGRAMS.isdisjoint(words[self.unit + 1 : self.tail])
-        as_needed = not ceiling and is_as_needed(self.after)
+        as_needed = not ceiling and self.following.as_needed
         unread_end = self._unread_end(times is not None)
-        return _Dose(daily_mg, (self.at, self.tail), names_time_of_day(self.after), adds, by_weight, ceiling, as_needed, unread_end)
+        return _Dose(daily_mg, (self.at, self.tail), self.following.at_time_of_day, adds, by_weight, ceiling, as_needed, unread_end)
 
     def _is_by_area(self) -> bool:
         """Return whether the dose is given by the surface of the body (mg/m2)."""
@@ -225,7 +225,7 @@ class _Reader:
         return tablets or self.tablets
 
     def _read_after(self) -> None:
-        """Set `after`, the words behind the dose up to the next dose or line, and `next_line`."""
+        """Set `after`, the words behind the dose up to the next dose or line, `following`, their frequency, and `next_line`."""
         words, stops = self.words, self.text.stops
         last = min(len(words), self.tail + _FREQUENCY_REACH)
         self.next_line = next((i for i in range(self.tail, last) if i in stops), last)
@@ -238,15 +238,12 @@ class _Reader:
             if end <= self.end and not any_between(self.units, stop, end):
                 stop = min(end, stop + _FREQUENCY_REACH)
         self.after = words[self.tail : max(stop, self.tail)]
+        self.following: Frequency = frequency(tuple(self.after))
 
     def _frequency(self, ceiling: bool) -> tuple[float | None, bool]:
         """Return how often a day the dose is given, if the text says so, and whether the dose says so itself."""
         words, after = self.words, self.after
-        times = count(after[0]) if crossed(self.text, after, self.tail) else rate(after)
-        if times is None and not {"divided", "split"}.isdisjoint(after):
-            times = 1.0
-        if times is None:
-            times = per_day(after)
+        times = count(after[0]) if crossed(self.text, after, self.tail) else self.following.times
         if times is not None:
             return times, True
         if ceiling:
@@ -278,7 +275,7 @@ class _Reader:
         words = self.words
         if self._is_by_area():
             return self.tail
-        if is_unread_frequency(self.after):
+        if self.following.unread:
             return self.tail + min(len(self.after), 4)
         if counted:
             return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from string import ascii_lowercase
+from typing import NamedTuple
 
 from bbflow.text.drugs.numbers import NUMBER_WORDS, count, number
 
@@ -44,6 +46,36 @@ _LARGEST_COUNT = 8
 """The largest number in a schedule such as 1-0-1."""
 _LARGEST_OF_TWO = 3
 """The largest number in a schedule of two numbers (1+1), which could be other things as well."""
+
+
+class Frequency(NamedTuple):
+    """What the words behind a dose say of its frequency.
+
+    Attributes:
+        times: Times a day; None where the words do not say.
+        at_time_of_day: Whether they name a time of the day.
+        as_needed: Whether they leave it open how often the dose is taken.
+        unread: Whether they speak of a frequency that cannot be counted.
+    """
+
+    times: float | None
+    at_time_of_day: bool
+    as_needed: bool
+    unread: bool
+
+
+@lru_cache(maxsize=10_000)
+def frequency(words: tuple[str, ...]) -> Frequency:
+    """Return the frequency of a dose from the words behind it; remembered, since few different words follow most doses.
+
+    >>> frequency(("divided", "twice", "daily")).times, frequency(("in", "the", "morning")).at_time_of_day
+    (1.0, True)
+    """
+    said = list(words)
+    times = rate(said)
+    if times is None:
+        times = 1.0 if not {"divided", "split"}.isdisjoint(said) else per_day(said)
+    return Frequency(times, names_time_of_day(said), is_as_needed(said), is_unread_frequency(said))
 
 
 def per_day(words: Sequence[str], at_once: bool = False) -> float | None:
