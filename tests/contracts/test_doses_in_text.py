@@ -8,6 +8,7 @@ from bbflow.contracts.rules.safety.text_safety import text_dose_within_maximum, 
 from bbflow.graph import ClinicalPack
 
 OVERDOSES = [
+    "Amlodipine 10 mg, two at night",
     "For high glucose give metformin 5000 mg.", "After the overdose give acetaminophen 10 g.",
     "From the box take 10 tablets of amlodipine 5 mg.", "For weight control start metformin 5 g daily.",
     "Amlodipine 10 mg, 2 tablets daily.", "Start amlodipine 10 mg (2 tablets) daily.", "Amlodipine 10 mg tablets, take 2.",

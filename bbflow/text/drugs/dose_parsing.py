@@ -12,8 +12,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bbflow.text.drugs.dose_units import KILOGRAMS, any_between, dose_units, end_of_unit, is_concentration, unit_of_dose, volumes_taken
-from bbflow.text.drugs.dose_words import (
+from bbflow.text.doses.dose_units import KILOGRAMS, any_between, dose_units, end_of_unit, is_concentration, unit_of_dose, volumes_taken
+from bbflow.text.doses.dose_words import (
     ADDITIONS,
     CEILINGS,
     FORMS,
@@ -24,9 +24,9 @@ from bbflow.text.drugs.dose_words import (
     TABLETS,
     is_said_before,
 )
-from bbflow.text.drugs.frequencies import Frequency, frequency, per_day
-from bbflow.text.drugs.numbers import amount_before, count, gap
-from bbflow.text.drugs.tablets import crossed, goes_on_with_tablets, tablets_after, tablets_before, tablets_in_front
+from bbflow.text.doses.frequencies import Frequency, frequency, per_day
+from bbflow.text.doses.numbers import amount_before, count, gap
+from bbflow.text.doses.tablets import crossed, goes_on_with_tablets, tablets_after, tablets_before, tablets_in_front
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
 

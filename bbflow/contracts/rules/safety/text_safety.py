@@ -16,7 +16,7 @@ from bbflow.contracts.engine.row import MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.drugs.dose_units import body_weights
+from bbflow.text.doses.dose_units import body_weights
 from bbflow.text.drugs.drug_stance import DrugMention, TextReading, read_drug_stances
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drugs_of

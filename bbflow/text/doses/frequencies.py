@@ -7,7 +7,7 @@ from functools import lru_cache
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from bbflow.text.drugs.numbers import NUMBER_WORDS, count, number
+from bbflow.text.doses.numbers import NUMBER_WORDS, count, number
 
 _ADVERBS = {"once": 1.0, "twice": 2.0, "thrice": 3.0, "semel": 1.0, "bis": 2.0, "ter": 3.0, "quater": 4.0}
 _ABBREVIATIONS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bbflow.text.drugs.dose_units import any_between
-from bbflow.text.drugs.dose_words import ADMINISTRATIONS, FORMS, SUPPLIES, TABLETS, is_said_before
-from bbflow.text.drugs.frequencies import per_day
-from bbflow.text.drugs.numbers import NUMBER_WORDS, amount_before, count, count_before, gap, number, roman
+from bbflow.text.doses.dose_units import any_between
+from bbflow.text.doses.dose_words import ADMINISTRATIONS, FORMS, SUPPLIES, TABLETS, is_said_before
+from bbflow.text.doses.frequencies import per_day
+from bbflow.text.doses.numbers import NUMBER_WORDS, amount_before, count, count_before, gap, number, roman
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
 
@@ -99,6 +99,7 @@ def _directly_after(text: TokenizedText, after: Sequence[str], tail: int) -> flo
     if not taken or not follows:
         return None
     frequency = follows[0] in ("d", "day") or per_day(follows, at_once=True) is not None
+    frequency = frequency or (follows[0] in ("in", "at") and per_day(follows) is not None)
     return taken if frequency or (noun and not _is_other(follows[0])) else None
 
 

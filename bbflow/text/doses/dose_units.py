@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from bbflow.text.drugs.dose_words import is_measurement
-from bbflow.text.drugs.numbers import count, number
+from bbflow.text.doses.dose_words import is_measurement
+from bbflow.text.doses.numbers import count, number
 from bbflow.text.units import MASS_WORDS, MILLIGRAMS
 
 KILOGRAMS = frozenset(("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramme", "kilogrammes"))

@@ -1,0 +1,1 @@
+"""Doses in a text, piece by piece: numbers, units, tablets and frequencies."""
