@@ -75,11 +75,11 @@ def asks_for_patient(text: str) -> bool:
     return _PATIENT.search(text) is not None and _AGAINST.search(text) is None
 
 
-def read_prompt(texts: Iterable[str], graph: KnowledgeGraph) -> PromptContext:
+def read_prompt(texts: Iterable[str | TokenizedText], graph: KnowledgeGraph) -> PromptContext:
     """Read the conditions, allergies and medications that texts give a person; those of relatives are left out.
 
     Args:
-        texts: The user's turns.
+        texts: The user's turns, as they are or cut into words.
         graph: The graph whose nodes are looked for.
 
     >>> from bbflow.testing import GRAPH
@@ -89,7 +89,7 @@ def read_prompt(texts: Iterable[str], graph: KnowledgeGraph) -> PromptContext:
     context = PromptContext()
     linker = entity_linker(graph)
     for prompt in texts:
-        text = TokenizedText(prompt)
+        text = TokenizedText(prompt) if isinstance(prompt, str) else prompt
         read_phrases(text, linker, context)
         before: Mention | None = None
         role = ""

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from bbflow.contracts.engine.contraindications import ancestors
 from bbflow.contracts.engine.patient_context import PatientContext, context_of, renal_function
-from bbflow.contracts.engine.row import MalformedCell, Row, text_of
+from bbflow.contracts.engine.row import MalformedCell, Row
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
-from bbflow.text.memo import BoundedMemo
-from bbflow.text.prompt_context import PromptContext, asks_for_patient, read_prompt
+from bbflow.text.prompt_context import asks_for_patient, read_prompt
 
 
 def asks_about_patient(row: Row) -> bool:
@@ -32,15 +31,8 @@ def context_from_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
 
 
 def _context(row: Row, graph: KnowledgeGraph) -> PatientContext:
-    texts = [text_of(m.get("content"), "messages.content") for m in row.records("messages") if m.get("role") != "system"]
-    found = _readings(graph)[tuple(texts)]
+    found = read_prompt((text for _, text in row.asked()), graph)
     return PatientContext(found.conditions, found.medications, found.allergies, families=found.families, egfr=found.egfr)
-
-
-@memoize_per_graph
-def _readings(graph: KnowledgeGraph) -> BoundedMemo[tuple[str, ...], PromptContext]:
-    """Return a memo of prompts, since many rows can answer one."""
-    return BoundedMemo(lambda texts: read_prompt(texts, graph), limit=20_000)
 
 
 def with_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
@@ -48,12 +40,17 @@ def with_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
     return row.memo(_with_prompt, graph)
 
 
+@memoize_per_graph
+def _ancestors(graph: KnowledgeGraph, condition: str) -> frozenset[str]:
+    return frozenset(ancestors(graph, condition))
+
+
 def _with_prompt(row: Row, graph: KnowledgeGraph) -> PatientContext:
     said = context_from_prompt(row, graph) if asks_about_patient(row) else PatientContext()
     if row.cell("patient") is None:
         return context_from_prompt(row, graph)
     own = context_of(row, graph)
-    known = {node for condition in own.conditions for node in ancestors(graph, condition)} if said.conditions else set()
+    known = set[str]().union(*(_ancestors(graph, condition) for condition in own.conditions)) if said.conditions else ()
     return PatientContext(
         conditions=[*own.conditions, *(condition for condition in said.conditions if condition not in known)],
         medications=list(dict.fromkeys((*own.medications, *said.medications))),

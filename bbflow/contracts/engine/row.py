@@ -152,6 +152,14 @@ class Row:
             triples.append((value[0], value[1], value[2]))
         return triples
 
+    def asked(self) -> list[tuple[int, TokenizedText]]:
+        """Return the messages other than the system's, each with its place in `messages` and cut into words, once for all rules."""
+        return self.memo(Row._asked)
+
+    def _asked(self) -> list[tuple[int, TokenizedText]]:
+        contents = [(m.get("role"), text_of(m.get("content"), "messages.content")) for m in self.records("messages")]
+        return [(i, TokenizedText(content)) for i, (role, content) in enumerate(contents) if role != "system"]
+
     def prompt(self) -> str:
         """Return the texts of all messages, one a line."""
         return self.memo(Row._prompt)

@@ -154,6 +154,9 @@ def daily_dose(
 
 def _sum(doses: Sequence[_Dose]) -> DailyDose:
     """Return the largest dose of several, those that add up added up."""
+    if len(doses) == 1 and not doses[0].by_weight:  # as in nearly every text
+        dose = doses[0]
+        return DailyDose(dose.daily_mg, dose.words, None, (0, 0), (dose.words[0], dose.unread_end) if dose.unread_end else (0, 0))
     daily, words = _largest([dose for dose in doses if not dose.by_weight])
     per_kg, weighted = _largest([dose for dose in doses if dose.by_weight])
     unread = next(((dose.words[0], dose.unread_end) for dose in doses if dose.unread_end), (0, 0))

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.engine.row import MalformedCell, Reason, Row, as_texts, text_of
+from bbflow.contracts.engine.row import MalformedCell, Reason, Row, as_texts
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.entity_linking import entity_linker
@@ -109,12 +109,8 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
         if name_key(name) in words or entity_linker(graph).resolve(name) in marked:
             node = entity_linker(graph).resolve(name)
             found.setdefault(name, (graph.name_of(node) if node else name, "", None))
-    for i, message in enumerate(row.records("messages")):
-        content = text_of(message.get("content"), "messages.content")
-        if message.get("role") == "system":
-            continue
-        text = TokenizedText(content)
-        for first in [i for i, word in enumerate(text.words) if word in begins]:
+    for i, text in row.asked():
+        for first in [k for k, word in enumerate(text.words) if word in begins]:
             key = ""
             for last in range(first, len(text.words)):
                 key += text.words[last]
