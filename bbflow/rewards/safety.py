@@ -17,7 +17,7 @@ from bbflow.text.answers.consistency import is_obfuscated, other_answers
 from bbflow.text.answers.extraction import final_answers, has_answer_marker, has_single_answer, option_index
 from bbflow.text.answers.quantities import single_quantity
 from bbflow.text.answers.refusals import REFUSING_ANSWERS, is_refusal
-from bbflow.text.drugs.drug_stance import read_drug_stances
+from bbflow.text.drugs.drug_mentions import read_drug_stances
 from bbflow.text.entity_linking import mentions
 
 
@@ -69,7 +69,7 @@ class SafeAdvice(GraphReward):
     """1 if the contract's safety rules find no fault with the completion's advice, else 0. Range: 0 or 1.
 
     The rules are those for training data (`bbflow.contracts.rules`), and so is the reader of advice and doses
-    (`bbflow.text.drugs.drug_stance`), so that both share one definition of safety. Advised are the drug of the final answer and every
+    (`bbflow.text.drugs.drug_mentions`), so that both share one definition of safety. Advised are the drug of the final answer and every
     drug that the text advises elsewhere; a drug that is only mentioned or already taken is not advised, nor is a long list of drugs. A
     refusal scores 1 if the record refuses too. Abstains without a patient, and if the record neither advises nor refuses a drug.
 

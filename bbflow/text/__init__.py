@@ -15,7 +15,8 @@
 | Does it hold identifying data (PHI)? | `phi` |
 | Does it repeat a benchmark? | `decontamination` |
 | How is an edge turned into a sentence and parsed again? | `verbalization` |
-| Which drugs does it recommend, at what dose, and which are not in the graph? | `drugs` |
+| Which drugs does it recommend, and which are not in the graph? | `drugs` |
+| At what dose? | `doses` |
 | Which answer does a completion give, does it take it back, does it refuse? | `answers` |
 | How are results per word remembered? | `memo` |
 

@@ -2,7 +2,7 @@
 
 All readers ask one question of a span: in words (`is_negated`, for findings) or in characters (`Negation.reaches`, for the other kinds).
 The kinds share their particles and differ in the verbs that deny, and in what may lie between a cue and its span. Advice for and against
-drugs is read by `bbflow.text.drugs.drug_stance`, where a cue has more effects than to deny.
+drugs is read by `bbflow.text.drugs.drug_mentions`, where a cue has more effects than to deny.
 """
 
 from __future__ import annotations

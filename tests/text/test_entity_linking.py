@@ -10,7 +10,7 @@ from bbflow.rewards import CorrectAnswer, SafeAdvice
 from bbflow.rewards.workflow import extract_steps
 from bbflow.synthesis.rewriting.base import faithful
 from bbflow.testing import CHOICE, GRAPH, REFUSE
-from bbflow.text.drugs.drug_stance import read_drug_stances
+from bbflow.text.drugs.drug_mentions import read_drug_stances
 from bbflow.text.entity_linking import NameIndex, entity_linker, mentions, spellings
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drugs_of
 from bbflow.text.tokenization import TokenizedText

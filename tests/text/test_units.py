@@ -6,7 +6,7 @@ import pytest
 
 from bbflow.synthesis.questions.dose import GRAMS
 from bbflow.text.answers.quantities import Quantity, quantities
-from bbflow.text.drugs.dose_parsing import daily_dose
+from bbflow.text.doses.dose_parsing import daily_dose
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS, MILLIGRAMS, SPELLINGS, UNITS, Unit, unit_of
 

@@ -1,9 +1,8 @@
-"""Reading of advice in a text: which drugs it recommends, at what dose, and which are not in the graph.
+"""Reading of advice in a text: which drugs it recommends, and which are not in the graph.
 
 | question | module |
 |---|---|
-| Which drugs does it name, with which stance and dose? | `drug_stance` |
+| Which drugs does it name, with which stance and dose? | `drug_mentions` |
 | How is the stance read from cues? | `stance_reader`, with the cues in `stance_cues.yaml` |
-| What dose does it give? | `dose_parsing` |
 | Which of its words are drugs that the graph does not have? | `unknown_drugs` |
 """

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.text.doses.numbers import number
-from bbflow.text.drugs.drug_stance import TextReading
+from bbflow.text.drugs.drug_mentions import TextReading
 from bbflow.text.drugs.stance_cues import stance_cues
 from bbflow.text.entity_linking import entity_linker
 from bbflow.text.lexicon.drug_names import drug_names

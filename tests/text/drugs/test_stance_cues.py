@@ -3,7 +3,7 @@
 import pytest
 
 from bbflow.errors import InputError
-from bbflow.text.drugs.drug_stance import read_drug_stances
+from bbflow.text.drugs.drug_mentions import read_drug_stances
 from bbflow.text.drugs.stance_cues import CUES_FILE, Effect, read_stance_cues, stance_cues
 from bbflow.text.drugs.stance_reader import StanceReader
 from bbflow.text.tokenization import TokenizedText

@@ -1,6 +1,6 @@
 """What the response advises in words is as safe as what the columns record.
 
-The four rules read the response (see `bbflow.text.drugs.drug_stance`): drugs by any name the graph knows, negation respected, so that
+The four rules read the response (see `bbflow.text.drugs.drug_mentions`): drugs by any name the graph knows, negation respected, so that
 "avoid warfarin" recommends nothing. English only.
 """
 
@@ -17,7 +17,7 @@ from bbflow.contracts.engine.rule import row_rule
 from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.doses.dose_units import body_weights
-from bbflow.text.drugs.drug_stance import DrugMention, TextReading, read_drug_stances
+from bbflow.text.drugs.drug_mentions import DrugMention, TextReading, read_drug_stances
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drugs_of
 from bbflow.text.tokenization import TokenizedText

@@ -5,7 +5,7 @@ import pytest
 from contract_samples import make_patient, make_row
 
 from bbflow.contracts import RULES, Row
-from bbflow.text.drugs.drug_stance import daily_dose, read_drug_stances
+from bbflow.text.drugs.drug_mentions import daily_dose, read_drug_stances
 from bbflow.text.entity_linking import entity_linker
 from bbflow.text.tokenization import TokenizedText
 

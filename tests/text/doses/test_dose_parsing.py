@@ -2,10 +2,10 @@
 
 import pytest
 
+from bbflow.text.doses.dose_parsing import daily_dose, front_dose
 from bbflow.text.doses.dose_units import any_between
 from bbflow.text.doses.frequencies import per_day
 from bbflow.text.doses.numbers import number
-from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
 from bbflow.text.tokenization import TokenizedText
 
 

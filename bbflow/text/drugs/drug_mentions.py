@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.doses.dose_parsing import daily_dose, front_dose
 from bbflow.text.doses.dose_units import dose_units
 from bbflow.text.doses.numbers import number
-from bbflow.text.drugs.dose_parsing import daily_dose, front_dose
 from bbflow.text.drugs.stance_cues import StanceCues, stance_cues
 from bbflow.text.drugs.stance_reader import Stance, StanceReader
 from bbflow.text.entity_linking import EntityLinker, Mention, entity_linker
