@@ -60,11 +60,6 @@ class UpdateGeometry:
             if value is not None and value.shape != shape:
                 raise ValueError(f"{name} of shape {tuple(value.shape)} for {count} capabilities")
 
-    @property
-    def alive_K(self) -> Tensor:
-        """Mask of the capabilities that had a gradient in this batch."""
-        return self.gramian_KK.diagonal() > 0
-
 
 def cosines(gramian_KK: Tensor) -> Tensor:
     """Return cosines between the rows, NaN where a row is zero.

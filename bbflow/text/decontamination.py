@@ -97,11 +97,6 @@ class Benchmarks:
         if all(isinstance(text, str) for text in texts) and len(key := _option_key(tuple(texts))) >= 3:
             self.options[key] = name
 
-    @property
-    def windows(self) -> set[tuple[str, ...]]:
-        """The runs of words that no text may hold."""
-        return {run for sizes in self._runs.values() for runs in sizes.values() for run in runs}
-
     def shared_run(self, text: str) -> SharedRun | None:
         """Return the first run of words that a text shares with a benchmark; None if it shares none."""
         words, known = normalized_words(text, mask_numbers=True), self._runs

@@ -23,20 +23,14 @@ TOKENS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """Log-likelihood of each option of an item, in nats, and the length of its text in characters."""
+    """Log-likelihood of each option of an item, in nats."""
 
     values: tuple[float, ...]
-    lengths: tuple[int, ...]
 
     @property
     def best(self) -> int:
         """Index of the likeliest option; the first among equals (`acc`)."""
         return max(range(len(self.values)), key=lambda i: self.values[i])
-
-    @property
-    def best_normalised(self) -> int:
-        """Index of the likeliest option per character (`acc_norm`)."""
-        return max(range(len(self.values)), key=lambda i: self.values[i] / self.lengths[i])
 
 
 def option_likelihoods(
@@ -62,10 +56,7 @@ def option_likelihoods(
             pairs.append((read, tuple(option)))
         wanted.append(pairs)
     _score(policy, requests, tokens_at_once, progress)
-    return [
-        Likelihoods(tuple(requests[read][option] for read, option in pairs), tuple(map(len, continuations(example))))
-        for pairs, example in zip(wanted, examples, strict=True)
-    ]
+    return [Likelihoods(tuple(requests[read][option] for read, option in pairs)) for pairs in wanted]
 
 
 def split_tokens(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], list[int]]:

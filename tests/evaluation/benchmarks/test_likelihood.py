@@ -67,7 +67,7 @@ def oracle(folder, task, data):
 
     (folder / "tasks").mkdir()
     head = f"task: own\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: '{data}'}}}}\noutput_type: multiple_choice\ntest_split: test\n"
-    metrics = "metric_list:\n  - {metric: acc, aggregation: mean, higher_is_better: true}\n  - {metric: acc_norm, aggregation: mean, higher_is_better: true}\n"
+    metrics = "metric_list:\n  - {metric: acc, aggregation: mean, higher_is_better: true}\n"
     (folder / "tasks" / "own.yaml").write_text(head + metrics + task)
 
     def run(policy):
@@ -93,7 +93,6 @@ def test_agrees_with_lm_eval_item_by_item(tmp_path, tmp_path_factory, monkeypatc
         theirs = [float(pair[0]) for pair in sample["filtered_resps"]]
         assert likelihoods.values == pytest.approx(theirs, abs=1e-4)
         assert (example.options[likelihoods.best] == example.answer) == bool(sample["acc"])
-        assert (example.options[likelihoods.best_normalised] == example.answer) == bool(sample["acc_norm"])
 
 
 def test_the_order_of_the_batches_changes_nothing(tmp_path, tiny_gpt2_dir):
@@ -142,7 +141,7 @@ def test_the_likeliest_option_is_scored_by_its_place_whatever_the_options_say(tm
     scores = []
     for likeliest in range(4):
         values = tuple(float(i == likeliest) for i in range(4))
-        monkeypatch.setattr(answering, "option_likelihoods", lambda policy, part, values=values: [Likelihoods(values, (1,) * 4)])
+        monkeypatch.setattr(answering, "option_likelihoods", lambda policy, part, values=values: [Likelihoods(values)])
         table = answering.score_answers(None, capabilities, [example], {example.example_id}, 1, 1, lambda *_: None, AnswerCache())
         scores += list(table["score"])
     assert continuations(example) == ["A", "B", "C", "D"]

@@ -144,7 +144,7 @@ def test_a_capability_without_signal_takes_no_part(tiny_qwen_dir, vowels, train)
     )
     geometry = module.geometries[0]
     assert geometry.weights_K.tolist() == [1.0, 0.0]
-    assert geometry.alive_K.tolist() == [True, False]
+    assert (geometry.gramian_KK.diagonal() > 0).tolist() == [True, False]
 
 
 def test_a_capability_without_a_sample_in_the_batch_takes_no_part(tiny_qwen_dir, vowels, train):

@@ -18,7 +18,7 @@ from bbflow.synthesis import generate
 from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.curation.near_duplicates import PERMUTATIONS, NearDuplicates, shingles, signature
 from bbflow.synthesis.tasks import FactRecall, Statement, TreatmentChoice, UnsafeRequest
-from bbflow.text.decontamination import Benchmarks
+from bbflow.text.decontamination import WINDOW, Benchmarks
 
 GRAPH = ClinicalPack().load()
 
@@ -85,9 +85,10 @@ def test_every_file_kind_of_benchmarks_says_the_same(tmp_path) -> None:
     (tmp_path / "b.csv").write_text(f'question,answer\n"{text}",B\n')
     (tmp_path / "c.json").write_text(json.dumps([{"question": text}]))
     pq.write_table(pa.table({"question": [text]}), tmp_path / "d.parquet")
-    windows = [Benchmarks([str(file)]).windows for file in sorted(tmp_path.iterdir())]
-    assert windows[0]
-    assert all(found == windows[0] for found in windows)
+    for file in sorted(tmp_path.iterdir()):
+        shared = Benchmarks([str(file)]).shared_run(f"He asks: {text}")
+        assert shared is not None, file
+        assert (shared.words, shared.whole) == (WINDOW, False)
 
 
 def test_all_bad_benchmark_files_are_named(tmp_path) -> None:
