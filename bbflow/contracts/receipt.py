@@ -1,4 +1,4 @@
-"""The receipt of a contract run: hashes of everything the verdict rests on, left beside the data it was given for.
+"""The receipt of a contract run: hashes of everything the verdict rests on, written next to the data it was given for.
 
 As long as no byte of data, contract, graph or rule code changed, training may go on without running the contract again.
 Only bytes count; a modification time is never looked at.

@@ -23,7 +23,7 @@ COLUMNS_ID = "declared columns"
 
 
 WHOLE = "the data set"
-"""Stands for an id where no single row is to blame."""
+"""The id where no single row is to blame."""
 
 
 def validate(

@@ -72,7 +72,7 @@ def write_sheet(rows: Iterable[dict[str, str]], path: Path) -> None:
     """Write a sheet: CSV with a byte order mark for spreadsheets, or YAML by the suffix of the file."""
     if path.suffix in (".yaml", ".yml"):
         kept = [{key: value for key, value in row.items() if value or key in ("decision", "comment")} for row in rows]
-        text = "# decision: accept, reject, or empty; comment: whatever should be kept.\n"
+        text = "# decision: accept, reject, or empty; comment: what should be kept.\n"
         path.write_text(text + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
         return
     buffer = io.StringIO()

@@ -264,7 +264,7 @@ def reward_model_problems(path: str, where: str, head: str | None = None) -> lis
         return [Problem(f"there is no reward-model folder '{path}'", where, "train one with recipes/reward.yaml")]
     missing = [name for name in (HEADS_FILE, SETTINGS_FILE) if not (folder / name).is_file()]
     if missing:
-        hint = "a policy alone is no reward model; `RewardModel` writes these files beside it"
+        hint = "a policy alone is no reward model; `RewardModel` writes these files next to it"
         return [Problem(f"'{path}' lacks its head: {', '.join(missing)}", where, hint)]
     try:
         file = _settings(folder)

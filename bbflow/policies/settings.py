@@ -116,7 +116,7 @@ def _folder_problems(folder: Path, key: str, weights: bool) -> list[Problem]:
         return [Problem(f"the folder '{folder}' has no config.json", key, "a policy folder is what `save_pretrained` writes")]
     found = []
     if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
-        found.append(Problem(f"the folder '{folder}' has no tokenizer", key, "save the tokenizer beside the model"))
+        found.append(Problem(f"the folder '{folder}' has no tokenizer", key, "save the tokenizer next to the model"))
     if weights and not any(folder.glob("*.safetensors")):
         found.append(Problem(f"the folder '{folder}' has no *.safetensors", key, "other formats are not read: they can execute code"))
     if adapter and not weights:

@@ -54,7 +54,7 @@ def test_a_folder_of_splits_is_judged_as_one(tmp_path, graph_file, write_contrac
     folder = tmp_path / "data"
     data_file(folder, "train.parquet", make_row())
     data_file(folder, "test.parquet", make_row(example_id="b" * 16, split="test"))
-    with pytest.raises(Refused, match="its prompt stands in test too"):
+    with pytest.raises(Refused, match="its prompt is in test too"):
         validate(str(write_contract(quality("no_split_leakage"))), [str(folder)], graph_file)
 
 

@@ -176,10 +176,10 @@ SIDE_EFFECT = ["drug:lisinopril", "has_side_effect", "hp:cough"]
 def test_a_named_answer_stands_in_the_edges(reasons):
     rule = "answer_entailed_by_edges"
     assert reasons(rule, fact("cough", [SIDE_EFFECT])) == []
-    assert reasons(rule, fact("asthma", [SIDE_EFFECT])) == ["the answer 'asthma' stands in none of the edges"]
+    assert reasons(rule, fact("asthma", [SIDE_EFFECT])) == ["the answer 'asthma' is in none of the edges"]
     assert reasons(rule, fact("sneezing", [SIDE_EFFECT])) == ["the answer 'sneezing' is no node of the graph"]
     made_up = ["drug:amlodipine", "has_side_effect", "hp:cough"]
-    assert reasons(rule, fact("cough", [made_up])) == ["the answer 'cough' stands in none of the edges"]
+    assert reasons(rule, fact("cough", [made_up])) == ["the answer 'cough' is in none of the edges"]
 
 
 def test_every_other_option_of_a_patient_is_proven_unsafe(reasons):
@@ -248,9 +248,9 @@ def test_no_duplicates(reasons):
 
 def test_no_split_leakage(reasons):
     train, held_out = make_row(), make_row(example_id="b" * 16, split="test")
-    assert reasons("no_split_leakage", train, held_out) == ["its prompt stands in test too"]
+    assert reasons("no_split_leakage", train, held_out) == ["its prompt is in test too"]
     elsewhere = make_row(split="validation", messages=[{"role": "user", "content": "Something else?"}])
-    assert reasons("no_split_leakage", train, elsewhere) == ["its example_id stands in validation too"]
+    assert reasons("no_split_leakage", train, elsewhere) == ["its example_id is in validation too"]
     assert reasons("no_split_leakage", train, {**held_out, "split": "train"}) == []
     assert reasons("no_split_leakage", make_row(split="dev")) == ["'split' is none of train, validation, test"]
 
@@ -319,7 +319,7 @@ def test_a_name_that_two_nodes_share_is_told_by_the_edges(two_named):
     run = RULES["answer_entailed_by_edges"].run
     assert [f.reason for f in run([Row(0, row)], two_named).findings] == []
     row["edges"] = [["D:2", "has_phenotype", "P:2"]]
-    assert [f.reason for f in run([Row(0, row)], two_named).findings] == ["the answer 'Renal agenesis' stands in none of the edges"]
+    assert [f.reason for f in run([Row(0, row)], two_named).findings] == ["the answer 'Renal agenesis' is in none of the edges"]
 
 
 def test_a_title_at_the_end_of_a_name_of_the_graph_is_none(two_named):

@@ -234,7 +234,7 @@ def test_umls_with_missing_files_or_fields(umls_folder, edit):
 
 def test_biocypher_without_a_header_file(biocypher_folder):
     (biocypher_folder / "Treats-header.csv").unlink()
-    assert "Treats-part000.csv: there is no header file 'Treats-header.csv' beside it" in refusal(biocypher_folder)
+    assert "Treats-part000.csv: there is no header file 'Treats-header.csv' next to it" in refusal(biocypher_folder)
 
 
 def test_json_problems_have_lines(tmp_path):
@@ -341,7 +341,7 @@ def test_tables_without_a_mapping_or_without_their_folder(tmp_path):
     plain(tmp_path)
     (tmp_path / "nodes.csv").rename(tmp_path / "knoten.csv")
     (tmp_path / "edges.csv").write_text("von,nach\n1,2\n")
-    assert "tables need a mapping that says what their columns mean: mapping.yaml beside them, or --mapping" in refusal(tmp_path)
+    assert "tables need a mapping that says what their columns mean: mapping.yaml next to them, or --mapping" in refusal(tmp_path)
     with_coverage_as_text(tmp_path)
     said = refusal(tmp_path / "edges.csv", mapping=str(tmp_path / "mapping.yaml"))
     assert f"reads nodes from files of their own (nodes.csv), and this is one file of edges (name the folder: {tmp_path})" in said

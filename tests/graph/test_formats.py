@@ -106,7 +106,7 @@ def test_primekg_keeps_one_direction_of_each_edge(primekg_folder):
     assert graph.edge("DRUGBANK:DB00945", "affects", "NCBIGene:5742").attributes == {"relation": "target"}
     assert next(graph.edges("treats")).source == "primekg:kg.csv@2.1#3"
     assert graph.about["left_out"]["edges 'disease_phenotype_negative' (by the mapping)"] == 1
-    assert graph.about["left_out"]["treats: stands there already"] == 1
+    assert graph.about["left_out"]["treats: is there already"] == 1
 
 
 def test_an_own_mapping_adds_to_one_that_ships(primekg_folder, tmp_path):

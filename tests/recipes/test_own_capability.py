@@ -1,4 +1,4 @@
-"""What the README shows: a capability of one's own, in a file beside the recipe; overrides on top of a recipe."""
+"""What the README shows: a capability of one's own, in a file next to the recipe; overrides on top of a recipe."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What docs/rewards.md shows: a capability of one's own, whole (task, reward, metric), in a file beside the recipe."""
+"""What docs/rewards.md shows: a capability of one's own, whole (task, reward, metric), in a file next to the recipe."""
 
 import json
 import re

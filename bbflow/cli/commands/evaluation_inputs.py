@@ -83,8 +83,8 @@ def train_examples(paths: Sequence[str], examples: list[Example]) -> tuple[list[
         train += (collected(partial(read_items, [str(path)]), problems) or ([],))[0]
         note(*(f"the null models do not learn from {path.name}: {problem}" for problem in problems[:1]))
     if not train:
-        return examples, "the evaluated data themselves, since no train file lies beside them"
-    return train, "the train split beside the data"
+        return examples, "the evaluated data themselves, since there is no train file next to them"
+    return train, "the train split next to the data"
 
 
 def load_capabilities(path: str | None) -> dict[str, Capability]:

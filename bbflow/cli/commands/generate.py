@@ -30,7 +30,7 @@ def generate(
         mapping: With --graph: what columns and words mean: a mapping that ships, or a YAML file.
         on_error: With --graph: `refuse`, or `skip` to leave out, and count, malformed rows and what breaks the ontology.
         shard_rows: Write Parquet shards of at most so many rows, in bounded memory; a run that was killed goes on with the same command.
-        explain: Draw the graph around one example of the folder that was written before, by its `example_id`, as an SVG file beside it.
+        explain: Draw the graph around one example of the folder that was written before, by its `example_id`, as an SVG file next to it.
     """
     from bbflow.cli.training import load_data
     from bbflow.data import KnowledgeGraphData

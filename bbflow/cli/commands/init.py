@@ -39,7 +39,7 @@ def init(folder: Path) -> None:
         f"Copied {len(files)} files into {folder}. Next:\n\n"
         f"  cd {folder}\n  bbflow fit --config recipes/grpo.yaml\n\n"
         "Edit recipes/ to change the training and data_contracts/ to change what the data must satisfy;\n"
-        "a class of your own in a file beside a recipe can be named there by class_path."
+        "a class of your own in a file next to a recipe can be named there by class_path."
     )
 
 

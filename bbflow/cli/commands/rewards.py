@@ -52,7 +52,7 @@ def nulls(data: str, train: str | None = None, capabilities: str | None = None, 
 
     Args:
         data: File of examples to be answered.
-        train: File that the null models may learn from; by default the train file beside the data, else the data themselves.
+        train: File that the null models may learn from; by default the train file next to the data, else the data themselves.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
         graph: Graph file, folder or pack that the examples speak of; by default the pack that they were made from.
         seed: Of the random null models.

@@ -66,7 +66,7 @@ def score(
         kept_only: Write only the records that are kept (with candidates or groups: the best of them).
         facts: For bbflow's own closed-book records: put so many facts, the proof among them, before the question.
         graph: Where those facts come from; by default the pack that the records were made from.
-        report: Folder for report.json and index.html on what was dropped; by default beside the output.
+        report: Folder for report.json and index.html on what was dropped; by default next to the output.
         batch_size: Rows of one forward pass.
 
     Raises:
@@ -122,7 +122,7 @@ def _option_problems(threshold: float, both: bool, batch_size: int, out: str) ->
     if not 0 <= threshold <= 1:
         problems.append(Problem(f"the threshold must lie in [0, 1], not {threshold}", "--threshold"))
     if both:
-        problems.append(Problem("candidates stand in a list or in rows, not in both", "--group", "name one of --candidates and --group"))
+        problems.append(Problem("candidates are in a list or in rows, not in both", "--group", "name one of --candidates and --group"))
     if batch_size < 1:
         problems.append(Problem(f"must be at least 1, not {batch_size}", "--batch_size"))
     if Path(out).suffix not in FORMATS:

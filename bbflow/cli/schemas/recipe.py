@@ -37,7 +37,7 @@ def recipe_schema() -> dict[str, Any]:
         "part": {"type": "string", "pattern": r"\.ya?ml$", "description": "a YAML file that holds the value, relative to this file"},
         "own_class": {
             "type": "object",
-            "description": "a class of your own, in a file beside the recipe",
+            "description": "a class of your own, in a file next to the recipe",
             "properties": {"class_path": {"type": "string", "pattern": r"^(?!bbflow\.|lightning\.)\w+(\.\w+)+$"}},
             "required": ["class_path"],
         },

@@ -70,7 +70,7 @@ class RuleWorker:
         self.process.wait()
 
     def send(self, start: int, rows: list[dict[str, Any]]) -> None:
-        """Send rows, the first of which stands at `start`."""
+        """Send rows, the first of which is at `start`."""
         try:
             message = b"m" + marshal.dumps((start, rows))
         except ValueError:  # a date, say, which marshal does not know
@@ -86,7 +86,7 @@ class RuleWorker:
 def main() -> None:
     """The working end: reads rows until there are no more."""
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not come between the messages
+    os.dup2(2, 1)  # what a library prints must not come between the messages
     graph, calls = pickle.loads(_read(source))  # noqa: S301 (from the process that started this one)
     failed: dict[int, str] = {}
     gc.freeze()  # rows hold no cycles; walking over them and the graph again and again would cost more than the rules

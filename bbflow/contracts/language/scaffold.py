@@ -21,14 +21,14 @@ _FEW = 20
 def scaffold(rows: Sequence[Mapping[str, Any]], id: str, schema: str, source: str, physical: Mapping[str, str] | None = None) -> str:
     """Write the text of a contract.
 
-    Rules that need arguments which only the owner knows, or columns that the data lack, stand there as comments.
+    Rules that need arguments which only the owner knows, or columns that the data lack, are written as comments.
 
     Args:
         rows: The data, columns already under the names that bbflow uses.
         id: Id of the contract.
         schema: Path or URL of the JSON Schema, for editors.
         source: Name of the data, for the comment.
-        physical: What the data call a column, to the name that stands in `rows`.
+        physical: What the data call a column, to its name in `rows`.
     """
     given = list(dict.fromkeys(name for row in rows for name in row))
     columns = list(dict.fromkeys("patient" if name.startswith("patient.") else name for name in given))

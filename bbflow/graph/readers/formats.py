@@ -118,7 +118,7 @@ def _guess_folder(path: Path, mapping: str | None) -> str:
         return "table"
     hint = f"formats: {', '.join(READERS)}; name one with --format"
     if any(file.suffix in tabular.SUFFIXES for file in path.iterdir()):
-        hint = "tables need a mapping that says what their columns mean: mapping.yaml beside them, or --mapping (docs/graphs.md)"
+        hint = "tables need a mapping that says what their columns mean: mapping.yaml next to them, or --mapping (docs/graphs.md)"
     raise InputError(Problem("no reader knows this folder", str(path), hint))
 
 

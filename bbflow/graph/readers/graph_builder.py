@@ -45,7 +45,7 @@ class GraphBuilder:
         if self.merge:
             triple = edge.triple
             if triple in self._seen or (either_way and (edge.object, edge.predicate, edge.subject) in self._seen):
-                self.left_out[f"{edge.predicate}: stands there already"] += 1
+                self.left_out[f"{edge.predicate}: is there already"] += 1
                 return
             self._seen.add(triple)
         self.edges.append(edge)

@@ -286,7 +286,7 @@ def _open(file: Path, table: Table, mapping: Mapping) -> tuple[list[str], Iterat
     if table.header is not None:
         beside = file.with_name(re.sub(r"-part\d*\.csv$", "", file.name) + table.header)
         if not beside.is_file():
-            raise InputError(Problem(f"there is no header file '{beside.name}' beside it", str(file)))
+            raise InputError(Problem(f"there is no header file '{beside.name}' next to it", str(file)))
         header = next((row for _, row in rows(beside, whole=False)), [])
         return _names(header, beside), rows(file, whole=True)
     body = rows(file, whole=True)

@@ -45,7 +45,7 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(*children: object) -> Markup:
-    """Return the children in a row; whatever is not markup is escaped.
+    """Return the children in a row; text that is no markup is escaped.
 
     >>> str(join("a&b", el("tspan", "c"), None))
     'a&amp;b<tspan>c</tspan>'

@@ -1,7 +1,7 @@
 """Doses in a text: the milligrams of a drug that it gives per day, in any unit, number and frequency.
 
 English only. A dose without a frequency counts once. Of several doses the largest counts; doses at different times of the day, and doses
-that `and` or `plus` joins, add up. A ceiling ("max 4 g a day") counts as it is told, a laboratory value, a body weight, a quantity that is
+that `and` or `plus` joins, add up. A ceiling ("max 4 g a day") counts as one dose, a laboratory value, a body weight, a quantity that is
 dispensed and a swallowed amount are no doses. A dose by body weight needs a weight, and one with a frequency that cannot be read is
 reported as not understood.
 """

@@ -72,7 +72,7 @@ def test_scores_a_policy(data, evaluate, capsys):
     assert found["capabilities"]["domain"]["n"] == 24
     assert "verdict" not in found
     assert found["capabilities"]["domain"]["nulls"]["random_answer"] > 0.1
-    assert found["data"]["nulls_learned_from"] == "the train split beside the data"
+    assert found["data"]["nulls_learned_from"] == "the train split next to the data"
     assert {p.name for p in (data / "out").iterdir()} == {"report.json", "index.html", "scores.parquet"}
     assert len(pd.read_parquet(data / "out" / "scores.parquet")) == 24
     said = capsys.readouterr()
@@ -278,7 +278,7 @@ def test_null_models_learn_from_a_benchmarks_own_train_file(data, evaluate, caps
     write_rows(data / "mmlu" / "test.jsonl", mmlu(8))
     write_rows(data / "mmlu" / "train.jsonl", [row | {"question": row["question"] + "!"} for row in mmlu(20)])
     assert evaluate(file="mmlu/test.jsonl") == 0
-    assert report(data)["data"]["nulls_learned_from"] == "the train split beside the data"
+    assert report(data)["data"]["nulls_learned_from"] == "the train split next to the data"
     write_rows(data / "mmlu" / "train.jsonl", [{"text": "something else"}])
     assert evaluate(file="mmlu/test.jsonl") == 0
     assert "the null models do not learn from train.jsonl" in capsys.readouterr().err

@@ -20,7 +20,7 @@ def answer_entailed_by_edges(
 ) -> Iterator[str]:
     """The answer follows from the row's edges.
 
-    An answer that names a node must stand in the edges. In a choice for a patient every other option must be proven unsafe
+    An answer that names a node must be in the edges. In a choice for a patient every other option must be proven unsafe
     by an edge that leads from the drug into the patient's context; a refusal and a `no` need the same of every drug offered.
     Edges count only where the graph has them too.
 
@@ -67,7 +67,7 @@ def _unlinked(answer: str, edges: Sequence[Triple], graph: KnowledgeGraph) -> It
     if not candidates:
         yield f"the answer '{answer}' is no node of the graph"
     elif not any(node in (subject, obj) for node in candidates for subject, _, obj in edges):
-        yield f"the answer '{answer}' stands in none of the edges"
+        yield f"the answer '{answer}' is in none of the edges"
 
 
 def patient_nodes(row: Row, graph: KnowledgeGraph) -> set[str]:

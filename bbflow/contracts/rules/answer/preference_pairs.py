@@ -34,7 +34,7 @@ def pair_lengths_alike(row: Row, graph: KnowledgeGraph, *, ratio: float = 2.0, s
         row: The row.
         graph: The graph.
         ratio: The longer one has at most so many times the words of the shorter one,
-        slack: and so many words beside.
+        slack: plus so many words.
     """
     counts = sorted((len(row.text("response").split()), len(row.text("rejected").split())))
     if counts[1] > ratio * counts[0] + slack:

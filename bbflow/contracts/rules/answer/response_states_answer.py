@@ -12,7 +12,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 
 _FINAL = re.compile(r"\banswer:\s*([^\n]+?)\s*\.?\s*(?:\n.*)?$", re.IGNORECASE | re.DOTALL)
 
-_fold = lru_cache(maxsize=10_000)(fold)  # options are few, and stand in many rows
+_fold = lru_cache(maxsize=10_000)(fold)  # options are few, and are in many rows
 
 
 @row_rule("response", "answer", "options", group="truth")

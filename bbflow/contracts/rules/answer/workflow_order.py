@@ -87,7 +87,7 @@ def red_flag_not_ignored(row: Row, graph: KnowledgeGraph, *, red_flags: Sequence
     Args:
         row: The row.
         graph: The graph.
-        red_flags: Names of findings, beside those that the graph marks.
+        red_flags: Names of findings, in addition to those that the graph marks.
     """
     flags = _shown(row, graph, red_flags)
     response = row.text("response")
@@ -123,7 +123,7 @@ def _shown(row: Row, graph: KnowledgeGraph, listed: Sequence[str]) -> list[tuple
 
 
 def _red_flags(graph: KnowledgeGraph, listed: tuple[str, ...]) -> tuple[set[str], dict[str, str], set[str]]:
-    """Return the nodes that are red flags, spelling to name, and whatever a spelling begins with."""
+    """Return the nodes that are red flags, spelling to name, and the beginnings of spellings."""
     key = (graph.sha256, listed)
     if key not in _FLAGS:
         marked = {e.object for e in graph.edges("has_phenotype") if e.attributes.get("red_flag") is True}

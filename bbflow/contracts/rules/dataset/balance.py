@@ -50,7 +50,7 @@ def _choices(rows: Sequence[Row], fixed: int = 2) -> Iterator[tuple[Row, list[st
 
 @table_rule("answer", "options", group="balance")
 def balanced_letters(rows: Sequence[Row], graph: KnowledgeGraph, *, tolerance: float = 0.1, min_rows: int = 50) -> Iterator[Finding]:
-    """The right option stands at every letter about equally often.
+    """The right option is at every letter about equally often.
 
     Looks at questions with more than two options, apart for each number of options; a share may also differ by twice the standard error
     that chance explains.

@@ -13,7 +13,7 @@ from bbflow.text.normalization import duplicate_key
 
 @table_rule("example_id", "messages", "split", group="evaluation")
 def no_split_leakage(rows: Sequence[Row], graph: KnowledgeGraph) -> Iterator[Finding]:
-    """No `example_id` and no prompt stands in two splits; the most held-out split keeps it, the others fail.
+    """No `example_id` and no prompt is in two splits; the most held-out split keeps it, the others fail.
 
     Args:
         rows: All rows, of every split.
@@ -33,4 +33,4 @@ def no_split_leakage(rows: Sequence[Row], graph: KnowledgeGraph) -> Iterator[Fin
             holders.setdefault(key, []).append((SPLITS.index(split), row))
     for (what, _), found in holders.items():
         last = max(rank for rank, _ in found)
-        yield from (row.finding(f"its {what} stands in {SPLITS[last]} too") for rank, row in found if rank < last)
+        yield from (row.finding(f"its {what} is in {SPLITS[last]} too") for rank, row in found if rank < last)

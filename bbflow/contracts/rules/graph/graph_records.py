@@ -107,7 +107,7 @@ def edges_do_not_contradict(
     Args:
         rows: All rows.
         graph: The graph.
-        against: Predicate to the one it cannot stand beside.
+        against: Predicate to the one that contradicts it.
     """
     edges: dict[tuple[str, str, str], Row] = {}
     for row in rows:
