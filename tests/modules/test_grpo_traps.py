@@ -159,26 +159,37 @@ def test_trap_09_two_micro_batches_equal_one_batch(tiny_qwen_dir, vowels, exampl
     torch.testing.assert_close(whole, gradient(2, 2), atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [[], ["-", "grpo", "1"], ["-", "sft", "1"], ["UPGrad"], ["UPGrad", "sft"]],
-    ids=["scalar", "micro-batches", "micro-batches of sft", "jacobian", "jacobian of sft"],
-)
-def test_trap_09_two_processes_equal_one(tiny_qwen_dir, tmp_path, monkeypatch, options):
+VARIANTS = {
+    "scalar": ":grpo:",
+    "micro-batches": ":grpo:1",
+    "micro-batches of sft": ":sft:1",
+    "jacobian": "UPGrad:grpo:",
+    "jacobian of sft": "UPGrad:sft:",
+}
+
+
+@pytest.fixture(scope="module")
+def steps_of_two(tiny_qwen_dir, tmp_path_factory):
+    """The folder with what two processes wrote of each variant."""
+    folder, script = tmp_path_factory.mktemp("two"), Path(__file__).parents[1] / "scripts" / "ddp_step.py"
+    command = [sys.executable, str(script), str(tiny_qwen_dir), str(folder / "step"), *VARIANTS.values()]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=folder, env=environment())
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_trap_09_two_processes_equal_one(tiny_qwen_dir, steps_of_two, monkeypatch, variant):
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
     import ddp_step
 
-    command = [sys.executable, ddp_step.__file__, str(tiny_qwen_dir), "2", str(tmp_path / "step"), *options]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=environment())
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    ranks = [torch.load(tmp_path / f"step.{rank}", weights_only=True) for rank in (0, 1)]
-    method = getattr(weightings, options[0])() if options and options[0] != "-" else None
-    _, alone, logged = ddp_step.step(str(tiny_qwen_dir), 1, method, *options[1:2])  # without micro-batches
+    ranks = [torch.load(steps_of_two / f"step.{variant}.{rank}", weights_only=True) for rank in (0, 1)]
+    _, alone, logged = ddp_step.step(str(tiny_qwen_dir), 1, variant.rpartition(":")[0] + ":")  # without micro-batches
     assert torch.equal(*(rank["gradient"] for rank in ranks))
     assert alone.abs().max() > 0
     torch.testing.assert_close(ranks[0]["gradient"], alone, atol=1e-6, rtol=1e-4)
     assert {"train/loss", "train/grad_norm"} < logged.keys()
-    assert ("validation/loss" in logged) == ("sft" in options)
+    assert ("validation/loss" in logged) == ("sft" in variant)
     for rank in ranks:  # means over all ranks, on each of them
         assert rank["logged"] == pytest.approx(logged, rel=1e-4, abs=1e-6)
 

@@ -1,6 +1,7 @@
-"""One step of GRPO on recorded rollouts, or of SFT: `python ddp_step.py POLICY_FOLDER PROCESSES OUTPUT [WEIGHTING [grpo|sft [TOKENS]]]`.
+"""Steps of GRPO on recorded rollouts, or of SFT, on two processes: `python ddp_step.py POLICY_FOLDER OUTPUT VARIANT...`.
 
-Writes the gradient that each optimiser saw, and what each rank logged. WEIGHTING `-` is none, TOKENS those of a micro-batch.
+Writes the gradient that each optimiser saw, and what each rank logged. A variant is `WEIGHTING:grpo|sft:TOKENS`; an empty WEIGHTING is
+none, and TOKENS are those of a micro-batch.
 """
 
 import sys
@@ -50,8 +51,10 @@ class WatchedSFT(_Watched, SFT):
     pass
 
 
-def step(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=None):
+def step(folder, processes, variant):
     """Rank, gradient and logged values of one step over four examples, and three to validate SFT, however many processes share them."""
+    weighting, kind, tokens = variant.split(":")
+    weighting, micro_batch_tokens = getattr(weightings, weighting)() if weighting else None, int(tokens) if tokens else None
     named = [["domain"], ["safety"], ["domain", "safety"], []]  # a rank with one example of a capability, a rank with more
     examples = [make_example(i, question="Why? " * (1 + i), answer="word " * (1 + i), capabilities=c) for i, c in enumerate(named)]
     policy, capabilities = PolicySettings(path=folder), {"domain": make_vowels("aeiou", weight=2.0), "safety": make_vowels("xyz")}
@@ -72,6 +75,6 @@ def step(folder, processes, weighting=None, kind="grpo", micro_batch_tokens=None
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    method = getattr(weightings, sys.argv[4])() if len(sys.argv) > 4 and sys.argv[4] != "-" else None
-    rank, seen, logged = step(sys.argv[1], int(sys.argv[2]), method, *sys.argv[5:6], *map(int, sys.argv[6:]))
-    torch.save({"gradient": seen, "logged": logged}, f"{sys.argv[3]}.{rank}")
+    for variant in sys.argv[3:]:
+        rank, seen, logged = step(sys.argv[1], 2, variant)
+        torch.save({"gradient": seen, "logged": logged}, f"{sys.argv[2]}.{variant}.{rank}")

@@ -18,6 +18,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from bbflow.cli.runs.resume import FINISHED, LastCheckpoint
 
 ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "scripts"))
+import forked_command  # noqa: E402
 CALLBACK = '''
 import os, resource, signal
 from pathlib import Path
@@ -94,11 +96,12 @@ def place(folder: Path, module: str = "GRPO") -> Path:
 
 
 def fit(folder: Path, *options: str, kill_after: float | None = None) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "bbflow.cli.main", "fit", "--config", "small.yaml", "--ckpt_path", "last", *options]
-    environment = os.environ | {
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "BBFLOW_CACHE": str(folder / "cache"),
-    }
+    """Runs the command; in a new interpreter where it is killed at any moment, or starts other processes itself."""
+    arguments = ["fit", "--config", "small.yaml", "--ckpt_path", "last", *options]
+    if kill_after is None and "--trainer.strategy=ddp" not in options:
+        return forked_command.run(folder, arguments)
+    command = [sys.executable, "-m", "bbflow.cli.main", *arguments]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             said = process.communicate(timeout=kill_after or 300)
