@@ -72,7 +72,7 @@ def test_in_memory_and_in_shards_the_same_is_told(folder: Path, capsys) -> None:
 def test_what_the_graph_does_not_offer_is_told(folder: Path, capsys) -> None:
     curation = "curation: {class_path: Curation, init_args: {held_out_per_cluster: 1}}"
     (folder / "r.yaml").write_text(RECIPE.replace("test_size", f"{curation}\n    test_size"))
-    assert generate("--num", "4000") == 0
+    assert generate("--num", "400") == 0
     assert re.search(r"note: of \w+, test has \d+ fewer than asked: the graph offers no more", capsys.readouterr().out)
 
 
@@ -124,6 +124,7 @@ CURATION = """\
 @pytest.mark.parametrize("how", [[], ["--shard_rows", "8"]])
 def test_curation_of_a_recipe_runs_in_memory_and_in_shards(folder: Path, monkeypatch: pytest.MonkeyPatch, how: list[str]) -> None:
     monkeypatch.setattr("bbflow.data.sharding.BLOCK", 64)
+    monkeypatch.setattr("bbflow.synthesis.pipeline._CURATION_BATCH", 16)
     (folder / "benchmark.jsonl").write_text('{"question": "Which nerve is injured in a fracture of the humeral shaft?"}\n')
     (folder / "r.yaml").write_text(RECIPE + CURATION)
     assert generate(*how) == 0
