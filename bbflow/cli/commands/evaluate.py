@@ -50,7 +50,7 @@ def evaluate(
 
     Args:
         policy: `tiny`, a folder in Hugging Face format, or a Hub id.
-        data: Files of held-out examples (.parquet, .jsonl), whose null models learn from the train file next to each, where there is one; or
+        data: Held-out examples (.parquet, .jsonl), whose null models learn from the train file next to each, where there is one; or
             of benchmarks (.jsonl as published: MMLU, MedQA, MedMCQA, PubMedQA, IFEval, safety pairs), told apart by their contents.
         out: Folder for report.json, index.html and scores.parquet.
         baseline: Policy to compare with, on the same items; or the folder that an earlier evaluation of it wrote.
