@@ -10,13 +10,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 
+from bbflow.graph.coverage import Where, is_judged
 from bbflow.graph.elements import Edge, Node
-from bbflow.graph.ontology import PREDICATES, RISK_AXIS
+from bbflow.graph.ontology import PREDICATES
 from bbflow.graph.validation import GraphError, violations
 from bbflow.records import Triple
 
@@ -39,9 +41,11 @@ class KnowledgeGraph:
         name: Name of the graph in the provenance of examples.
         version: Version of its contents.
         salt: Mixed into the hash that assigns splits; changes the splits, not the items.
-        about: One paragraph for cards and reports, licence and disclaimer included.
+        about: One paragraph for cards and reports, licence and disclaimer included; and `complete_for`, axis to the nodes that
+            drugs of complete coverage were judged against.
         node_places: `file:line` of each node, for messages; optional.
         edge_places: `file:line` of each edge, for messages; optional.
+        where: Location of a key of `about`, for messages; optional.
 
     Raises:
         GraphError: The graph breaks the ontology; every violation is listed with its place.
@@ -57,10 +61,11 @@ class KnowledgeGraph:
         about: Mapping[str, Any] | None = None,
         node_places: Sequence[str] = (),
         edge_places: Sequence[str] = (),
+        where: Where = lambda *keys: "",
     ) -> None:
         self.name, self.version, self.salt, self.about = name, version, salt or name, dict(about or {})
         nodes, edges = list(nodes), list(edges)
-        found = list(violations(nodes, edges, node_places, edge_places))
+        found = list(violations(nodes, edges, node_places, edge_places, self.about, where))
         if found:
             raise GraphError((), found)
         self._nodes = {node.id: node for node in nodes}
@@ -153,24 +158,31 @@ class KnowledgeGraph:
         """
         for node_id in node_ids:
             self.node(node_id)
-        nodes = (node for node in self.nodes() if node.id in node_ids)
+        nodes = (_within(node, node_ids) for node in self.nodes() if node.id in node_ids)
         edges = (edge for edge in self.edges() if edge.subject in node_ids and edge.object in node_ids)
-        return KnowledgeGraph(nodes, edges, name, self.version, self.salt, self.about)
+        about = dict(self.about)
+        if self.complete_for is not None:
+            about["complete_for"] = {axis: [n for n in listed if n in node_ids] for axis, listed in self.complete_for.items()}
+        return KnowledgeGraph(nodes, edges, name, self.version, self.salt, about)
+
+    @property
+    def complete_for(self) -> Mapping[str, Sequence[str]] | None:
+        """Axis to the nodes that drugs of complete coverage were judged against; None means every node with `risk: true`."""
+        return self.about.get("complete_for")
 
     def covers(self, drug: str, context: str) -> bool:
         """Return whether a drug with no edge to a node of a patient's context counts as safe in that context.
 
-        True if the drug declares its coverage `complete` on the axis of that node and the node is among those that
-        coverage was judged against (`risk: true`).
+        True if the drug was judged against that node; `bbflow.graph.coverage` says how a graph declares it.
         """
-        node = self._nodes[context]
-        axis = RISK_AXIS.get(node.kind, "")
-        return bool(node.attributes.get("risk")) and self._nodes[drug].attributes.get("coverage", {}).get(axis) == "complete"
+        return is_judged(self._nodes[drug], self._nodes[context], self.complete_for)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of everything in the graph that can affect an example."""
         digest = hashlib.sha256(json.dumps([self.name, self.version, self.salt]).encode())
+        if self.complete_for is not None:
+            digest.update(json.dumps(self.complete_for, sort_keys=True).encode())
         for node in self._nodes.values():
             record = [node.id, node.kind, node.name, list(node.synonyms), dict(node.attributes)]
             digest.update(json.dumps(record, sort_keys=True).encode())
@@ -185,3 +197,9 @@ class KnowledgeGraph:
             "nodes": dict(Counter(n.kind for n in self._nodes.values()).most_common()),
             "edges": dict(Counter(e.predicate for e in self._edges.values()).most_common()),
         }
+
+
+def _within(node: Node, node_ids: Collection[str]) -> Node:
+    """Return a node whose `judged` and `undecided` name only nodes of a subgraph."""
+    lists = {key: [n for n in node.attributes[key] if n in node_ids] for key in ("judged", "undecided") if key in node.attributes}
+    return replace(node, attributes={**node.attributes, **lists}) if lists else node

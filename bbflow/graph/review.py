@@ -168,10 +168,12 @@ def _decide(edge: Edge, row: dict[str, str] | None, reviewer: str, counts: Count
 
 def _lower_coverage(graph: KnowledgeGraph, rejected: Sequence[Edge], lowered: list[tuple[str, str]]) -> list[Node]:
     axes: dict[str, set[str]] = {}
+    doubted: dict[str, set[str]] = {}
     for edge in rejected:
         if edge.predicate in _RISKS:
             for drug, other in ((edge.subject, edge.object), (edge.object, edge.subject)):
                 axes.setdefault(drug, set()).add(RISK_AXIS.get(graph.node(other).kind, ""))
+                doubted.setdefault(drug, set()).add(other)
     nodes = []
     for node in graph.nodes():
         coverage = dict(node.attributes.get("coverage", {}))
@@ -179,6 +181,9 @@ def _lower_coverage(graph: KnowledgeGraph, rejected: Sequence[Edge], lowered: li
         if partial:
             lowered += [(node.id, axis) for axis in partial]
             node = replace(node, attributes={**node.attributes, "coverage": coverage | dict.fromkeys(partial, "partial")})
+        if doubts := doubted.get(node.id, set()) & set(node.attributes.get("judged", ())):
+            judged = [entry for entry in node.attributes["judged"] if entry not in doubts]
+            node = replace(node, attributes={**node.attributes, "judged": judged})
         nodes.append(node)
     return nodes
 

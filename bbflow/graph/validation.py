@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 
 from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph import coverage, dose_qualifiers
 from bbflow.graph.elements import Edge, Node
-from bbflow.graph.ontology import AXES, KINDS, PREDICATES, Predicate, is_curie
+from bbflow.graph.ontology import KINDS, PREDICATES, Predicate, is_curie
 from bbflow.records import Triple
 
 RULES = {
     "identifier": "a node's id is a compact URI",
     "kind": "a node is of a known kind",
     "name": "a node has a name, of at most 4,000 characters",
-    "coverage": "coverage is declared on known axes, as complete or partial",
+    "coverage": "coverage is declared on known axes, as complete or partial; what it is complete for are risk nodes of the axis",
     "risk": "risk is true or false",
     "duplicate node": "an id belongs to one node",
     "predicate": "an edge's relation is a known one",
     "source": "an edge says where it is from",
+    "maximum dose": "the qualifiers of a maximum daily dose are known ones, and `single_dose` and `course` are positive numbers",
     "dangling": "both ends of an edge are nodes",
     "domain": "the subject of an edge is of a kind that the relation takes",
     "range": "the object of an edge is of a kind that the relation takes",
@@ -73,7 +76,12 @@ class GraphError(InputError):
 
 
 def violations(
-    nodes: Sequence[Node], edges: Sequence[Edge], node_places: Sequence[str] = (), edge_places: Sequence[str] = ()
+    nodes: Sequence[Node],
+    edges: Sequence[Edge],
+    node_places: Sequence[str] = (),
+    edge_places: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    where: coverage.Where = lambda *keys: "",
 ) -> Iterator[Violation]:
     """List every violation, nodes first, in file order.
 
@@ -82,14 +90,18 @@ def violations(
         edges: All edges.
         node_places: `file:line` of each node; empty where unknown.
         edge_places: `file:line` of each edge; empty where unknown.
+        about: Head of the graph.
+        where: Location of a key of the head.
     """
-    yield from _of_nodes(nodes, node_places)
+    by_id = {node.id: node for node in nodes}
+    yield from (Violation("coverage", problem) for problem in coverage.head_problems(by_id, about or {}, where))
+    yield from _of_nodes(nodes, by_id, node_places)
     yield from _of_edges(nodes, edges, edge_places)
     yield from _contradictions(edges, edge_places)
     yield from _cycles(edges, edge_places)
 
 
-def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violation]:
+def _of_nodes(nodes: Sequence[Node], by_id: Mapping[str, Node], places: Sequence[str]) -> Iterator[Violation]:
     seen: dict[str, int] = {}
     for i, node in enumerate(nodes):
         found: list[tuple[str, str, str]] = []
@@ -101,19 +113,8 @@ def _of_nodes(nodes: Sequence[Node], places: Sequence[str]) -> Iterator[Violatio
             found.append(("name", f"node '{_short(node.id)}' has no name", ""))
         elif len(longest := max((node.name, *node.synonyms), key=len)) > LONGEST_NAME:
             found.append(("name", f"node '{_short(node.id)}' has a name of {len(longest):,} characters", ""))
-        coverage, risk = node.attributes.get("coverage", {}), node.attributes.get("risk", False)
-        if not isinstance(coverage, Mapping):
-            hint = "a mapping of axis to complete or partial; in a table a column for each axis, `coverage.disease`"
-            found.append(("coverage", f"node '{_short(node.id)}' declares coverage '{_short(str(coverage))}'", hint))
-            coverage = {}
-        if not isinstance(risk, bool):
-            found.append(("risk", f"node '{_short(node.id)}' has risk {risk!r:.60}", "true or false, without quotes"))
-        for axis, extent in coverage.items():
-            if axis not in AXES:
-                said = f"node '{node.id}' declares coverage of unknown axis '{axis}'"
-                found.append(("coverage", said, did_you_mean(axis, AXES)))
-            elif extent not in ("complete", "partial"):
-                found.append(("coverage", f"node '{node.id}' declares coverage '{extent}' of {axis}", "complete or partial"))
+        found += coverage.node_problems(node)
+        found += (("coverage", what, "") for what in coverage.reference_problems(by_id, node))
         if node.id in seen:
             first = _at(places, seen[node.id])
             found.append(("duplicate node", f"node '{node.id}' is defined twice", f"first at {first}" if first else ""))
@@ -132,7 +133,8 @@ def _of_edges(nodes: Sequence[Node], edges: Sequence[Edge], places: Sequence[str
         mirror = (edge.object, edge.predicate, edge.subject) if predicate is not None and predicate.symmetric else triple
         first = seen.get(triple, seen.get(mirror))
         seen.setdefault(triple, i)
-        if predicate is not None and subject and obj and edge.source and first is None and predicate.fits(subject, obj):
+        qualified = edge.predicate == dose_qualifiers.PREDICATE and edge.attributes
+        if predicate is not None and subject and obj and edge.source and first is None and predicate.fits(subject, obj) and not qualified:
             continue
         said = f"edge {_short(edge.subject)} {edge.predicate} {_short(edge.object)}"
         found = list(_of_edge(edge, predicate, kind_of))
@@ -154,6 +156,8 @@ def _of_edge(edge: Edge, predicate: Predicate | None, kind_of: Mapping[str, str]
     for end, kind in ((edge.subject, subject), (edge.object, obj)):
         if kind is None:
             yield "dangling", f" dangles: there is no node '{_short(end)}'", did_you_mean(end, ids)
+    if edge.predicate == dose_qualifiers.PREDICATE:
+        yield from (("maximum dose", what, hint) for what, hint in dose_qualifiers.problems(edge))
     if predicate is not None and subject and obj and not predicate.fits(subject, obj):
         if subject not in predicate.domain:
             yield "domain", f": the subject is a {subject}, not a {' or '.join(predicate.domain)}", ""

@@ -157,12 +157,15 @@ def whole() -> KnowledgeGraph:
 def hand_curated() -> KnowledgeGraph:
     """Loads the pack without what was read from data sets."""
     graph = whole()
-    return KnowledgeGraph(graph.nodes(), (e for e in graph.edges() if not is_package(e)), graph.name, graph.version, graph.salt)
+    return KnowledgeGraph(
+        graph.nodes(), (e for e in graph.edges() if not is_package(e)), graph.name, graph.version, graph.salt, graph.about
+    )
 
 
 def render(graph: KnowledgeGraph) -> str:
-    """Writes the edges that the hand-curated graph lacks as YAML."""
-    seen = {edge.triple for edge in graph.edges()}
+    """Writes the edges that the hand-curated graph lacks as YAML, but for those that `mapping/decisions.yaml` leaves out."""
+    left_out = {(disease, "has_phenotype", finding) for disease, found in mapping("decisions")["findings"].items() for finding in found}
+    seen = {edge.triple for edge in graph.edges()} | left_out
     judged = {(s, o) for s, p, o in seen if p in ("contraindicated_in", "caution_in")}
     lines = []
     for edge in stated(graph):

@@ -73,7 +73,7 @@ def write(tmp_path, text=GRAPH):
 
 def test_validate_of_a_whole_graph(tmp_path, capsys):
     assert main(["graph", "validate", "--graph", write(tmp_path)]) == 0
-    assert "small 3: 2 nodes and 1 edges obey all 14 rules" in capsys.readouterr().out
+    assert "small 3: 2 nodes and 1 edges obey all 15 rules" in capsys.readouterr().out
 
 
 def test_validate_lists_what_the_ontology_refuses_and_ends_1(tmp_path, capsys):

@@ -22,6 +22,7 @@ data:
     graph: {{class_path: ClinicalPack}}
     contract: {CONTRACT}
     tasks: {{choice: {{class_path: TreatmentChoice}}, recall: {{class_path: FactRecall}}}}
+    seed: 2
     train_size: 20
     validation_size: 4
     test_size: 6

@@ -10,6 +10,7 @@ from bbflow.graph.source_locations import SourceLocations
 from bbflow.graph.validation import RULES, violations
 
 DRUG, OTHER, ILL, WORSE = Node("d:a", "Drug", "a"), Node("d:b", "Drug", "b"), Node("x:i", "Disease", "i"), Node("x:w", "Disease", "w")
+RISK, DOSE = Node("x:r", "Disease", "r", (), {"risk": True}), Node("q:a", "Quantity", "10 mg", (), {"value": 10, "unit": "mg/d"})
 NODES = [DRUG, OTHER, ILL, WORSE]
 
 
@@ -35,6 +36,17 @@ def found(nodes, edges):
         ([Node("d:a", "Drug", "a", (), {"coverage": {"disease": "full"}})], [], [("coverage", 0, None)]),
         ([Node("d:a", "Drug", "a", (), {"coverage": "complete"})], [], [("coverage", 0, None)]),
         ([Node("d:a", "Drug", "a", (), {"risk": "no"})], [], [("risk", 0, None)]),
+        ([Node("d:a", "Drug", "a", (), {"judged": "x:i"})], [], [("coverage", 0, None)]),
+        ([Node("d:a", "Drug", "a", (), {"judged": ["x:q"]})], [], [("coverage", 0, None)]),
+        ([Node("d:a", "Drug", "a", (), {"undecided": ["x:i"]}), ILL], [], [("coverage", 0, None)]),  # no risk node
+        ([Node("d:a", "Drug", "a", (), {"judged": ["x:r"], "undecided": ["d:b"]}), OTHER, RISK], [], []),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", single_dos=5)], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", single_dose="much")], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", course=1.5)], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", indication=[])], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", otherwise=[{"indication": "i"}])], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", otherwise=[{"daily": 5, "phase": 2}])], [("maximum dose", None, 0)]),
+        ([DRUG, DOSE], [edge("d:a", "has_maximum_daily_dose", "q:a", indication="i", single_dose="2.5", otherwise=[{"daily": 5}])], []),
         ([DRUG, DRUG], [], [("duplicate node", 1, None)]),
         (NODES, [edge("d:a", "heals", "x:i")], [("predicate", None, 0)]),
         (NODES, [edge("d:a", "treats", "x:i", "")], [("source", None, 0)]),

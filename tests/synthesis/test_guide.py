@@ -29,7 +29,7 @@ def test_the_metapath_of_the_guide_makes_questions_in_every_split(tmp_path: Path
     file = tmp_path / "mine.yaml"
     file.write_text(re.search(r"```yaml\n(metapaths:.*?)```", GUIDE, re.DOTALL)[1])
     task = MetapathQuestion(metapaths=str(file))
-    made = generate(ClinicalPack().load(), {"metapath": task}, {"train": 40, "validation": 10, "test": 10}, {}, 0)
+    made = generate(ClinicalPack().load(), {"metapath": task}, {"train": 40, "validation": 10, "test": 10}, {}, 1)
     assert {split: len(examples) for split, examples in made.examples.items()} == {"train": 40, "validation": 10, "test": 10}
     for example in made.examples["train"]:
         assert [predicate for _, predicate, _ in example.edges] == ["diagnosed_by", "treats"]

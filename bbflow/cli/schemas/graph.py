@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bbflow.graph.dose_qualifiers import TEXTS
 from bbflow.graph.ontology import AXES, CURIE, KINDS, PREDICATES
 from bbflow.graph.validation import LONGEST_NAME
 
@@ -17,6 +18,16 @@ _SOURCE = {
     "minLength": 1,
     "description": "package:name@version#row, or label:drug section for what was curated by hand",
 }
+_POSITIVE = {"type": ["number", "string"], "exclusiveMinimum": 0}
+_OF_A_DOSE = {
+    "indication": {
+        "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
+        "description": "condition that the figure of a maximum dose is for, or a list of them",
+    },
+    **{key: {**_TEXT, "description": f"{key} that the figure of a maximum dose is for"} for key in TEXTS},
+    "single_dose": {**_POSITIVE, "description": "largest single dose, in the unit of mass of the daily figure"},
+    "course": {**_POSITIVE, "description": "for how many days at most the figure holds"},
+}
 _QUALIFIERS = {
     "verified": {"type": "boolean", "default": False, "description": "a clinician or a data set vouches for it"},
     "qualifier": {
@@ -24,6 +35,18 @@ _QUALIFIERS = {
         "minLength": 1,
         "description": "the condition under which it holds; resolves treats against contraindicated_in",
     },
+    **_OF_A_DOSE,
+    "otherwise": {
+        "type": "array",
+        "description": "further figures of a maximum dose, each with its own qualifiers",
+        "items": {"type": "object", "required": ["daily"], "properties": {"daily": _POSITIVE, **_OF_A_DOSE}, "additionalProperties": False},
+    },
+}
+_COMPLETE_FOR = {
+    "type": "object",
+    "description": "axis to the nodes that drugs of complete coverage were judged against; without it, every node with `risk: true`",
+    "properties": {axis: {"type": "array", "items": _ID} for axis in AXES},
+    "additionalProperties": False,
 }
 
 
@@ -31,7 +54,7 @@ def graph_schema() -> dict[str, Any]:
     """Return the JSON Schema of a graph file, with the kinds and predicates of bbflow's ontology."""
     nodes = {"type": "array", "items": _node()}
     links = {"type": "array", "items": _link()}
-    head = {"name": _TEXT, "version": {"type": ["string", "number"]}, "salt": _TEXT}
+    head = {"name": _TEXT, "version": {"type": ["string", "number"]}, "salt": _TEXT, "complete_for": _COMPLETE_FOR}
     return {
         "title": "bbflow knowledge graph",
         "description": "A YAML graph, one file of a folder of them, or node-link JSON. Kinds and predicates follow the Biolink Model.",
@@ -70,7 +93,10 @@ def _node() -> dict[str, Any]:
                 "properties": {axis: {"enum": ["complete", "partial"]} for axis in AXES},
                 "additionalProperties": False,
             },
-            "risk": {"type": "boolean", "description": "coverage of drugs was judged against this node", "default": False},
+            "risk": {"type": "boolean", "description": "drugs may be judged against it in a patient's context", "default": False},
+            "drawn": {"type": "boolean", "description": "whether questions draw a risk node", "default": True},
+            "judged": {"type": "array", "items": _ID, "description": "further nodes that a drug was judged against"},
+            "undecided": {"type": "array", "items": _ID, "description": "nodes of which a drug's silence means nothing"},
         },
     }
 

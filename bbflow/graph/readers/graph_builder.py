@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bbflow.errors import Problem
+from bbflow.graph.coverage import Where
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
 from bbflow.graph.source_locations import SourceLocations
 from bbflow.graph.validation import REPETITIONS, GraphError, violations
@@ -58,20 +59,27 @@ class GraphBuilder:
         else:
             self.problems.append(Problem(what, where, hint))
 
-    def build(self, name: str, version: str, about: Mapping[str, Any]) -> KnowledgeGraph:
+    def build(self, name: str, version: str, about: Mapping[str, Any], where: Where = lambda *keys: "") -> KnowledgeGraph:
         """Return the graph.
+
+        Args:
+            name: Name of the graph.
+            version: Its version.
+            about: Head of the graph.
+            where: Location of a key of the head.
 
         Raises:
             GraphError: Rows were malformed, or the graph breaks the ontology.
         """
         if self.problems:
-            raise GraphError(self.problems, list(violations(self.nodes, self.edges, self.node_places, self.edge_places)))
+            raise GraphError(self.problems, list(violations(self.nodes, self.edges, self.node_places, self.edge_places, about, where)))
         if self.on_error == "skip":
             self._drop_violations()
         told = {"left_out": dict(self.left_out), "skipped": dict(self.skipped)}
         about = {**about, **{key: counts for key, counts in told.items() if counts}}
         head = {"name": name, "version": version, **{k: str(about[k]) for k in ("salt",) if k in about}}
-        return KnowledgeGraph(self.nodes, self.edges, **head, about=about, node_places=self.node_places, edge_places=self.edge_places)
+        nodes, edges = self.node_places, self.edge_places
+        return KnowledgeGraph(self.nodes, self.edges, **head, about=about, node_places=nodes, edge_places=edges, where=where)
 
     def _drop_violations(self) -> None:
         """Drop violations until none is left: a dropped node leaves edges dangling, and a cut cycle may leave another cycle."""

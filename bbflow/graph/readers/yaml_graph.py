@@ -1,7 +1,7 @@
 """Reader and writer of YAML graphs, which are edited by hand: a file, or a folder of files read in order of their names.
 
 Each file is a mapping with `nodes` and `edges`; `pack.yaml` of a folder (or the top keys of a single file) gives name,
-version, salt and further entries for the card. An edge is `[subject, predicate, object, source]`, with an optional fifth
+version, salt, `complete_for` and further entries for the card. An edge is `[subject, predicate, object, source]`, with an optional fifth
 element, a mapping of attributes, or a mapping with those keys.
 """
 
@@ -26,16 +26,20 @@ def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
     """Read a YAML graph; the module's docstring describes the format."""
     files = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
     about: dict[str, Any] = {}
+    heads: dict[str, YamlFile] = {}
     for path_of_file in files:
         for _ in lines(path_of_file, whole=False):  # the YAML parser does not limit the length of a line
             pass
         file = read_yaml(path_of_file)
         if not isinstance(file.data, dict):
             raise InputError(Problem("a graph file is a mapping with 'nodes' and 'edges'", str(file.path)))
-        about.update({k: v for k, v in file.data.items() if k not in ("nodes", "edges")})
+        head = {k: v for k, v in file.data.items() if k not in ("nodes", "edges")}
+        about.update(head)
+        heads.update(dict.fromkeys(head, file))
         _collect(file, "nodes", draft)
         _collect(file, "edges", draft)
-    return draft.build(str(about.get("name", path.stem)), str(about.get("version", "0")), about)
+    name, version = str(about.get("name", path.stem)), str(about.get("version", "0"))
+    return draft.build(name, version, about, lambda key, *more: heads[key].where(key, *more))
 
 
 def write(graph: KnowledgeGraph, path: Path) -> None:

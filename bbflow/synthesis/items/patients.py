@@ -28,7 +28,7 @@ class DrugSafetyIndex:
         graph: Source of the facts.
 
     Attributes:
-        risks: The risk nodes, in graph order.
+        risks: The risk nodes, in graph order, but for those that say `drawn: false`: no template words them.
         treated: Disease to the drugs that treat it and raise no concern in it.
         forbidding: Drug to the nodes that rule it out, each with the edge.
         clear: Drug to the risk nodes that are clear for it.
@@ -36,7 +36,7 @@ class DrugSafetyIndex:
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = graph
-        self.risks = tuple(node.id for node in graph.nodes() if node.attributes.get("risk"))
+        self.risks = tuple(node.id for node in graph.nodes() if node.attributes.get("risk") and node.attributes.get("drawn", True))
         concerns: dict[str, set[str]] = {}
         self.forbidding: dict[str, dict[str, Triple]] = {}
         for predicate in _CONCERNS:

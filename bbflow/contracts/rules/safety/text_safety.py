@@ -14,7 +14,7 @@ from bbflow.contracts.engine.patient_context import renal_function
 from bbflow.contracts.engine.prompt_context import asks_about_patient, with_prompt
 from bbflow.contracts.engine.row import MalformedCell, Reason, Row
 from bbflow.contracts.engine.rule import row_rule
-from bbflow.contracts.rules.safety.dose_within_maximum import daily_maximum
+from bbflow.contracts.rules.safety.dose_within_maximum import dose_limit, patient_conditions
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.text.doses.dose_units import body_weights
 from bbflow.text.drugs.drug_mentions import DrugMention, TextReading, read_drug_stances
@@ -151,8 +151,8 @@ def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
     for advice in _drug_stances(row, graph).drug_mentions:
         if advice.stance == "against" or (advice.daily_mg is None and advice.daily_mg_per_kg is None):
             continue
-        maximum, edge = daily_maximum(graph, advice.drug)
-        if maximum is None:
+        limit = dose_limit(graph, advice.drug, patient_conditions(row, graph))
+        if limit is None:
             continue
         doses = [(advice.daily_mg, advice.dose_words)]
         if advice.daily_mg_per_kg is not None:
@@ -164,9 +164,9 @@ def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
         if advice.unread_words[1]:
             yield _not_understood(row, graph, advice.unread_words, "its frequency cannot be read")
         for daily_mg, words in doses:
-            if daily_mg is not None and daily_mg > maximum * (1 + 1e-6):
-                said = f"{graph.name_of(advice.drug)} {daily_mg:g} mg/d exceeds the maximum of {maximum:g} mg/d"
-                yield _placed(Reason(said, edges=() if edge is None else (edge,)), row, graph, words)
+            if daily_mg is not None and daily_mg > limit.daily * (1 + 1e-6):
+                said = f"{graph.name_of(advice.drug)} {daily_mg:g} mg/d exceeds the maximum of {limit.daily:g} mg/d{limit.wording}"
+                yield _placed(Reason(said, edges=(limit.edge,)), row, graph, words)
 
 
 def _not_understood(row: Row, graph: KnowledgeGraph, words: tuple[int, int], why: str) -> Reason:
