@@ -68,9 +68,9 @@ def covered(m):
     """A drug that the graph has judged against the patient, and one that it has not."""
     r, g = m.rng, m.graph
     whole = [n.id for n in g.nodes("Drug") if n.attributes.get("coverage", {}).get("disease") == "complete"]
-    risks = [n.id for n in g.nodes("Disease") if n.attributes.get("risk")]
-    silent = [n.id for n in g.nodes("Disease") if not n.attributes.get("risk")]
     drug = r.choice(whole)
+    risks = [n.id for n in g.nodes("Disease") if g.covers(drug, n.id)]
+    silent = [n.id for n in g.nodes("Disease") if not g.covers(drug, n.id)]
     treated = g.objects(drug, "treats")
     good = r.choice([*treated, *(d for d in r.sample(risks, 5) if d not in treated)])
     return (

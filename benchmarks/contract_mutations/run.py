@@ -12,11 +12,13 @@ import argparse
 import json
 import random
 import sys
+from math import ceil
 
 from mutants import more
 
 from bbflow.contracts import RULES, Row
 from bbflow.graph import ClinicalPack
+from bbflow.graph.maximum_dose import maximum_doses
 
 COUNT = 60
 UNITS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001}
@@ -42,7 +44,7 @@ class Maker:
         banned = set(self.forbidden)
         self.places = sorted({place for _, place in self.forbidden})
         self.allowed = [(d, p) for d in drugs for p in self.places if (d, p) not in banned and graph.node(p).kind == "Disease"]
-        self.maxima = [(e.subject, graph.node(e.object).attributes["value"]) for e in graph.edges("has_maximum_daily_dose")]
+        self.maxima = [(drug, figures) for drug in drugs if (figures := maximum_doses(graph, drug))]
         self.edges = [list(e.triple) for e in graph.edges()]
 
     def spell(self, node):
@@ -59,7 +61,7 @@ class Maker:
         kind = self.graph.node(node).kind if node else ""
         if kind == "Allergy":
             made["allergies"] = [self.spell(node)]
-        elif kind == "PhysiologicalState" and self.rng.random() < 0.5:
+        elif node == self.graph.resolve("pregnancy") and self.rng.random() < 0.5:
             made["pregnant"] = True
         elif node:
             made["conditions"] = [self.spell(node)]
@@ -105,8 +107,9 @@ def cases(m):
         x, y = r.sample(r.choice(m.apart), 2)
         yield "no_interacting_pair", True, [m.row(recommended=[m.drug(a)], patient=m.patient(drug=b))]
         yield "no_interacting_pair", False, [m.row(recommended=[m.drug(x)], patient=m.patient(drug=y))]
-        d2, limit = r.choice(m.maxima)
-        times = r.choice([1, 2, 3, 4])
+        d2, figures = r.choice(m.maxima)
+        limit, single = float(figures[0].daily), max(float(figure.single_dose or figures[0].daily) for figure in figures)
+        times = max(r.choice([1, 2, 3, 4]), ceil(limit / single))
         for bad, total in ((True, limit * r.uniform(1.02, 3)), (False, limit * r.choice([1.0, r.uniform(0.2, 0.99)]))):
             amount, unit = m.dose(total / times)
             yield "dose_within_maximum", bad, [m.row(recommended=[m.drug(d2, dose=amount, unit=unit, per_day=times)])]

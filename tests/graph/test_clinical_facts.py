@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from bbflow.contracts.engine.contraindications import ancestors
 from bbflow.graph import ClinicalPack
 from bbflow.graph.maximum_dose import maximum_doses
 from bbflow.synthesis.items.solver import safety
@@ -240,6 +241,15 @@ def test_a_maximum_is_for_conditions_that_the_drug_treats() -> None:
 )
 def test_silence_is_safety_only_where_the_drug_was_judged(drug: str, disease: str, context: str, verdict: str) -> None:
     assert safety(GRAPH, f"drug:{drug}", f"disease:{disease}", (context,)) == verdict
+
+
+def test_what_forbids_a_broader_condition_forbids_a_narrower_one_and_nobody_calls_it_safe() -> None:
+    for drug in GRAPH.nodes("Drug"):
+        for disease in GRAPH.nodes("Disease"):
+            for broader in list(ancestors(GRAPH, disease.id))[1:]:
+                assert not GRAPH.has(drug.id, "contraindicated_in", broader) or against(drug.id[5:], disease.id) == "contraindicated"
+                concern = GRAPH.has(drug.id, "caution_in", broader) and against(drug.id[5:], disease.id) is None
+                assert not (concern and GRAPH.covers(drug.id, disease.id)), (drug.id, disease.id)
 
 
 def test_complete_for_lists_every_axis_but_kidney_function() -> None:

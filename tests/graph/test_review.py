@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -62,6 +63,14 @@ def test_silence_about_a_rejected_risk_is_no_claim_of_safety(tmp_path):
     assert not done.graph.covers("d:a", "x:w")
     assert done.lowered == [("d:a", "disease"), ("d:a", "interaction"), ("d:b", "interaction")]
     assert done.graph.covers("d:b", "x:i")
+
+
+def test_a_rejected_risk_is_no_longer_judged():
+    alpha = replace(NODES[0], attributes={"judged": ["x:w"]})
+    graph = KnowledgeGraph([alpha, *NODES[1:]], EDGES, about={"complete_for": {"disease": []}})
+    assert graph.covers("d:a", "x:w")
+    rows = [("1", row | {"decision": "reject"}) for row in edge_rows(graph) if row["predicate"] == "contraindicated_in"]
+    assert not apply_sheet(graph, rows).graph.covers("d:a", "x:w")
 
 
 def test_a_sheet_without_decisions_changes_nothing(tmp_path):

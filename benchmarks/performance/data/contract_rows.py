@@ -7,6 +7,8 @@ with a dose below the graph's maximum. Facts come from the edges of the graph; n
 
 import random
 
+from bbflow.graph.maximum_dose import maximum_doses
+
 WHEN = [
     "after two weeks",
     "within ten days",
@@ -51,10 +53,10 @@ ASK = ["Case {i}: a {age}-year-old {sex} with {risk} needs a drug for {disease}.
 def make_rows(graph, count, seed=1):
     """Makes rows that every rule accepts."""
     rng = random.Random(seed)
-    cases, maxima = _cases(graph), {e.subject: graph.node(e.object).attributes for e in graph.edges("has_maximum_daily_dose")}
+    cases = _cases(graph)
     marked = {e.object for e in graph.edges("has_red_flag")} | {n.id for n in graph.nodes() if n.attributes.get("red_flag")}
     flags = {name.lower() for node in marked for name in (graph.name_of(node), *graph.node(node).synonyms)}
-    return [_row(graph, rng, i, *rng.choice(cases), maxima, flags) for i in range(count)]
+    return [_row(graph, rng, i, *rng.choice(cases), flags) for i in range(count)]
 
 
 def _cases(graph):
@@ -84,11 +86,12 @@ def talk(rng):
     )
 
 
-def _row(graph, rng, i, drug, disease, other, risk, maxima, flags):
+def _row(graph, rng, i, drug, disease, other, risk, flags):
     name = {n: rng.choice([graph.name_of(n), *graph.node(n).synonyms]) for n in (drug, other, disease, risk)}
     options = [graph.name_of(drug), graph.name_of(other), "none of these"]
     rng.shuffle(options)
-    limit = maxima[drug]["value"] * {"mg/d": 1.0, "g/d": 1000.0, "ug/d": 0.001}[maxima[drug]["unit"]]
+    figures = maximum_doses(graph, drug, (disease, risk))
+    limit = min(min(float(figure.daily), 2 * float(figure.single_dose or figure.daily)) for figure in figures)
     per_day = rng.choice([1, 2])
     dose = float(f"{limit * rng.choice([0.1, 0.2, 0.25, 0.4]):.3g}")
     unit, amount = rng.choice([("mg", dose), ("g", dose / 1000)]) if dose >= 100 else ("mg", dose) if dose >= 0.5 else ("ug", dose * 1000)
