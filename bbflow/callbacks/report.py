@@ -59,7 +59,7 @@ class Report(Callback):
         super().__init__()
         self.enabled, self.test_examples, self.seed, self.gate = enabled, test_examples, seed, gate
         self.before: pd.DataFrame | None = None
-        self.promise: Preregistration | None = None
+        self.preregistration: Preregistration | None = None
         self._folder: Path | None = None
         self._started = self._training_seconds = self._evaluation_seconds = 0.0
         self._tokens_read = 0
@@ -89,7 +89,7 @@ class Report(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Score the starting policy."""
-        self._hold_promise(pl_module)
+        self._fix_margins(pl_module)
         if not self._writes(trainer):
             return
         examples = self._examples(trainer)
@@ -126,8 +126,8 @@ class Report(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a checkpoint whose margins were other ones, before anything is scored."""
-        if self.promise is not None or not trainer.ckpt_path:
-            self._hold_promise(pl_module)
+        if self.preregistration is not None or not trainer.ckpt_path:
+            self._fix_margins(pl_module)
         elif self._writes(trainer):
             rank_zero_warn("The checkpoint holds no margins: those of the recipe count, and nothing says that they are older than the run.")
 
@@ -155,7 +155,7 @@ class Report(Callback):
             "evaluation_seconds": self._evaluation_seconds,
         }
         state["tokens_read"] = self._tokens_read
-        return state if self.promise is None else {**state, "margins": self.promise.to_json()}
+        return state if self.preregistration is None else {**state, "margins": self.preregistration.to_json()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state of a resumed run."""
@@ -166,7 +166,7 @@ class Report(Callback):
             self._training_seconds, self._evaluation_seconds = state_dict["training_seconds"], state_dict["evaluation_seconds"]
             self._tokens_read = int(state_dict.get("tokens_read", 0))
         if "margins" in state_dict:
-            self.promise = Preregistration.from_json(state_dict["margins"], "margins in the checkpoint")
+            self.preregistration = Preregistration.from_json(state_dict["margins"], "margins in the checkpoint")
 
     # ---- work
 
@@ -179,15 +179,15 @@ class Report(Callback):
             return examples
         return sorted(examples, key=lambda e: e.example_id)[: self.test_examples]
 
-    def _hold_promise(self, module: LightningModule) -> None:
+    def _fix_margins(self, module: LightningModule) -> None:
         """Fix the margins of a new run; raise `InputError` where those of a resumed or tested one differ from its beginning."""
         capabilities: dict[str, Capability] = getattr(module, "capabilities", None) or {}  # type: ignore[assignment]
-        if self.promise is None:
-            self.promise = Preregistration.of(capabilities)
-        elif broken := self.promise.problems(capabilities, "model.init_args.capabilities"):
+        if self.preregistration is None:
+            self.preregistration = Preregistration.of(capabilities)
+        elif broken := self.preregistration.problems(capabilities, "model.init_args.capabilities"):
             raise InputError(*broken)
         if self._folder is not None and module.trainer.is_global_zero:
-            write_preregistration(self._folder, self.promise)
+            write_preregistration(self._folder, self.preregistration)
 
     def _score_start(self, module: LightningModule, examples: list[Example]) -> pd.DataFrame:
         start = load_policy(module.policy_settings)  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ class Report(Callback):
             seed=self.seed,
             interference=next((c.block() for c in trainer.callbacks if isinstance(c, InterferenceMonitor)), None),  # type: ignore[attr-defined]
             unsafe=unsafe_report(_graph(data), examples, {"before": self.before, "after": after}),
-            promise=self._kept_promise(),
+            preregistration=self._fixed_margins(),
         )
         report = build_report(self.before, after, module.capabilities, facts)  # type: ignore[arg-type]
         folder = self._folder / "report"
@@ -245,13 +245,13 @@ class Report(Callback):
         chosen = next((c.chosen_step for c in trainer.callbacks if isinstance(c, SelectBestState)), None)  # type: ignore[attr-defined]
         return int(trainer.global_step if chosen is None else chosen)
 
-    def _kept_promise(self) -> Preregistration | None:
+    def _fixed_margins(self) -> Preregistration | None:
         """Return the preregistered margins; raise `InputError` where the file that was written before the run differs."""
         assert self._folder is not None
-        promise = read_preregistration(self._folder)
-        if promise is not None and self.promise is not None and promise.sha256 != self.promise.sha256:
+        preregistration = read_preregistration(self._folder)
+        if preregistration is not None and self.preregistration is not None and preregistration.sha256 != self.preregistration.sha256:
             raise InputError(Problem("the margins were changed after the run began", str(self._folder / FILE)))
-        return self.promise
+        return self.preregistration
 
     def _cost(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         cost: dict[str, Any] = {

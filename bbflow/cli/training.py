@@ -42,7 +42,7 @@ class RecipeCLI(LightningCLI):
         self.argv = list(argv)
         self.interrupted: Interrupted | None = None
         self.runs: Path | None = None
-        self.promise: Preregistration | None = None
+        self.preregistration: Preregistration | None = None
         super().__init__(
             args=self.argv, run=run, parser_kwargs=PARSER, auto_configure_optimizers=False, save_config_callback=SaveRecipe
         )  # fmt: skip
@@ -93,7 +93,7 @@ class RecipeCLI(LightningCLI):
             config["ckpt_path"] = str(newest_checkpoint(self._runs(config.model["class_path"], config.trainer), given))
             rank_zero_info(f"measuring {config['ckpt_path']}")
         kept = read_fitting(config)
-        self.promise = preregistration_of(kept) if command in ("fit", "test") else None
+        self.preregistration = preregistration_of(kept) if command in ("fit", "test") else None
 
     def _take_up(self, config: Namespace) -> None:
         """Replace `last` by the checkpoint of the newest unfinished run; without one the run starts anew."""
@@ -131,8 +131,8 @@ class RecipeCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Check that model and data fit each other, before any weights are loaded."""
         problems = cross_problems(self.model, self.datamodule)
-        if self.promise is not None:
-            problems += self.promise.problems(getattr(self.model, "capabilities", None) or {}, "model.init_args.capabilities")
+        if self.preregistration is not None:
+            problems += self.preregistration.problems(getattr(self.model, "capabilities", None) or {}, "model.init_args.capabilities")
         if self.runs is not None and self.subcommand is not None:
             problems += folder_problems(self.runs, "trainer.default_root_dir")
         if problems:

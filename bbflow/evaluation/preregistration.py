@@ -57,33 +57,33 @@ class Preregistration:
             InputError: It is malformed, or was edited: the hash does not match the margins.
         """
         try:
-            promise = cls({str(name): float(margin) for name, margin in value["margins"].items()}, float(value["alpha"]))
-            unchanged = promise.sha256 == value["sha256"]
+            preregistration = cls({str(name): float(margin) for name, margin in value["margins"].items()}, float(value["alpha"]))
+            unchanged = preregistration.sha256 == value["sha256"]
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InputError(Problem("is no promise of margins: alpha, margins and sha256 are needed", where)) from error
+            raise InputError(Problem("is no preregistration of margins: alpha, margins and sha256 are needed", where)) from error
         if not unchanged:
             raise InputError(Problem("the margins were changed after the run: their hash is not the one noted with them", where))
-        return promise
+        return preregistration
 
     def problems(self, capabilities: Mapping[str, Capability], where: str) -> list[Problem]:
         """List the capabilities whose margin differs from the preregistered one, or that are not preregistered."""
         hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
         found = [Problem(f"alpha was {self.alpha:g} before the run", where)] if self.alpha != ALPHA else []
         for name, capability in capabilities.items():
-            promised = self.margins.get(name)
-            if promised is None:
+            fixed_margin = self.margins.get(name)
+            if fixed_margin is None:
                 found.append(Problem(f"no margin of '{name}' was fixed before the run", where, hint))
-            elif float(capability.margin) != promised:
+            elif float(capability.margin) != fixed_margin:
                 found.append(
-                    Problem(f"the margin of '{name}' is {capability.margin:g}, but {promised:g} was fixed before the run", where, hint)
+                    Problem(f"the margin of '{name}' is {capability.margin:g}, but {fixed_margin:g} was fixed before the run", where, hint)
                 )
         return found
 
 
-def write_preregistration(folder: Path, promise: Preregistration) -> None:
+def write_preregistration(folder: Path, preregistration: Preregistration) -> None:
     """Write `margins.json` into a folder."""
     with atomic_write(folder / FILE) as draft:
-        draft.write_text(json.dumps(promise.to_json(), indent=1) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(preregistration.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def read_preregistration(folder: Path) -> Preregistration | None:
@@ -113,24 +113,26 @@ def preregistration_of(checkpoint: Mapping[str, Any]) -> Preregistration | None:
     return None if given is None else Preregistration.from_json(given, "margins in the checkpoint")
 
 
-def certificate_problems(report: Mapping[str, Any], promise: Preregistration | None, where: str) -> list[Problem]:
+def certificate_problems(report: Mapping[str, Any], preregistration: Preregistration | None, where: str) -> list[Problem]:
     """List contradictions between a report and the preregistration, and verdicts that do not follow from its bounds and margins.
 
     Args:
         report: A well-formed report; one without a verdict claims nothing.
-        promise: Margins fixed before the run; None if there is no record of them.
+        preregistration: Margins fixed before the run; None if there is no record of them.
         where: File of the report.
     """
     if "verdict" not in report:
         return []
     stated, found = report["margins"], []
-    fixed = {name: round(margin, _DIGITS) for name, margin in (stated["margins"] if promise is None else promise.margins).items()}
-    if promise is not None and [stated["alpha"], stated["margins"], stated["sha256"]] != [promise.alpha, fixed, promise.sha256]:
+    margins = stated["margins"] if preregistration is None else preregistration.margins
+    fixed = {name: round(margin, _DIGITS) for name, margin in margins.items()}
+    claim = [stated["alpha"], stated["margins"], stated["sha256"]]
+    if preregistration is not None and claim != [preregistration.alpha, fixed, preregistration.sha256]:
         found.append(Problem("its margins are not those that were fixed before the run", where))
     for name, entry in report["capabilities"].items():
-        margin, promised, says = entry["margin"], fixed.get(name, "none"), _verdicts(entry)
-        if margin != promised:
-            found.append(Problem(f"the margin of '{name}' is {margin:g}, but {promised} was fixed before the run", where))
+        margin, fixed_margin, says = entry["margin"], fixed.get(name, "none"), _verdicts(entry)
+        if margin != fixed_margin:
+            found.append(Problem(f"the margin of '{name}' is {margin:g}, but {fixed_margin} was fixed before the run", where))
         elif entry["verdict"] not in says:
             found.append(Problem(f"'{name}' is called {entry['verdict']}, but its bounds and its margin say {says[0]}", where))
     whole = run_verdict({name: entry["verdict"] for name, entry in report["capabilities"].items()})

@@ -31,7 +31,7 @@ class RunFacts:
         seed: Seed of the bootstrap.
         interference: Cosines and conflicts of the capabilities' gradients (see `bbflow.callbacks.interference_monitor`).
         unsafe: Rates of unsafe advice (see `bbflow.evaluation.statistics.unsafe_advice.unsafe_report`).
-        promise: Margins that were fixed before the run; None: they are fixed by the report.
+        preregistration: Margins that were fixed before the run; None: they are fixed by the report.
     """
 
     nulls: Nulls = field(default_factory=dict)
@@ -41,7 +41,7 @@ class RunFacts:
     seed: int = 0
     interference: Mapping[str, Any] | None = None
     unsafe: Mapping[str, Any] | None = None
-    promise: Preregistration | None = None
+    preregistration: Preregistration | None = None
 
 
 def task_counts(examples: Iterable[Example]) -> dict[str, int]:

@@ -47,12 +47,12 @@ class _Comparison:
 
     @classmethod
     def of(
-        cls, before: pd.DataFrame | None, after: pd.DataFrame, judging: Mapping[str, Capability], promise: Preregistration | None
+        cls, before: pd.DataFrame | None, after: pd.DataFrame, judging: Mapping[str, Capability], preregistration: Preregistration | None
     ) -> _Comparison:
         new = {name: _sorted(after, name) for name in judging}
         old = {} if before is None else {name: _sorted(before, name) for name in judging}
         differences = {n: paired_difference(old[n]["score"], new[n]["score"], new[n]["cluster"].to_numpy(), ALPHA) for n in old}
-        fixed = promise or Preregistration.of(judging)
+        fixed = preregistration or Preregistration.of(judging)
         certificate = certify(differences, {name: fixed.margins[name] for name in judging}) if differences else None
         return cls(new, old, fixed, differences, certificate)
 
@@ -78,9 +78,9 @@ def build_report(
     if problems := _score_problems(before, after):
         raise InputError(*problems)
     judging = {name: capability for name, capability in capabilities.items() if (after["capability"] == name).any()}
-    if facts.promise is not None and (broken := facts.promise.problems(judging, "margins")):
+    if facts.preregistration is not None and (broken := facts.preregistration.problems(judging, "margins")):
         raise InputError(*broken)
-    compared = _Comparison.of(before, after, judging, facts.promise)
+    compared = _Comparison.of(before, after, judging, facts.preregistration)
     report: dict[str, Any] = {"capabilities": {n: _entry(n, c, facts.nulls.get(n, {}), compared) for n, c in judging.items()}}
     if judging:
         report["integration"] = _integration(compared, facts)
@@ -90,7 +90,7 @@ def build_report(
         report["unsafe_advice"] = {"alpha": ALPHA, **facts.unsafe}
     report |= {key: dict(value) for key in ("cost", "data", "provenance") if (value := getattr(facts, key))}
     if compared.certificate is not None:
-        fixed = "before_evaluation" if facts.promise is None else "before_training"
+        fixed = "before_evaluation" if facts.preregistration is None else "before_training"
         report["margins"] = compared.preregistration.to_json() | {"fixed": fixed}
         report["verdict"] = compared.certificate.verdict
     # Products of gradients differ in scale: they come with significant digits and are not rounded again.

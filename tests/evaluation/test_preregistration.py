@@ -14,16 +14,16 @@ from bbflow.evaluation.preregistration import (
 
 
 def test_hash_depends_on_margins_and_alpha_alone():
-    promise = Preregistration({"a": 0.03, "b": 0.05})
-    assert promise.sha256 == Preregistration({"b": 0.05, "a": 0.03}).sha256
-    assert promise.sha256 != Preregistration({"a": 0.03, "b": 0.051}).sha256
-    assert promise.sha256 != Preregistration({"a": 0.03, "b": 0.05}, alpha=0.1).sha256
+    preregistration = Preregistration({"a": 0.03, "b": 0.05})
+    assert preregistration.sha256 == Preregistration({"b": 0.05, "a": 0.03}).sha256
+    assert preregistration.sha256 != Preregistration({"a": 0.03, "b": 0.051}).sha256
+    assert preregistration.sha256 != Preregistration({"a": 0.03, "b": 0.05}, alpha=0.1).sha256
 
 
 def test_comes_back_from_a_file(tmp_path):
-    promise = Preregistration({"a": 0.03})
-    write_preregistration(tmp_path / "run", promise)
-    assert read_preregistration(tmp_path / "run") == promise
+    preregistration = Preregistration({"a": 0.03})
+    write_preregistration(tmp_path / "run", preregistration)
+    assert read_preregistration(tmp_path / "run") == preregistration
     assert read_preregistration(tmp_path) is None
 
 
@@ -33,8 +33,8 @@ def test_comes_back_from_a_file(tmp_path):
         (lambda text: text.replace("0.03", "0.3"), "changed after the run"),
         (lambda text: text.replace("0.05", "0.5"), "changed after the run"),
         (lambda text: text[:20], "cannot be read"),
-        (lambda text: json.dumps([1]), "no promise of margins"),
-        (lambda text: json.dumps({"alpha": 0.05, "margins": {"a": "wide"}, "sha256": ""}), "no promise of margins"),
+        (lambda text: json.dumps([1]), "no preregistration of margins"),
+        (lambda text: json.dumps({"alpha": 0.05, "margins": {"a": "wide"}, "sha256": ""}), "no preregistration of margins"),
     ],
 )
 def test_an_edited_file_is_refused(tmp_path, edit, said):
@@ -46,10 +46,10 @@ def test_an_edited_file_is_refused(tmp_path, edit, said):
 
 
 def test_names_every_margin_that_is_not_the_promised_one(vowels):
-    promise = Preregistration({"a": 0.03, "b": 0.03, "gone": 0.1})
+    preregistration = Preregistration({"a": 0.03, "b": 0.03, "gone": 0.1})
     capabilities = {"a": vowels(margin=0.03), "b": vowels(margin=0.1), "new": vowels()}
     hint = "what a run is judged by is fixed at its start: set it back, or begin another run"
-    assert [str(p) for p in promise.problems(capabilities, "recipe")] == [
+    assert [str(p) for p in preregistration.problems(capabilities, "recipe")] == [
         f"recipe: the margin of 'b' is 0.1, but 0.03 was fixed before the run ({hint})",
         f"recipe: no margin of 'new' was fixed before the run ({hint})",
     ]
@@ -77,8 +77,8 @@ def test_a_capability_without_a_promise():
 
 
 def test_a_checkpoint_carries_the_promise():
-    promise = Preregistration({"a": 0.03})
-    assert preregistration_of({"callbacks": {"Other": 3, "Report": {"margins": promise.to_json()}}}) == promise
+    preregistration = Preregistration({"a": 0.03})
+    assert preregistration_of({"callbacks": {"Other": 3, "Report": {"margins": preregistration.to_json()}}}) == preregistration
     assert preregistration_of({}) is None
     with pytest.raises(InputError, match="changed after the run"):
-        preregistration_of({"callbacks": {"Report": {"margins": {**promise.to_json(), "margins": {"a": 0.9}}}}})
+        preregistration_of({"callbacks": {"Report": {"margins": {**preregistration.to_json(), "margins": {"a": 0.9}}}}})

@@ -14,7 +14,7 @@ from bbflow.cli.commands.evaluation_inputs import (
     load_capabilities,
     note,
     policy_problems,
-    promised_margins,
+    preregistered_margins,
     read_items,
     train_examples,
 )
@@ -144,7 +144,7 @@ class EvaluationPlan:
         has_options: Whether a benchmark of multiple choice is among them.
         knowledge: Graph of bbflow's own examples; None without any.
         earlier: Earlier evaluation of the baseline, if that is what the option names.
-        promise: Margins that were fixed before the training of the policy.
+        preregistration: Margins that were fixed before the training of the policy.
         train: Examples that the null models learn from.
         learned_from: Phrase that describes them.
         measure: Part of the provenance by which scores are comparable.
@@ -159,7 +159,7 @@ class EvaluationPlan:
     has_options: bool
     knowledge: KnowledgeGraph | None
     earlier: EarlierScores | None
-    promise: Preregistration | None
+    preregistration: Preregistration | None
     train: list[Example]
     learned_from: str
     measure: dict[str, Any]
@@ -221,7 +221,7 @@ def _plan(options: _Options, inputs: _Inputs) -> EvaluationPlan:
     metrics = {name: {"metric": metric_name(capability)} for name, capability in judging.items()}
     if inputs.earlier is not None and (found := inputs.earlier.problems({"capabilities": metrics, "provenance": measure})):
         raise InputError(*found)
-    promise = None if options.baseline is None else promised_margins(options.policy, judging, benchmarks)
+    preregistration = None if options.baseline is None else preregistered_margins(options.policy, judging, benchmarks)
     _check_records(judging, inputs)
     _note_omissions(judging, inputs)
     train, learned_from = train_examples(options.data, examples)
@@ -237,7 +237,7 @@ def _plan(options: _Options, inputs: _Inputs) -> EvaluationPlan:
         has_options=bool(with_options),
         knowledge=inputs.knowledge,
         earlier=inputs.earlier,
-        promise=promise,
+        preregistration=preregistration,
         train=train,
         learned_from=learned_from,
         measure=measure,
@@ -315,7 +315,7 @@ def _facts(plan: EvaluationPlan, before: pd.DataFrame | None, after: pd.DataFram
         },
         seed=options.seed,
         unsafe=unsafe_report(plan.knowledge, plan.examples, {"before": before, "after": after}),
-        promise=plan.promise,
+        preregistration=plan.preregistration,
     )
 
 

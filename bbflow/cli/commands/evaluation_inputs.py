@@ -173,7 +173,7 @@ def policy_problems(path: str, option: str) -> list[Problem]:
     return [replace(problem, where=option) for problem in PolicySettings(path=path).problems(option)]
 
 
-def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Preregistration | None:
+def preregistered_margins(policy: str, capabilities: Capabilities, benchmarks: set[str]) -> Preregistration | None:
     """Return the margins that were fixed before the policy was trained, as `bbflow export` writes them.
 
     Returns:
@@ -185,11 +185,11 @@ def promised_margins(policy: str, capabilities: Capabilities, benchmarks: set[st
     """
     from bbflow.evaluation.preregistration import read_preregistration
 
-    promise = read_preregistration(Path(policy).expanduser())
+    preregistration = read_preregistration(Path(policy).expanduser())
     own = {name: capability for name, capability in capabilities.items() if name not in benchmarks}
-    if promise is not None and (broken := promise.problems(own, "--capabilities")):
+    if preregistration is not None and (broken := preregistration.problems(own, "--capabilities")):
         raise InputError(*broken)
-    return promise if len(own) == len(capabilities) else None
+    return preregistration if len(own) == len(capabilities) else None
 
 
 def collected(read: Callable[[], _T], problems: list[Problem]) -> _T | None:

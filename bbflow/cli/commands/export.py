@@ -63,7 +63,7 @@ class _Source:
         weights: Weights of the policy by name.
         settings: Settings that the policy was loaded by.
         data: State of the data module with its contract, if any.
-        promise: Margins that were fixed before the run, if any.
+        preregistration: Margins that were fixed before the run, if any.
         report: Report of the run, if any.
     """
 
@@ -73,7 +73,7 @@ class _Source:
     weights: dict[str, Any]
     settings: PolicySettings
     data: Mapping[str, Any] | None
-    promise: Preregistration | None
+    preregistration: Preregistration | None
     report: dict[str, Any] | None
 
     @property
@@ -117,19 +117,19 @@ def _read(checkpoint: Path, where: str) -> _Source:
     run = checkpoint.resolve().parent.parent
     step, made_by = kept.get("global_step", 0), kept.get("bbflow", {}).get("class_path")
     problems: list[Problem] = []
-    settings, promise, report = None, None, None
+    settings, preregistration, report = None, None, None
     with _noted(problems):
         settings = _settings(kept.get("hyper_parameters", {}).get("policy"), where)
     with _noted(problems):
-        promise = preregistration_of(kept)
-        problems += _promise_problems(promise, run)
+        preregistration = preregistration_of(kept)
+        problems += _preregistration_problems(preregistration, run)
     with _noted(problems), _malformed(_report_path(run)):
-        report = _report(_report_path(run), step, promise, problems)
+        report = _report(_report_path(run), step, preregistration, problems)
     if problems or settings is None:
         raise InputError(*problems)
     module = str(made_by or (report or {}).get("provenance", {}).get("module")).rpartition(".")[2]
     data = next((value for value in kept.values() if isinstance(value, Mapping) and "contract" in value), None)
-    return _Source(run, step, module, weights, settings, data, promise, report)
+    return _Source(run, step, module, weights, settings, data, preregistration, report)
 
 
 def _checkpoint(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -147,16 +147,16 @@ def _checkpoint(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]
     return kept, weights
 
 
-def _promise_problems(promise: Preregistration | None, run: Path) -> list[Problem]:
+def _preregistration_problems(preregistration: Preregistration | None, run: Path) -> list[Problem]:
     """List the reason why the margins of a checkpoint differ from those in its run folder."""
     from bbflow.evaluation.preregistration import FILE, read_preregistration
 
-    if promise is None or (read_preregistration(run) or promise).sha256 == promise.sha256:
+    if preregistration is None or (read_preregistration(run) or preregistration).sha256 == preregistration.sha256:
         return []
     return [Problem("the margins are not those of the checkpoint, which were fixed before the run", str(run / FILE))]
 
 
-def _report(path: Path, step: int, promise: Preregistration | None, problems: list[Problem]) -> dict[str, Any] | None:
+def _report(path: Path, step: int, preregistration: Preregistration | None, problems: list[Problem]) -> dict[str, Any] | None:
     """Read the report of a run, if any; check it against margins and scores where it judges the step of the checkpoint."""
     from bbflow.evaluation.preregistration import certificate_problems
     from bbflow.evaluation.verify_report import verify_differences
@@ -169,7 +169,7 @@ def _report(path: Path, step: int, promise: Preregistration | None, problems: li
         raise InputError(Problem(f"cannot be read: {error}", str(path))) from None
     _ = report["capabilities"].items()
     if report.get("provenance", {}).get("step") == step:
-        problems += certificate_problems(report, promise, str(path)) + verify_differences(report, path.parent)
+        problems += certificate_problems(report, preregistration, str(path)) + verify_differences(report, path.parent)
     return report
 
 
@@ -185,7 +185,7 @@ def _card_data(name: str, source: _Source) -> ModelCardData:
         module=source.module,
         step=source.step,
         data=source.data,
-        promise=source.promise,
+        preregistration=source.preregistration,
         report=source.report if source.report_step == source.step else None,
         report_step=source.report_step,
     )
@@ -209,8 +209,8 @@ def _write(folder: Path, source: _Source, card: ModelCardData, merge: bool, wher
         local = {} if base is None else weights_sha256(base)
         card = replace(card, form=form, logit_difference=difference, weights=weights_sha256(draft), local_base=local)
         (draft / "README.md").write_text(model_card(card), encoding="utf-8")
-        if source.promise is not None:
-            write_preregistration(draft, source.promise)
+        if source.preregistration is not None:
+            write_preregistration(draft, source.preregistration)
         if card.report is not None:
             (draft / "certificate.json").write_text(json.dumps(card.report, indent=1) + "\n", encoding="utf-8")
         if (source.run / "config.yaml").is_file():

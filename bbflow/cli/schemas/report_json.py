@@ -115,7 +115,7 @@ class UnsafeAdvice(TypedDict, total=False):
 
 
 class Margins(TypedDict):
-    """What was promised, its hash, and when: before the training, or only before this evaluation."""
+    """The margins that were fixed, their hash, and when: before the training, or only before this evaluation."""
 
     alpha: float
     margins: dict[str, float]

@@ -49,9 +49,9 @@ class _Checker:
         if "type" in schema and not _is(value, schema["type"]):
             yield self._wrong_type(value, schema["type"], at)
             return
-        for keyword, demand in schema.items():
+        for keyword, argument in schema.items():
             if keyword not in _SILENT and keyword not in ("type", "required", "then", "else"):
-                yield from getattr(self, "_" + keyword.lstrip("$"))(value, demand, schema, at)
+                yield from getattr(self, "_" + keyword.lstrip("$"))(value, argument, schema, at)
         # Missing keys come last, so that a misspelt key is named with its suggestion before the key that it leaves missing.
         for key in schema.get("required", ()):
             if isinstance(value, dict) and key not in value:

@@ -243,16 +243,17 @@ def _ifeval(row: Mapping[str, Any], shift: int) -> list[Example]:
         raise InputError("instruction_id_list and kwargs must be lists of one length, and not empty")
     if not all(isinstance(t, str) for t in types) or not all(a is None or isinstance(a, Mapping) for a in kwargs):
         raise InputError("instruction_id_list must hold names, and kwargs the arguments of each by name")
-    demands = [Constraint(type=t, kwargs={k: v for k, v in (a or {}).items() if v is not None}) for t, a in zip(types, kwargs, strict=True)]
+    given = [{k: v for k, v in (arguments or {}).items() if v is not None} for arguments in kwargs]
+    constraints = [Constraint(type=kind, kwargs=arguments) for kind, arguments in zip(types, given, strict=True)]
     problems = []
-    for demand in demands:
+    for constraint in constraints:
         try:
-            _check_demand(demand)
+            _check_constraint(constraint)
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return [_example(row, "ifeval", body, "", body + json.dumps(demands), constraints=demands, response="")]
+    return [_example(row, "ifeval", body, "", body + json.dumps(constraints), constraints=constraints, response="")]
 
 
 _HOLDS: dict[object, Callable[[Any], bool]] = {
@@ -262,16 +263,16 @@ _HOLDS: dict[object, Callable[[Any], bool]] = {
 }
 
 
-def _check_demand(demand: Constraint) -> None:
+def _check_constraint(constraint: Constraint) -> None:
     """Refuse a constraint that cannot be verified, before anything is generated.
 
     One trial finds a wrong type and wrong arguments; the verifier's type annotations find values that no text could meet.
     """
-    is_met(demand, "a")
-    hints = get_type_hints(VERIFIERS[demand["type"]])
-    for name, value in demand["kwargs"].items():
+    is_met(constraint, "a")
+    hints = get_type_hints(VERIFIERS[constraint["type"]])
+    for name, value in constraint["kwargs"].items():
         if name in hints and not _HOLDS.get(hints[name], lambda _: True)(value):
-            raise InputError(f"constraint '{demand['type']}' does not take {name}={shortened(value)}")
+            raise InputError(f"constraint '{constraint['type']}' does not take {name}={shortened(value)}")
 
 
 def _safety(row: Mapping[str, Any], shift: int) -> list[Example]:

@@ -22,7 +22,7 @@ class ModelCardData:
         module: Class of the training module.
         step: Optimiser step of the checkpoint.
         data: State of the data module in the checkpoint; None without one.
-        promise: Margins fixed before the run, or None.
+        preregistration: Margins fixed before the run, or None.
         report: `report.json` of the run if it describes this step, else None.
         report_step: Step that the report of the run describes, if it is another one.
         form: "full weights", "adapter" or "merged adapter".
@@ -37,7 +37,7 @@ class ModelCardData:
     module: str
     step: int
     data: Mapping[str, Any] | None
-    promise: Preregistration | None
+    preregistration: Preregistration | None
     report: Mapping[str, Any] | None
     report_step: int | None = None
     form: str = ""
