@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bbflow.evaluation.statistics.clustered import PairedDifference, holm
+from bbflow.evaluation.statistics.clustered import PairedDifference
+from bbflow.evaluation.statistics.multiple_testing import holm
 
 Verdict = Literal["improved", "preserved", "regressed", "inconclusive"]
 RunVerdict = Literal["certified", "refused", "inconclusive"]

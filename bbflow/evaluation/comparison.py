@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bbflow.errors import InputError, Problem
 from bbflow.evaluation.baselines.null_models import best_null
 from bbflow.evaluation.scoring import COLUMNS, table_problems
-from bbflow.evaluation.statistics.clustered import cluster_labels, integration_score, null_corrected, paired_difference
+from bbflow.evaluation.statistics.clustered import cluster_labels, paired_difference
+from bbflow.evaluation.statistics.integration_score import integration_score, null_corrected
 from bbflow.evaluation.statistics.pareto import pareto_mask
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from bbflow.evaluation.statistics.clustered import holm
+from bbflow.evaluation.statistics.multiple_testing import holm
 from bbflow.optimization.unbiased_interference import Interference, corrected_cosines, p_positive, symmetric
 
 if TYPE_CHECKING:

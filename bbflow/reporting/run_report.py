@@ -18,7 +18,8 @@ from bbflow.evaluation.baselines.null_models import best_null
 from bbflow.evaluation.certificate import ALPHA, Certificate, certify
 from bbflow.evaluation.preregistration import Preregistration
 from bbflow.evaluation.scoring import table_problems
-from bbflow.evaluation.statistics.clustered import PairedDifference, cluster_labels, integration_score, paired_difference, score_interval
+from bbflow.evaluation.statistics.clustered import PairedDifference, cluster_labels, paired_difference, score_interval
+from bbflow.evaluation.statistics.integration_score import integration_score
 from bbflow.evaluation.statistics.joint_success import joint_success
 from bbflow.io.atomic import atomic_write
 from bbflow.reporting.run_facts import RunFacts

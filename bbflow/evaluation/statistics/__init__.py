@@ -2,8 +2,10 @@
 
 | module | content |
 |---|---|
-| `clustered` | differences of means over clusters of items, their bounds, Holm's adjustment, the integration score |
-| `proportions` | Wilson, Clopper-Pearson and Tango intervals of independent items |
+| `clustered` | means over clusters of items, their paired differences, with intervals and bounds |
+| `multiple_testing` | Holm's adjustment of p-values |
+| `integration_score` | the mean null-corrected score over capabilities, with bootstrap intervals |
+| `proportions` | the exact upper limit of a rate of independent items (Clopper-Pearson) |
 | `joint_success` | items that all their capabilities score as right |
 | `unsafe_advice` | exact upper limit of the rate of unsafe advice |
 
