@@ -35,7 +35,7 @@ from bbflow.records import Example
 
 @dataclass
 class BatchInUse:
-    """State of one optimiser step that makes several updates from the same experience.
+    """State shared by the several updates that are made from one batch of rollouts.
 
     `GRPO.optimizer_step` counts `update` up from 0, and makes a new state when the last update is done. Within each update Lightning calls
     `training_step`, which samples in update 0 and leaves the experience here for the later ones, and then `on_before_optimizer_step`, which
@@ -62,13 +62,13 @@ class GRPO(PolicyModule):
         rollout: Samples the completions.
         advantage: Turns rewards into advantages.
         loss: Shape of the loss.
-        weighting: Turns the gradients of the capabilities into one update that harms none; null: the plain weighted sum, from one gradient.
+        weighting: Combines the gradients of the capabilities into one update; `UPGrad` and `MGDA` guarantee that to first order none gets
+            worse. null: the weighted sum, from one gradient.
         interference: Which gradients are kept to measure interference between capabilities.
         kl: KL penalty towards the policy at the start of the run, and whether it acts in the loss or in the reward.
         experience: How a batch of rollouts is sampled and how many updates are made from it.
-        reference_advantage: Learn from the reference response of every example as from one more completion with this advantage, for each
-            capability that judges the example: one number, or one by name for the capabilities that learn so; 0: from sampled completions
-            alone. See `bbflow.modules.training.reference_loss`.
+        reference_advantage: Advantage of the reference response, which is trained on as one extra completion of its example. A number, or a
+            number by name of capability; 0 trains on sampled completions alone. See `bbflow.modules.training.reference_loss`.
         optimizer: Optimiser and schedule.
         evaluation: How held-out examples are scored.
         micro_batch_tokens: Most tokens whose activations a training step holds at once, padding included: groups are then run in several
@@ -101,7 +101,7 @@ class GRPO(PolicyModule):
         self.experience_settings = experience
         named = reference_advantage if isinstance(reference_advantage, dict) else dict.fromkeys(capabilities, reference_advantage)
         self.reference_advantages = {name: float(value) for name, value in named.items()}
-        self.reference: Reference | None = None
+        self.reference_policy: Reference | None = None
         self.last_rollouts: RolloutRecord | None = None
         self.tokens_generated = 0
         self.batch_in_use = BatchInUse()
@@ -113,14 +113,14 @@ class GRPO(PolicyModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sample, reward, take advantages, and return the loss summed over tokens, which Lightning differentiates and steps on."""
-        experience = self.batch_in_use.experience or self.gather(batch.examples, batch_idx)
-        rewards_KN = self.gather_rewards(experience.rewards_KN)
+        experience = self.batch_in_use.experience or self.collect_experience(batch.examples, batch_idx)
+        rewards_KN = self.all_gather_rewards(experience.rewards_KN)
         advantages = self.advantage.of(rewards_KN, self.weights_K, experience.rollouts.group_size)
         own_advantages = advantages.share(self.global_rank, self.trainer.world_size)
-        references = self.references(batch.examples)
+        reference_term = self.reference_term(batch.examples)
         if self._is_measured(batch_idx):
-            self.measure(experience, own_advantages, references)
-        loss = self.policy_step(experience, own_advantages, references, self.update)
+            self.measure(experience, own_advantages, reference_term)
+        loss = self.policy_step(experience, own_advantages, reference_term, self.update)
 
         loss.sums.add("train/loss", loss.total, loss.normalizer)
         experience.add_to(loss.sums)
@@ -146,7 +146,7 @@ class GRPO(PolicyModule):
         """Whether no update has been made yet from the experience in use."""
         return self.batch_in_use.update == 0
 
-    def gather(self, examples: list[Example], batch_idx: int) -> Experience:
+    def collect_experience(self, examples: list[Example], batch_idx: int) -> Experience:
         """Return completions of a batch with their rewards; reward mixes adapt to the groups in which each reward varied."""
         settings = self.experience_settings
         gathered = gather_experience(
@@ -174,7 +174,7 @@ class GRPO(PolicyModule):
             found = f"step {self.global_step}: {error}{f' (the batch: {kept})' if kept else ''}"
             raise Refused(f"{found}; a lower optimizer.learning_rate may help") from error
 
-    def gather_rewards(self, rewards_KN: Tensor) -> Tensor:
+    def all_gather_rewards(self, rewards_KN: Tensor) -> Tensor:
         """Return the rewards of all ranks' completions, one rank after the other: advantages take their statistics over them."""
         return all_gather_stack(self.trainer, rewards_KN).transpose(0, 1).flatten(1)
 
@@ -183,8 +183,8 @@ class GRPO(PolicyModule):
         """Weights of the capabilities, in their order."""
         return torch.tensor([capability.weight for capability in self.capabilities.values()], dtype=torch.float64)
 
-    def references(self, examples: list[Example]) -> LossTerm | None:
-        """Return the references of a batch as completions with a fixed advantage; None where no capability learns from references."""
+    def reference_term(self, examples: list[Example]) -> LossTerm | None:
+        """Return the loss of a batch's reference responses at their fixed advantage; None where no capability learns from references."""
         if not any(self.reference_advantages.values()):
             return None
         return reference_loss(self.ready_policy, self.capabilities, examples, self.reference_advantages, self.loss)
@@ -192,7 +192,7 @@ class GRPO(PolicyModule):
     @property
     def policy_step(self) -> PolicyStep:
         """Loss of a batch of rollouts by this module's settings."""
-        return PolicyStep(self, self.reference, self.loss, self.kl, self.rollout.temperature, self.rollout.max_new_tokens)
+        return PolicyStep(self, self.reference_policy, self.loss, self.kl, self.rollout.temperature, self.rollout.max_new_tokens)
 
     # ---- before, after and for the report
 
@@ -209,12 +209,17 @@ class GRPO(PolicyModule):
         return found
 
     def fit_problems(self) -> list[Problem]:
-        """List the problems with the trainer: rollouts under FSDP need the policy whole, several updates exclude accumulation."""
+        """List the problems with the trainer: FSDP that splits the policy, or gradient accumulation with several updates."""
         found = super().fit_problems() + (wrapping_problems(self.trainer) if self.weighting is None else [])
         found += trainer_problems(self.trainer) if self.weighting is None and self.interference.every else []
         if self.experience_settings.updates > 1 and self.trainer.accumulate_grad_batches > 1:
-            what = "several updates are made from one batch of rollouts, which cannot be accumulated over several"
-            found.append(Problem(what, "trainer.accumulate_grad_batches", "set it to 1 and raise data.init_args.batch_size"))
+            found.append(
+                Problem(
+                    "experience.updates above 1 cannot be combined with gradient accumulation",
+                    "trainer.accumulate_grad_batches",
+                    "set it to 1 and raise data.init_args.batch_size",
+                )
+            )
         return found
 
     @property
@@ -228,13 +233,13 @@ class GRPO(PolicyModule):
         super().configure_model()
         if fresh:
             self.rollout.prepare(self.ready_policy)
-        if self.kl.coefficient > 0 and self.reference is None:
-            self.reference = Reference(self.ready_policy)
+        if self.kl.coefficient > 0 and self.reference_policy is None:
+            self.reference_policy = Reference(self.ready_policy)
 
     def on_fit_start(self) -> None:
         """Keep the run's seed, from which every batch derives its own, so that a resumed run continues exactly; and the run folder.
 
-        All ranks have to ask for the folder together, and a policy may turn out broken on one rank alone.
+        `log_dir` is a collective call, so all ranks make it here; later a single rank may need the folder to save a bad batch.
         """
         self._seed = torch.initial_seed()
         self._folder = self.trainer.log_dir

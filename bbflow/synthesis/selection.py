@@ -29,8 +29,8 @@ from bbflow.synthesis.curation.near_duplicates import NearDuplicates
 from bbflow.synthesis.splits import TrainingStage
 from bbflow.synthesis.tasks.base import Task
 
-NO_OPTIONS = 0
-"""Option-set key of a question that offers no names of the graph."""
+NO_ENTITY_OPTIONS = 0
+"""Option-set key of a question that offers no names of the graph: without options, or with "yes" and "no", or with numbers."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,10 @@ class Plan:
             needs = {name: self.tasks[name].needs for name in empty}
             what = "graph '{}' has no edge that task '{}' could ask about"
             raise InputError(
-                *(Problem(what.format(self.graph.name, name), "data.tasks", f"it needs {n}" if n else "") for name, n in needs.items())
+                *(
+                    Problem(what.format(self.graph.name, name), "data.init_args.tasks", f"it needs {n}" if n else "")
+                    for name, n in needs.items()
+                )
             )
         if self.curation is not None:
             self.curation.prepare(self.graph)
@@ -132,11 +135,11 @@ class Selector:
 
     Args:
         stream: The stream, with the number of rows it needs.
-        dropped: Counts (task, reason) of refused attempts; changed in place.
+        dropped: Counts (task, reason) of rejected attempts; changed in place.
 
     Attributes:
         kept: Number of rows kept so far.
-        closed: True from the first attempt that found no room.
+        closed: True once an attempt did not fit; nothing more is accepted.
     """
 
     def __init__(self, stream: StreamSpec, dropped: Counter[tuple[str, str]]) -> None:
@@ -173,7 +176,7 @@ class Selector:
                 self.dropped[self.stream.task.name, reason] += 1
 
     def reject_reason(self, rows: Sequence[RowKey]) -> str | None:
-        """Return why the rows of one attempt are not kept, or None; a refused attempt leaves no trace in the counts."""
+        """Return why the rows of one attempt are not kept, or None; a rejected attempt leaves no trace in the counts."""
         if any(row.identity in self._identities for row in rows):
             return "duplicate"
         if self._per_cluster is not None:
@@ -209,7 +212,7 @@ def shortfall(streams: Sequence[StreamSpec], kept: Sequence[int]) -> dict[tuple[
 def option_set_key(options: Sequence[str] | None, names: Container[str]) -> int:
     """Return 64 bits of the hash of a question's options as a set, the same for questions that offer the same things.
 
-    `NO_OPTIONS` where no name of the graph is offered: "yes" and "no", or numbers, do not give a question away.
+    `NO_ENTITY_OPTIONS` where no name of the graph is offered: "yes" and "no", or numbers, do not give a question away.
 
     >>> option_set_key(["warfarin", "aspirin"], {"aspirin"}) == option_set_key(["aspirin", "warfarin"], {"aspirin"})
     True
@@ -217,7 +220,7 @@ def option_set_key(options: Sequence[str] | None, names: Container[str]) -> int:
     0
     """
     if not options or not any(option in names for option in options):
-        return NO_OPTIONS
+        return NO_ENTITY_OPTIONS
     digest = hashlib.sha256("\n".join(sorted(set(options))).encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 
@@ -238,7 +241,8 @@ def arrange(
     Returns:
         For each split an integer array of shape [rows, 2]: number of the stream, number of the row in it.
     """
-    held_out = {key for stream, keys in zip(streams, option_sets, strict=True) if stream.split != "train" for key in keys} - {NO_OPTIONS}
+    held_out = {key for stream, keys in zip(streams, option_sets, strict=True) if stream.split != "train" for key in keys}
+    held_out.discard(NO_ENTITY_OPTIONS)
     order: dict[Split, np.ndarray] = {}
     for split in SPLITS:
         numbers = sorted((i for i, stream in enumerate(streams) if stream.split == split), key=lambda i: streams[i].name)

@@ -144,7 +144,7 @@ def test_a_step_logs_nothing_of_the_steps_before_so_that_a_resumed_run_logs_the_
 def test_groups_without_advantage_are_not_run(tiny_qwen_dir, example, vowels, monkeypatch):
     module = make_module(tiny_qwen_dir, {"domain": vowels()})
     module.configure_model()
-    experience = module.gather([example(i, question=f"Question {i}?") for i in range(3)], 0)
+    experience = module.collect_experience([example(i, question=f"Question {i}?") for i in range(3)], 0)
     rollouts, rows = experience.rollouts, []
     monkeypatch.setattr(
         policy_step, "rollout_logprobs", lambda model, r, *at: rows.append(len(r.completion_ids_NT)) or rollout_logprobs(model, r, *at)

@@ -60,7 +60,7 @@ def test_trap_01_temperature_divides_new_and_reference_logprobs_like_the_sampled
     rollouts = module.sample(examples, 0)
     module.model.eval()
     torch.testing.assert_close(values(module, rollouts), rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
-    with module.reference.model(module.device) as reference:
+    with module.reference_policy.model(module.device) as reference:
         torch.testing.assert_close(values(module, rollouts, reference), rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
     module.rollout.temperature = 1.0
     assert (values(module, rollouts) - rollouts.logprobs_NT).abs().max() > 0.01
@@ -108,7 +108,7 @@ def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowel
     seen = []
     monkeypatch.setattr(policy_step, "rollout_logprobs", lambda model, r, *at: seen.append(rollout_logprobs(model, r, *at)) or seen[-1])
     module.log = lambda *_, **__: None
-    experience = module.gather(examples, 0)
+    experience = module.collect_experience(examples, 0)
     scalar_loss(module, experience, torch.ones(16))
     reference, new = seen
     torch.testing.assert_close(new.detach(), experience.rollouts.logprobs_NT, atol=1e-5, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_trap_05_dropout_is_off_while_logprobs_are_compared(tiny_qwen_dir, vowel
 
 def test_trap_06_a_loss_of_zero_can_have_a_gradient(tiny_qwen_dir, vowels, examples):
     module = make_module(tiny_qwen_dir, {"domain": vowels()})
-    experience = module.gather(examples[:1], 0)
+    experience = module.collect_experience(examples[:1], 0)
     mask = torch.ones_like(experience.rollouts.completion_mask_NT)
     experience.rollouts = replace(experience.rollouts, completion_mask_NT=mask)
     loss = scalar_loss(module, experience, torch.tensor([1.0, -1.0, 1.0, -1.0]))

@@ -10,7 +10,7 @@ from bbflow.graph import ClinicalPack
 from bbflow.synthesis.attempts import StreamSpec
 from bbflow.synthesis.curation import Curation
 from bbflow.synthesis.selection import (
-    NO_OPTIONS,
+    NO_ENTITY_OPTIONS,
     Plan,
     RowKey,
     Selector,
@@ -67,19 +67,19 @@ def test_levels_have_quotas() -> None:
 
 def test_streams_are_interleaved_evenly_and_ties_go_by_name() -> None:
     streams = [stream(name="recall", count=4), stream(name="hop", count=2), stream("test", 1), stream("validation", 0)]
-    order = arrange(streams, [[NO_OPTIONS] * 4, [NO_OPTIONS] * 2, [NO_OPTIONS], []], Counter())
+    order = arrange(streams, [[NO_ENTITY_OPTIONS] * 4, [NO_ENTITY_OPTIONS] * 2, [NO_ENTITY_OPTIONS], []], Counter())
     # places: recall at 1/8, 3/8, 5/8, 7/8, hop at 1/4, 3/4
     assert order["train"].tolist() == [[0, 0], [1, 0], [0, 1], [0, 2], [1, 1], [0, 3]]
     assert order["test"].tolist() == [[2, 0]]
     assert order["validation"].tolist() == []
-    tied = arrange([stream(name="b"), stream(name="a")], [[NO_OPTIONS], [NO_OPTIONS]], Counter())
+    tied = arrange([stream(name="b"), stream(name="a")], [[NO_ENTITY_OPTIONS], [NO_ENTITY_OPTIONS]], Counter())
     assert tied["train"].tolist() == [[1, 0], [0, 0]]
 
 
 def test_training_rows_that_offer_the_options_of_a_held_out_question_are_left_out() -> None:
     dropped: Counter = Counter()
     streams = [stream(count=3), stream("validation", 1), stream("test", 2)]
-    order = arrange(streams, [[7, -5, NO_OPTIONS], [7], [NO_OPTIONS, 9]], dropped)
+    order = arrange(streams, [[7, -5, NO_ENTITY_OPTIONS], [7], [NO_ENTITY_OPTIONS, 9]], dropped)
     assert order["train"].tolist() == [[0, 1], [0, 2]]
     assert len(order["test"]) == 2
     assert dropped == {("fact_recall", "offers the options of a held-out question"): 1}
@@ -87,9 +87,9 @@ def test_training_rows_that_offer_the_options_of_a_held_out_question_are_left_ou
 
 def test_the_key_of_an_option_set_ignores_order_and_is_none_without_a_name() -> None:
     names = {"aspirin", "warfarin"}
-    assert option_set_key(["aspirin", "warfarin"], names) == option_set_key(["warfarin", "aspirin"], names) != NO_OPTIONS
+    assert option_set_key(["aspirin", "warfarin"], names) == option_set_key(["warfarin", "aspirin"], names) != NO_ENTITY_OPTIONS
     assert option_set_key(["aspirin", "warfarin"], names) != option_set_key(["aspirin", "none of these"], names)
-    assert option_set_key(["5 mg", "10 mg"], names) == option_set_key(None, names) == NO_OPTIONS
+    assert option_set_key(["5 mg", "10 mg"], names) == option_set_key(None, names) == NO_ENTITY_OPTIONS
 
 
 def test_sizes_are_divided_by_share_and_only_train_holds_what_is_not_held_out() -> None:

@@ -46,12 +46,12 @@ def evaluate(
     gate: bool = False,
     seed: int = 0,
 ) -> None:
-    """Score a policy with intervals and null models; with a baseline, certifies that no capability was lost.
+    """Score a policy with intervals and null models; with a baseline, certify that no capability was lost.
 
     Args:
         policy: `tiny`, a folder in Hugging Face format, or a Hub id.
-        data: Held-out examples (.parquet, .jsonl), whose null models learn from the train file next to each, where there is one; or
-            of benchmarks (.jsonl as published: MMLU, MedQA, MedMCQA, PubMedQA, IFEval, safety pairs), told apart by their contents.
+        data: Held-out examples (.parquet, .jsonl), or benchmark files as published (.jsonl: MMLU, MedQA, MedMCQA, PubMedQA, IFEval,
+            safety pairs), which are recognised by their contents. Null models learn from a train file in the same folder, if any.
         out: Folder for report.json, index.html and scores.parquet.
         baseline: Policy to compare with, on the same items; or the folder that an earlier evaluation of it wrote.
         capabilities: YAML file that defines the capabilities; by default the clinical ones that ship with bbflow.
@@ -59,12 +59,12 @@ def evaluate(
         multiple_choice: How an option of a benchmark is chosen: the likeliest letter after the bare question, or a written answer.
         max_new_tokens: Longest completion, in tokens.
         batch_size: Prompts decoded together.
-        gate: End with 1 unless the run is certified; needs a baseline.
-        seed: Of the random null models and the bootstrap.
+        gate: Exit with status 1 unless the policy is certified; needs a baseline.
+        seed: Seed of the random null models and of the bootstrap.
 
     Raises:
         InputError: Policy, data, capabilities or graph are missing or malformed, or no example is judged by any capability.
-        Refused: With `gate`, the certificate says no.
+        Refused: With `gate`, the policy is not certified.
     """
     from bbflow.evaluation.certificate import gate_failure
     from bbflow.reporting.run_report import build_report, round_floats, scores_table, write_report
@@ -114,14 +114,14 @@ class _Inputs:
         examples: Examples of bbflow and of benchmarks.
         benchmarks: Names of the benchmarks among them.
         capabilities: Capabilities of the recipe and of the benchmarks.
-        knowledge: Graph of bbflow's own examples; None without any.
+        graph: Graph of bbflow's own examples; None without any.
         earlier: Earlier evaluation of the baseline, if that is what the option names.
     """
 
     examples: list[Example]
     benchmarks: set[str]
     capabilities: Capabilities
-    knowledge: KnowledgeGraph | None
+    graph: KnowledgeGraph | None
     earlier: EarlierScores | None
 
     @property
@@ -141,13 +141,13 @@ class EvaluationPlan:
         examples: Examples of bbflow and of benchmarks.
         benchmarks: Names of the benchmarks among them.
         by_likelihood: Ids of the examples whose option is chosen by likelihood.
-        has_options: Whether a benchmark of multiple choice is among them.
-        knowledge: Graph of bbflow's own examples; None without any.
+        has_multiple_choice: Whether a benchmark of multiple choice is among them.
+        graph: Graph of bbflow's own examples; None without any.
         earlier: Earlier evaluation of the baseline, if that is what the option names.
         preregistration: Margins that were fixed before the training of the policy.
         train: Examples that the null models learn from.
         learned_from: Phrase that describes them.
-        measure: Part of the provenance by which scores are comparable.
+        comparability: Settings that must be the same for the scores of two evaluations to be comparable.
     """
 
     options: _Options
@@ -156,13 +156,13 @@ class EvaluationPlan:
     examples: list[Example]
     benchmarks: set[str]
     by_likelihood: set[str]
-    has_options: bool
-    knowledge: KnowledgeGraph | None
+    has_multiple_choice: bool
+    graph: KnowledgeGraph | None
     earlier: EarlierScores | None
     preregistration: Preregistration | None
     train: list[Example]
     learned_from: str
-    measure: dict[str, Any]
+    comparability: dict[str, Any]
 
 
 def _read(options: _Options) -> _Inputs:
@@ -179,11 +179,11 @@ def _read(options: _Options) -> _Inputs:
     own = [e for e in examples if not benchmarks.intersection(e.capabilities)]
     defined = collected(lambda: load_capabilities(options.capabilities), problems) if own or options.capabilities else {}
     needs_graph = own or options.graph
-    knowledge = collected(lambda: graph_for(options.graph, (e.provenance for e in own)), problems) if needs_graph else None
+    graph = collected(lambda: graph_for(options.graph, (e.provenance for e in own)), problems) if needs_graph else None
     if problems:
         raise InputError(*problems)
     capabilities = (defined or {}) | {name: benchmark_capability(name, options.multiple_choice) for name in sorted(benchmarks)}
-    return _Inputs(examples, benchmarks, capabilities, knowledge, earlier)
+    return _Inputs(examples, benchmarks, capabilities, graph, earlier)
 
 
 def _option_problems(options: _Options) -> tuple[EarlierScores | None, list[Problem]]:
@@ -197,7 +197,7 @@ def _option_problems(options: _Options) -> tuple[EarlierScores | None, list[Prob
     elif baseline is not None:
         earlier = collected(lambda: EarlierScores.read(Path(baseline)), problems)
         if Path(baseline).resolve() == Path(options.out).resolve():
-            problems.append(Problem("the baseline's scores lie there, and would be written over", "--out", "name another folder"))
+            problems.append(Problem("the baseline's scores are in this folder and would be overwritten", "--out", "name another folder"))
     elif options.gate:
         problems.append(Problem("a certificate needs something to compare with", "--gate", "add --baseline"))
     least = {"max_new_tokens": 1, "batch_size": 1, "seed": 0}
@@ -217,9 +217,9 @@ def _plan(options: _Options, inputs: _Inputs) -> EvaluationPlan:
 
     examples, benchmarks = inputs.examples, inputs.benchmarks
     judging = _judging(inputs)
-    measure = measure_facts(examples, options.max_new_tokens)
+    comparability = measure_facts(examples, options.max_new_tokens)
     metrics = {name: {"metric": metric_name(capability)} for name, capability in judging.items()}
-    if inputs.earlier is not None and (found := inputs.earlier.problems({"capabilities": metrics, "provenance": measure})):
+    if inputs.earlier is not None and (found := inputs.earlier.problems({"capabilities": metrics, "provenance": comparability})):
         raise InputError(*found)
     preregistration = None if options.baseline is None else preregistered_margins(options.policy, judging, benchmarks)
     _check_records(judging, inputs)
@@ -234,13 +234,13 @@ def _plan(options: _Options, inputs: _Inputs) -> EvaluationPlan:
         examples=examples,
         benchmarks=benchmarks,
         by_likelihood=with_options if options.multiple_choice == "loglikelihood" else set(),
-        has_options=bool(with_options),
-        knowledge=inputs.knowledge,
+        has_multiple_choice=bool(with_options),
+        graph=inputs.graph,
         earlier=inputs.earlier,
         preregistration=preregistration,
         train=train,
         learned_from=learned_from,
-        measure=measure,
+        comparability=comparability,
     )
 
 
@@ -260,7 +260,7 @@ def _check_records(judging: Capabilities, inputs: _Inputs) -> None:
     from bbflow.io.progress import progress_bar
 
     for capability in judging.values():
-        capability.prepare(inputs.knowledge)
+        capability.prepare(inputs.graph)
     with progress_bar("checking records", len(inputs.examples)) as advance:
         unreadable = unreadable_records(judging, inputs.examples, advance)
     if unreadable:
@@ -270,7 +270,7 @@ def _check_records(judging: Capabilities, inputs: _Inputs) -> None:
 def _note_omissions(judging: Capabilities, inputs: _Inputs) -> None:
     """Note capabilities without an example, and examples that were made from another version of the graph."""
     note(*(f"'{name}' judges no example of this data and is left out" for name in inputs.capabilities if name not in judging))
-    if (graph := inputs.knowledge) is None:
+    if (graph := inputs.graph) is None:
         return
     others = {p["graph"] for e in inputs.own if (p := e.provenance) and p["graph_sha256"] != graph.sha256}
     if others:
@@ -307,14 +307,14 @@ def _facts(plan: EvaluationPlan, before: pd.DataFrame | None, after: pd.DataFram
             **({} if options.baseline is None else {"baseline": options.baseline}),
             "weights_sha256": {name: found for name in plan.policies if (found := _weights(name))},
             "files": [Path(path).name for path in options.data],
-            **plan.measure,
-            **graph_facts(plan.knowledge),
-            **({"multiple_choice": options.multiple_choice} if plan.has_options else {}),
+            **plan.comparability,
+            **graph_facts(plan.graph),
+            **({"multiple_choice": options.multiple_choice} if plan.has_multiple_choice else {}),
             "seed": options.seed,
             "versions": versions(),
         },
         seed=options.seed,
-        unsafe=unsafe_report(plan.knowledge, plan.examples, {"before": before, "after": after}),
+        unsafe=unsafe_report(plan.graph, plan.examples, {"before": before, "after": after}),
         preregistration=plan.preregistration,
     )
 

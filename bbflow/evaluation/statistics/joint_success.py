@@ -14,7 +14,7 @@ from bbflow.evaluation.statistics.clustered import paired_difference, score_inte
 if TYPE_CHECKING:
     import pandas as pd
 
-FULL = 1.0 - 1e-9
+SUCCESS_THRESHOLD = 1.0 - 1e-9
 """Smallest score that counts as a success."""
 
 
@@ -26,7 +26,7 @@ def joint_success(before: pd.DataFrame | None, after: pd.DataFrame) -> dict[str,
         after: Score table of the policy on the same items.
 
     Returns:
-        capabilities (the largest set that any item requires; of equals the one with most items), n, clusters; after (and before): score
+        capabilities (the largest set that any item requires; on ties, the one with most items), n, clusters; after (and before): score
             (share of items on which each of them scores 1), ci, product (of each capability's share on these items: the value under
             independence); difference. None if no item is judged by two capabilities.
     """
@@ -57,4 +57,4 @@ def joint_success(before: pd.DataFrame | None, after: pd.DataFrame) -> dict[str,
 def _wide(table: pd.DataFrame, ids: Any) -> pd.DataFrame:
     """Return the success of each item (rows) in each capability (columns)."""
     chosen = table[table["example_id"].isin(ids)]
-    return (chosen.pivot(index="example_id", columns="capability", values="score") >= FULL).loc[ids]
+    return (chosen.pivot(index="example_id", columns="capability", values="score") >= SUCCESS_THRESHOLD).loc[ids]

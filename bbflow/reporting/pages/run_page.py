@@ -95,7 +95,7 @@ def _score_figures(report: Mapping[str, Any]) -> list[Figure]:
 
 
 def _cost_facts(cost: Mapping[str, Any]) -> dict[str, str]:
-    """Return label and value of each cost; the cost of full fine-tuning appears as a saving, the total as a share."""
+    """Return label and value of each cost; costs of full fine-tuning are shown as the share saved, all parameters as the share trained."""
     return {
         _cost_label(key): _cost_value(key, value, cost)
         for key, value in cost.items()
