@@ -289,7 +289,7 @@ def test_a_baseline_is_not_written_over(data, evaluate, capsys):
     assert evaluate() == 0
     before = (data / "out" / "report.json").read_bytes()
     assert evaluate("--baseline", data / "out") == 2
-    assert "--out: the baseline's scores lie there" in capsys.readouterr().err
+    assert "--out: the baseline's scores are in this folder" in capsys.readouterr().err
     assert (data / "out" / "report.json").read_bytes() == before
 
 
