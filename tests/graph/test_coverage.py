@@ -94,3 +94,11 @@ def test_figures_are_told_with_what_they_hold_for():
     assert [float(one.daily) for one in maximum_doses(known, "d:a", ["x:other"])] == [20, 10]
     assert not maximum_doses(dosed(), "d:a")[0].qualified
     assert maximum_doses(dosed(), "x:gout") == []
+
+
+def test_a_comma_in_a_text_without_quotes_is_no_attribute(tmp_path):
+    file = tmp_path / "graph.yaml"
+    nodes = "nodes:\n- {id: d:a, kind: Drug, name: a}\n- {id: x:a, kind: Disease, name: b}\n"
+    file.write_text(f"{nodes}edges:\n- [d:a, caution_in, x:a, s, {{reason: risk of harm, the dose stays}}]\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"graph.yaml:5:3: .*'the dose stays' has no value; a text with a comma is written in quotes"):
+        read_graph(file)

@@ -89,7 +89,7 @@ def _node(raw: Any) -> Node:
     if not isinstance(raw.get("synonyms") or [], list):
         raise TypeError("'synonyms' is a list of names")
     synonyms = tuple(str(s) for s in raw.get("synonyms") or ())
-    return Node(str(raw["id"]), str(raw["kind"]), str(raw["name"]), synonyms, {k: v for k, v in raw.items() if k not in _NODE_KEYS})
+    return Node(str(raw["id"]), str(raw["kind"]), str(raw["name"]), synonyms, _attributes(raw, _NODE_KEYS))
 
 
 def _edge(raw: Any) -> Edge:
@@ -104,9 +104,17 @@ def _edge(raw: Any) -> Edge:
     missing = {"subject", "predicate", "object"} - raw.keys()
     if missing:
         raise ValueError(f"an edge needs {', '.join(sorted(missing))}")
-    attributes = {k: v for k, v in raw.items() if k not in _EDGE_KEYS}
+    attributes = _attributes(raw, _EDGE_KEYS)
     ends = (str(raw["subject"]), str(raw["predicate"]), str(raw["object"]))
     verified = raw.get("verified", False)
     if not isinstance(verified, bool):
         raise TypeError(f"'verified' is true or false, not {verified!r}")
     return Edge(*ends, str(raw.get("source") or ""), verified, attributes)
+
+
+def _attributes(raw: dict[Any, Any], keys: set[str]) -> dict[Any, Any]:
+    """Return the attributes; one without a value is mostly the rest of a text with a comma."""
+    for key, value in raw.items():
+        if value is None and key not in keys:
+            raise ValueError(f"'{key}' has no value; a text with a comma is written in quotes")
+    return {key: value for key, value in raw.items() if key not in keys}
