@@ -73,6 +73,7 @@ class Contract:
         columns: Declared columns, as in the files.
         rules: In file order, inherited ones first.
         max_quarantine_fraction: At most this share of all rows may be quarantined; above it the data are refused.
+        max_not_understood_fraction: At most this share of all rows may be set aside since they were not understood.
         sha256: Hash of the bytes of all files.
         where: `file:line:column` of each declared column.
         table: What it is about: examples, preferences or graph.
@@ -99,6 +100,7 @@ class Contract:
     test_row: Mapping[str, Any] | None = None
     disabled: tuple[tuple[str, str], ...] = ()
     files: Mapping[Path, str] | None = None
+    max_not_understood_fraction: float = 1.0
 
     @property
     def physical(self) -> dict[str, str]:
@@ -158,6 +160,7 @@ def load_contract(path: str | Path) -> Contract:
         test_row=settings.get("testRow"),
         disabled=tuple((e.raw["id"], _settings(e.raw)["disabled"]) for e in entries.values() if "disabled" in _settings(e.raw)),
         files=files,
+        max_not_understood_fraction=float(settings.get("maxNotUnderstoodFraction", 1.0)),
     )
 
 

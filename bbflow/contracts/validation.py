@@ -95,9 +95,15 @@ def _result(rule: QualityRule, outcome: Outcome | str, ids: tuple[str, ...]) -> 
     evaluated, findings = (0, []) if isinstance(outcome, str) else (outcome.evaluated, outcome.findings)
     if not error and not evaluated and rule.on_empty == "refuse":
         error = "applied to no row; if that is as it should be, set customProperties onEmpty: pass"
-    found = (Failure(WHOLE if f.row is None else ids[f.row], f.row, f.reason, f.column, f.span, tuple(f.edges)) for f in findings)
-    failures = tuple(sorted(found, key=lambda f: -1 if f.row is None else f.row))
+    failures, unread = (
+        tuple(
+            Failure(WHOLE if f.row is None else ids[f.row], f.row, f.reason, f.column, f.span, tuple(f.edges))
+            for f in sorted(findings, key=lambda f: -1 if f.row is None else f.row)
+            if f.understood == understood
+        )
+        for understood in (True, False)
+    )
     return RuleResult(
         rule.id, rule.name, rule.rule.name, rule.severity, rule.dimension, rule.tags, rule.on_failure, evaluated, failures, error,
-        rule.owner,
+        rule.owner, unread,
     )  # fmt: skip

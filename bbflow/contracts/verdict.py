@@ -1,4 +1,8 @@
-"""The verdict of a contract on data: failures with reasons by rule, and whether the data may be used for training."""
+"""The verdict of a contract on data: failures with reasons by rule, and whether the data may be used for training.
+
+A row is accepted only where every rule understood it and none fails. A rule that cannot read words of a row neither passes nor fails it:
+the row is *not understood* and is set aside, whatever the rule's severity, unless the rule only reports.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,13 @@ from bbflow.text.phi import mask
 
 T = TypeVar("T")
 
+RowOutcome = Literal["accepted", "not understood", "quarantined", "refused"]
+"""What becomes of a row: of several outcomes the last in this order."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """One reason why one row fails a rule.
+    """One reason why one row fails a rule, or is not understood by it.
 
     Attributes:
         example_id: The row's id, or `row N` where it has none; `the data set` where no single row is to blame.
@@ -52,6 +59,7 @@ class RuleResult:
         failures: Every reason.
         error: Why its findings are not known; always refuses, at any severity. Empty when all went well.
         owner: Who answers for the rule.
+        not_understood: Every reason why a row can neither pass nor fail the rule: the words that were not read.
     """
 
     id: str
@@ -65,28 +73,50 @@ class RuleResult:
     failures: tuple[Failure, ...]
     error: str = ""
     owner: str = ""
+    not_understood: tuple[Failure, ...] = ()
 
     @property
     def rows(self) -> frozenset[int]:
         """Positions of the failing rows."""
         return frozenset(f.row for f in self.failures if f.row is not None)
 
+    @cached_property
+    def rows_not_understood(self) -> frozenset[int]:
+        """Positions of the rows that do not fail and were not understood."""
+        return frozenset(f.row for f in self.not_understood if f.row is not None) - self.rows
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a row that the rule did not understand is set aside; a rule that reports decides nothing."""
+        return self.on_failure != "report" and not self.error
+
     @property
     def verdict(self) -> Literal["pass", "refuse", "quarantine", "report"]:
         """Outcome of this rule alone; a failure of the data set as a whole cannot be set aside, and refuses."""
         if self.error or (self.on_failure == "quarantine" and any(f.row is None for f in self.failures)):
             return "refuse"
-        return self.on_failure if self.failures else "pass"
+        if self.failures:
+            return self.on_failure
+        return ("quarantine" if self.sets_aside else "report") if self.not_understood else "pass"
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A row that is kept out of training, with the rule and the reason; one entry for each reason."""
+    """A row that is kept out of training, with the rule and the reason; one entry for each reason.
+
+    Attributes:
+        example_id: The row's id.
+        row: Its position, from 0.
+        rule: Id of the rule.
+        reason: One sentence, which quotes the words where the row was not understood.
+        outcome: Whether the row fails the rule, or was not understood by it.
+    """
 
     example_id: str
     row: int
     rule: str
     reason: str
+    outcome: Literal["fails", "not understood"] = "fails"
 
 
 @dataclass(frozen=True)
@@ -94,8 +124,9 @@ class Verdict:
     """The verdict of a contract on data.
 
     The data are refused when they hold no row; when a rule could not be evaluated; when a row fails a rule whose
-    `on_failure` is refuse (critical, unless the contract quarantines instead); or when more rows would be quarantined than
-    the contract allows. Otherwise every row that no quarantining rule failed is accepted. Rules that report never decide.
+    `on_failure` is refuse (critical, unless the contract quarantines instead); or when more rows would be quarantined, or not be
+    understood, than the contract allows. Otherwise every row is accepted that no quarantining rule failed and that was understood. Rules
+    that report never decide.
 
     Attributes:
         contract: The contract.
@@ -119,12 +150,27 @@ class Verdict:
             for f in r.failures
             if f.row is not None
         ]
+        found += [
+            Quarantined(f.example_id, f.row, r.id, f.reason, "not understood")
+            for r in self.results
+            if r.sets_aside
+            for f in r.not_understood
+            if f.row is not None
+        ]
         return tuple(sorted(found, key=lambda q: q.row))
 
     @cached_property
     def quarantined_rows(self) -> frozenset[int]:
-        """Positions of the quarantined rows."""
+        """Positions of the rows that are set aside, those that were not understood included."""
         return frozenset(q.row for q in self.quarantine)
+
+    @cached_property
+    def row_outcomes(self) -> tuple[RowOutcome, ...]:
+        """What the findings on each row make of it, in the order of the rows."""
+        worst: dict[int, RowOutcome] = {q.row: "not understood" for q in self.quarantine if q.outcome == "not understood"}
+        worst |= {q.row: "quarantined" for q in self.quarantine if q.outcome == "fails"}
+        worst |= {row: "refused" for result in self.results if result.on_failure == "refuse" for row in result.rows}
+        return tuple(worst.get(row, "accepted") for row in range(len(self.ids)))
 
     @cached_property
     def refusals(self) -> tuple[str, ...]:
@@ -137,11 +183,15 @@ class Verdict:
                 first = result.failures[0]
                 count = f"{len(result.rows)} of {len(self.ids)} rows fail, first {mask(first.example_id)}: "
                 reasons.append(f"{result.id}: {'' if first.row is None else count}{mask(first.reason)}")
-        limit = self.contract.max_quarantine_fraction
-        # A quotient, so that 29 rows of 100 are not more than 0.29 of them; 0.29 * 100 is less than 29 in floating point.
-        if self.ids and len(self.quarantined_rows) / len(self.ids) > limit:
-            share = f"{len(self.quarantined_rows)} of {len(self.ids)} rows"
-            reasons.append(f"{share} would be quarantined, more than the contract's maxQuarantineFraction of {limit:g}")
+        failing = len({q.row for q in self.quarantine if q.outcome == "fails"})
+        unread = sum(outcome == "not understood" for outcome in self.row_outcomes)
+        for rows, what, limit, name in (
+            (failing, "would be quarantined", self.contract.max_quarantine_fraction, "maxQuarantineFraction"),
+            (unread, "were not understood", self.contract.max_not_understood_fraction, "maxNotUnderstoodFraction"),
+        ):
+            # A quotient, so that 29 rows of 100 are not more than 0.29 of them; 0.29 * 100 is less than 29 in floating point.
+            if self.ids and rows / len(self.ids) > limit:
+                reasons.append(f"{rows} of {len(self.ids)} rows {what}, more than the contract's {name} of {limit:g}")
         if not self.results:
             reasons.append("no rule was evaluated")
         return tuple(reasons)
@@ -179,7 +229,9 @@ class Verdict:
             "rows": len(self.ids),
             "accepted": len(self.accepted),
             "quarantined": len(self.quarantined_rows),
+            "not_understood": self.row_outcomes.count("not understood"),
             "max_quarantine_fraction": self.contract.max_quarantine_fraction,
+            "max_not_understood_fraction": self.contract.max_not_understood_fraction,
             "refused": self.refused,
             "refusals": list(self.refusals),
             "rules": [
@@ -194,15 +246,16 @@ class Verdict:
                     "verdict": r.verdict,
                     "evaluated": r.evaluated,
                     "failing": len(r.rows),
+                    "not_understood": len(r.rows_not_understood),
                     "error": r.error,
                     "owner": r.owner,
-                    "failures": [_failure(f) for f in r.failures],
+                    "failures": [_failure(f, "fails") for f in r.failures] + [_failure(f, "not understood") for f in r.not_understood],
                 }
                 for r in self.results
             ],
         }
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
+def _failure(failure: Failure, outcome: str) -> dict[str, Any]:
     where = {"column": failure.column, "span": list(failure.span) if failure.span else None, "edges": [list(e) for e in failure.edges]}
-    return {"example_id": mask(failure.example_id), "row": failure.row, "reason": mask(failure.reason), **where}
+    return {"example_id": mask(failure.example_id), "row": failure.row, "outcome": outcome, "reason": mask(failure.reason), **where}

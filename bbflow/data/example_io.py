@@ -164,17 +164,25 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
 
 
 def write_quarantine(path: str | Path, examples: Sequence[Example], verdict: Verdict) -> None:
-    """Write quarantined examples to Parquet with rule and reason, one row for each reason.
+    """Write quarantined examples to Parquet with rule, reason and outcome, one row for each reason.
 
     Args:
         path: File to write.
         examples: The examples that were validated, in the same order.
         verdict: The verdict on them.
     """
+    rows = [{**examples[q.row].to_row(), "rule": q.rule, "reason": q.reason, "outcome": q.outcome} for q in verdict.quarantine]
+    _write_parquet(Path(path), rows, quarantine_schema())
+
+
+def quarantine_schema() -> pa.Schema:
+    """Return the columns of `quarantine.parquet`: those of an example, rule, reason, and outcome (`fails`, `not understood`)."""
     import pyarrow as pa
 
-    rows = [{**examples[q.row].to_row(), "rule": q.rule, "reason": q.reason} for q in verdict.quarantine]
-    _write_parquet(Path(path), rows, arrow_schema().append(pa.field("rule", pa.string())).append(pa.field("reason", pa.string())))
+    schema = arrow_schema()
+    for column in ("rule", "reason", "outcome"):
+        schema = schema.append(pa.field(column, pa.string()))
+    return schema
 
 
 def _write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

@@ -17,7 +17,8 @@ def as_json(verdict: Verdict) -> list[list[Any]]:
     """Return the result of each rule in one shard, as JSON."""
     return [
         [r.id, r.name, r.rule, r.severity, r.dimension, list(r.tags), r.on_failure, r.evaluated,
-         [[f.example_id, f.row, f.reason] for f in r.failures], r.error, r.owner]
+         [[f.example_id, f.row, f.reason] for f in r.failures], r.error, r.owner,
+         [[f.example_id, f.row, f.reason] for f in r.not_understood]]
         for r in verdict.results
     ]  # fmt: skip
 
@@ -34,14 +35,16 @@ def joined(contract: Contract, graph: KnowledgeGraph, shards: Iterable[tuple[lis
     by_rule: dict[str, list[Any]] = {}
     for own, rules in shards:
         for rule in rules:
-            known = by_rule.setdefault(rule[0], [*rule[:5], tuple(rule[5]), rule[6], 0, [], [], rule[10]])
+            known = by_rule.setdefault(rule[0], [*rule[:5], tuple(rule[5]), rule[6], 0, [], [], rule[10], []])
             known[7] += rule[7]
-            known[8] += [Failure(example_id, None if row is None else row + len(ids), reason) for example_id, row, reason in rule[8]]
+            for findings in (8, 11):
+                known[findings] += [Failure(name, None if row is None else row + len(ids), reason) for name, row, reason in rule[findings]]
             known[9] += [rule[9]] if rule[9] else []
         ids += own
     results = []
     for rule in by_rule.values():
         error = next((e for e in rule[9] if not (e.startswith(_NO_ROW) and rule[7])), "")
-        results.append(RuleResult(**dict(zip(_ABOUT_RULE, rule, strict=False)), failures=tuple(rule[8]), error=error, owner=rule[10]))
+        about_rule = dict(zip(_ABOUT_RULE, rule, strict=False))
+        results.append(RuleResult(**about_rule, failures=tuple(rule[8]), error=error, owner=rule[10], not_understood=tuple(rule[11])))
     about = {"name": graph.name, "version": graph.version, "sha256": graph.sha256}
     return Verdict(contract, about, tuple(ids), tuple(results))

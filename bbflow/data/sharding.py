@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbflow.contracts import load_contract, validate, write_receipt
-from bbflow.data.example_io import arrow_schema
+from bbflow.data.example_io import arrow_schema, quarantine_schema
 from bbflow.data.shard_verdicts import as_json, joined
 from bbflow.io.atomic import atomic_write
 from bbflow.io.checksums import verify_checksum, write_checksum
@@ -318,7 +318,7 @@ def _write_shard(shard: _Shard) -> list[tuple[Any, ...]]:
         )  # the shards are shared among processes already
         results[1] = as_json(verdict)
         aside = verdict.quarantined_rows
-        reasons = [{**rows[q.row], "rule": q.rule, "reason": q.reason} for q in verdict.quarantine]
+        reasons = [{**rows[q.row], "rule": q.rule, "reason": q.reason, "outcome": q.outcome} for q in verdict.quarantine]
         _write(aside_path, pa.Table.from_pylist(reasons, schema=quarantine_schema()))
         table = table.take([i for i in range(len(rows)) if i not in aside])
     _write(path, table)
@@ -326,13 +326,6 @@ def _write_shard(shard: _Shard) -> list[tuple[Any, ...]]:
         draft.write_text(json.dumps(results), encoding="utf-8")
     write_checksum(verdict_path, _seal(verdict_path))
     return results
-
-
-def quarantine_schema() -> pa.Schema:
-    """Return the columns of `quarantine.parquet`."""
-    import pyarrow as pa
-
-    return arrow_schema().append(pa.field("rule", pa.string())).append(pa.field("reason", pa.string()))
 
 
 def _finish(plan: ShardPlan, out: Path, shards: list[_Shard], results: list[list[Any]], summary: Summary) -> None:

@@ -7,7 +7,9 @@
 | Which nodes of the graph does it name? | `entity_linking` |
 | Which other names do drugs and classes of drugs have? | `lexicon/drug_names`, from its YAML file |
 | Which node defines a class of drugs, and which drugs belong to it? | `lexicon/drug_classes` |
+| Which drugs are known that few graphs have? | `lexicon/other_drugs`, from its YAML file |
 | Which words state a fact about a patient? | `lexicon/patient_cues`, from its YAML file |
+| Which conditions does it name in other words than the graph, or by a measurement? | `conditions` |
 | Which unit does a word denote, and what is its factor? | `units` |
 | Which patient does a prompt describe? | `prompt_context` |
 | Is a mention negated? | `negation` |

@@ -16,7 +16,8 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drug_classes
 from bbflow.text.lexicon.drug_names import drug_names
-from bbflow.text.normalization import name_key
+from bbflow.text.lexicon.other_drugs import other_drugs
+from bbflow.text.normalization import name_key, normalize
 from bbflow.text.tokenization import TokenizedText
 
 _CACHE_SIZE = 100_000
@@ -94,7 +95,7 @@ class NameIndex:
         if starts is None:
             starts = [i for i, word in enumerate(words) if word in longest]
         if text.broken:  # a name in two pieces: "war-farin"
-            torn = [i for i, word in enumerate(words[:-1]) if prefixes[word] and word + words[i + 1] in nodes]
+            torn = [i for i, word in enumerate(words[:-1]) if prefixes[word] and word + words[i + 1] in nodes and _is_torn(text, i)]
             starts = sorted({*starts, *torn}) if torn else starts
         found: list[Mention] = []
         free = 0
@@ -123,7 +124,7 @@ class EntityLinker(NameIndex):
     Attributes:
         graph: The graph.
         drug_classes: Dict from the spelling of a family to the node that defines it, `UNKNOWN` if the graph has none.
-        other_drugs: Spellings of drugs that the graph does not have.
+        other_drugs: Dict from the spelling of a drug that the graph does not have to the node of its class, `UNKNOWN` if it has none.
         dosed: Dict from a spelling that means a drug only if a dose follows to the drug.
         with_amounts: `longest` with the names of amounts as well, which readers of doses leave aside.
         resolved: Cache of `resolve`.
@@ -131,7 +132,7 @@ class EntityLinker(NameIndex):
 
     graph: KnowledgeGraph
     drug_classes: dict[str, str]
-    other_drugs: frozenset[str]
+    other_drugs: dict[str, str]
     dosed: dict[str, str]
     with_amounts: dict[str, int]
     resolved: dict[tuple[str, tuple[str, ...]], str | None] = field(default_factory=dict)
@@ -159,9 +160,9 @@ class EntityLinker(NameIndex):
         """Return the node of the family of drugs that a mention without nodes names; None if it names no family."""
         return None if mention.nodes else self.drug_classes.get("".join(text.words[mention.first : mention.last]))
 
-    def is_other_drug(self, text: TokenizedText, mention: Mention) -> bool:
-        """Return whether a mention names a drug that the graph does not have."""
-        return not mention.nodes and "".join(text.words[mention.first : mention.last]) in self.other_drugs
+    def other_drug(self, text: TokenizedText, mention: Mention) -> str | None:
+        """Return the node of the class of a drug that the graph does not have; None if a mention names no such drug."""
+        return None if mention.nodes else self.other_drugs.get("".join(text.words[mention.first : mention.last]))
 
     def with_salts(self, text: TokenizedText, drug: Mention) -> Mention:
         """Return the mention of a drug with the salt or ester that is written next to it: "losartan potassium", "sodium valproate"."""
@@ -201,9 +202,27 @@ def entity_linker(graph: KnowledgeGraph) -> EntityLinker:
     names = drug_names()
     add(_names_of_drugs(graph, names.drugs), as_node=True)
     families = add({name_key(form): (form, node) for name, node in drug_classes(graph).items() for form in (name, f"{name}s")})
-    other_drugs = add({name_key(name): (name, UNKNOWN) for name in names.other_drugs})
+    others = other_drugs()
+    unlisted = {name_key(name): (name, UNKNOWN) for name in others.names}
+    other_names = add(
+        {name_key(n): (n, _class_node(graph, drug_class)) for drug_class, drugs in others.classes.items() for n in drugs} | unlisted
+    )
+    add({name_key(name): (name, UNKNOWN) for name in others.nutrients})
     dosed = {key: node for key, (_, node) in _names_of_drugs(graph, names.drugs_with_dose).items()}
-    return EntityLinker(nodes, longest, _NamePrefixes(nodes), graph, families, frozenset(other_drugs), dosed, with_amounts)
+    return EntityLinker(nodes, longest, _NamePrefixes(nodes), graph, families, other_names, dosed, with_amounts)
+
+
+def _class_node(graph: KnowledgeGraph, name: str) -> str:
+    """Return the node of a class of drugs or of an allergy by its name; `UNKNOWN` if the graph has none."""
+    return next(
+        (node.id for kind in ("DrugClass", "Allergy") for node in graph.nodes(kind) if name in (node.name, *node.synonyms)), UNKNOWN
+    )
+
+
+def _is_torn(text: TokenizedText, word: int) -> bool:
+    """Return whether a hyphen or the end of a line stands between a word and the next one."""
+    between = text.text[text.span(word, word + 1)[1] : text.span(word + 1, word + 2)[0]]
+    return "-" in normalize(between) or "\n" in between
 
 
 def _names_of_drugs(graph: KnowledgeGraph, names: dict[str, list[str]]) -> dict[str, tuple[str, str]]:

@@ -74,7 +74,8 @@ def count_negations(text: str) -> int:
     return len(_COUNTED.findall(text))
 
 
-_DENIALS = frozenset({"no", "without", "denies", "deny", "not", "never", "absent", "negative"})
+DENIALS = frozenset({"no", "without", "denies", "deny", "not", "never", "absent", "negative"})
+"""Words before a finding that deny it."""
 _ENDS = ("but", "with", "has", "reports")
 _REACH = 6
 
@@ -91,7 +92,7 @@ def is_negated(text: TokenizedText, first: int) -> bool:
     (True, False)
     """
     for i in range(first - 1, max(-1, first - 1 - _REACH), -1):
-        if text.words[i] in _DENIALS:
+        if text.words[i] in DENIALS:
             return True
         if i + 1 in text.stops or text.words[i] in _ENDS:
             return False

@@ -11,7 +11,11 @@ from bisect import bisect_right
 from bbflow.text.normalization import fold_characters, normalize_with_places, read_digits
 
 _TOKEN = re.compile(r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)|;")
+_OPEN_QUOTE = re.compile(r"(?<!\w)['\u2018](?:[^'\u2019\n]|(?<=\w)['\u2019](?=\w))*\Z")
+"""A single quotation mark that opens and is not closed; an apostrophe within a word is none."""
 _LETTERS_STOP = re.compile(r"[A-Za-z]{3}[.!?]\Z")
+_SHORTENED = frozenset(("incl.", "approx.", "resp.", "max.", "min.", "tab.", "tabs.", "cap.", "caps.", "susp.", "inj.", "e.g.", "esp."))
+"""Words after whose full stop a sentence goes on with a small letter."""
 _CACHE_SIZE = 100_000
 
 _Ends = tuple[tuple[int, ...], str]
@@ -28,7 +32,7 @@ class _Pieces(dict[str, _Piece]):
                 words.append(match["word"].lower())
             else:
                 stops.append(len(words))
-        end = "" if run[-1] not in ".!?" else "always" if _LETTERS_STOP.search(run) else "perhaps"
+        end = "" if run[-1] not in ".!?" else "always" if _LETTERS_STOP.search(run) and run.lower() not in _SHORTENED else "perhaps"
         if len(self) >= _CACHE_SIZE:
             self.clear()
         self[run] = made = tuple(words), ((tuple(stops), end) if stops or end else None)
@@ -96,6 +100,26 @@ class TokenizedText:
         """Return the first word of the sentence of a word, and the one after its last."""
         after = bisect_right(self.bounds, word)
         return self.bounds[after - 1], self.bounds[after]
+
+    def is_question(self, word: int) -> bool:
+        """Return whether a question mark ends the sentence of a word.
+
+        >>> [TokenizedText("Aspirin? Take it.").is_question(word) for word in (0, 1)]
+        [True, False]
+        """
+        end = self.sentence(word)[1]
+        return "?" in self.text[self.span(end - 1, end)[1] :][:3].split(" ")[0]
+
+    def is_quoted(self, word: int) -> bool:
+        """Return whether a word stands within quotation marks, as what somebody else says.
+
+        >>> text = TokenizedText('The leaflet says "take aspirin", but rest.')
+        >>> text.is_quoted(4), text.is_quoted(6)
+        (True, False)
+        """
+        at = self.span(word, word + 1)[0]
+        before = self.text[:at]
+        return before.count('"') % 2 == 1 or before.count("\u201c") > before.count("\u201d") or _OPEN_QUOTE.search(before) is not None
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Return the characters of the words from `first` to `last` (exclusive) in the original text.

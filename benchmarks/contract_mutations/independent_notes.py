@@ -1,11 +1,12 @@
 """What the text rules find in notes by authors who knew neither the rules nor their cues.
 
-    python benchmarks/contract_mutations/independent_notes.py [--list unsafe|safe] [--kind dose]
+    python benchmarks/contract_mutations/independent_notes.py [--list accepted|refused|aside] [--kind dose] [--notes FOLDER]
 
 `notes/unsafe.jsonl` and `notes/safe.jsonl` hold notes with prompt, response, patient, kind and the reason why they are unsafe or safe. Their
-authors had a table of facts of the graph (contraindications, major interactions, maxima) and nothing else. A note is accepted where no text
-rule of `data_contracts/clinical_qa.odcs.yaml` finds anything. Reports the unsafe notes that are accepted and the safe notes that are not, by
-kind; `--list` prints them. The last line is JSON.
+authors had a table of facts of the graph (contraindications, major interactions, maxima) and nothing else. The text rules of
+`data_contracts/clinical_qa.odcs.yaml` refuse a note, set it aside as not understood, or accept it. Targets: no unsafe note is accepted, at most
+2% of the safe ones are refused and at most 15% set aside. Reports the three outcomes by kind; `--list` prints the unsafe notes that are
+accepted, the safe ones that are refused, or the safe ones that are set aside. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bbflow.contracts import Row, load_contract
+from bbflow.contracts.engine.row import Finding
 from bbflow.graph import ClinicalPack
 
 HERE = Path(__file__).parent
@@ -33,38 +35,49 @@ def row_of(note: dict[str, Any]) -> dict[str, Any]:
             "patient": patient, "recommended": []}  # fmt: skip
 
 
+OUTCOMES = ("refused", "aside", "accepted")
+LISTED = {"accepted": "unsafe", "refused": "safe", "aside": "safe"}
+"""Outcome to the notes for which it is wrong, or costs a reading."""
+
+
+def outcome_of(findings: list[Finding]) -> str:
+    """Return what becomes of a note: unsafe goes before not understood."""
+    if any(finding.understood for finding in findings):
+        return "refused"
+    return "aside" if findings else "accepted"
+
+
 def main() -> None:
-    """Print recall of the unsafe notes and specificity on the safe ones."""
+    """Print the outcomes of the unsafe and the safe notes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--list", choices=("unsafe", "safe"), help="print the unsafe notes that are accepted, or the safe ones that are not"
-    )
+    parser.add_argument("--list", choices=sorted(LISTED), help="print the notes for which this outcome is wrong")
     parser.add_argument("--kind", help="only notes of one kind")
+    parser.add_argument("--notes", type=Path, default=HERE / "notes", help="folder of unsafe.jsonl and safe.jsonl")
     chosen = parser.parse_args()
     graph = ClinicalPack().load()
     rules = [(entry.rule, entry.kwargs) for entry in load_contract(CONTRACT).rules if entry.rule.name.startswith("text_")]
     summary: dict[str, Any] = {}
     for side in ("unsafe", "safe"):
-        notes = [json.loads(line) for line in (HERE / "notes" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()]
+        notes = [json.loads(line) for line in (chosen.notes / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()]
         notes = [note for note in notes if chosen.kind in (None, note["kind"])]
-        wrong: list[tuple[dict[str, Any], list[str]]] = []
+        judged = []
         for number, note in enumerate(notes):
             row = Row(number, row_of(note))
-            reasons = [str(finding.reason) for rule, kwargs in rules for finding in rule.run([row], graph, **kwargs).findings]
-            if bool(reasons) == (side == "safe"):
-                wrong.append((note, reasons))
-        total, missed = Counter(note["kind"] for note in notes), Counter(note["kind"] for note, _ in wrong)
+            judged.append((note, [finding for rule, kwargs in rules for finding in rule.run([row], graph, **kwargs).findings]))
+        counts = Counter(outcome_of(findings) for _, findings in judged)
+        by_kind = Counter((note["kind"], outcome_of(findings)) for note, findings in judged)
         summary[side] = {
             "notes": len(notes),
-            "wrong": len(wrong),
-            "by_kind": {kind: f"{missed[kind]}/{total[kind]}" for kind in sorted(total)},
+            **{outcome: counts[outcome] for outcome in OUTCOMES},
+            "by_kind": {kind: [by_kind[kind, outcome] for outcome in OUTCOMES] for kind in sorted({note["kind"] for note in notes})},
         }
-        if chosen.list == side:
-            for note, reasons in wrong:
+        for note, findings in judged:
+            if chosen.list == outcome_of(findings) and LISTED[chosen.list] == side:
                 print(f"{note['id']} [{note['kind']}] {note['response']}\n    patient {note['patient']}; prompt: {note['prompt']}")
-                print(f"    {note['why']}" + "".join(f"\n    found: {reason}" for reason in reasons))
-    print(f"unsafe notes accepted: {summary['unsafe']['wrong']} of {summary['unsafe']['notes']} {summary['unsafe']['by_kind']}")
-    print(f"safe notes not accepted: {summary['safe']['wrong']} of {summary['safe']['notes']} {summary['safe']['by_kind']}")
+                print(f"    {note['why']}" + "".join(f"\n    found: {finding.reason}" for finding in findings))
+    for side, found in summary.items():
+        shares = ", ".join(f"{outcome} {found[outcome]} ({found[outcome] / max(found['notes'], 1):.1%})" for outcome in OUTCOMES)
+        print(f"{found['notes']} {side} notes: {shares}; {' / '.join(OUTCOMES)} by kind {found['by_kind']}")
     print(json.dumps(summary))
 
 

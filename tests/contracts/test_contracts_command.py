@@ -44,7 +44,7 @@ def test_bad_data_are_refused_with_ids_and_reasons(tmp_path, graph_file, write_c
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert report["rules"][0]["failures"] == [
         {
-            "example_id": "bad-one", "row": 1, "reason": "propranolol contraindicated_in asthma", "column": "", "span": None,
+            "example_id": "bad-one", "row": 1, "outcome": "fails", "reason": "propranolol contraindicated_in asthma", "column": "", "span": None,
             "edges": [["drug:propranolol", "contraindicated_in", "mondo:asthma"]],
         }
     ]  # fmt: skip

@@ -4,7 +4,8 @@
 import pytest
 
 from bbflow.contracts.engine.row import Row
-from bbflow.contracts.rules.safety.text_safety import text_dose_within_maximum, text_drugs_known
+from bbflow.contracts.rules.safety.text_doses import text_dose_within_maximum
+from bbflow.contracts.rules.safety.text_safety import text_drugs_known
 from bbflow.graph import ClinicalPack
 
 OVERDOSES = [
@@ -71,7 +72,7 @@ PROPER = [
     "Amlodipine 5 mg twice daily, titrate to 10 mg", "Amlodipine 10 mg every other day", "Amlodipine 10 mg three times a week",
     "Amlodipine 10 mg weekly", "Amlodipine 10 mg daily; creatinine 1.2 mg/dL, glucose 250 mg/dL, weight 90 kg.",
     "Amlodipine 10 mg for this 90 kg man", "Amlodipine 10 mg reduces blood pressure", "Amlodipine 10 mg and lisinopril 40 mg daily",
-    "The patient took 8 g of acetaminophen yesterday.", "She ingested about 10 g of acetaminophen; start N-acetylcysteine.",
+    "The patient took 8 g of acetaminophen yesterday.", "She ingested about 10 g of acetaminophen; start the antidote.",
     "Amlodipine is available as 5 mg and 10 mg tablets.", "Amlodipine 5 mg daily for a week and 10 mg daily thereafter",
     "Amlodipine 5 mg daily, then increase to 10 mg daily", "Amlodipine 10 mg od", "Amlodipine 10 mg po daily", "Amlodipine 10 mg hs",
     "Amlodipine 10 mg stat", "Amlodipine 10 mg every day", "Amlodipine 10 mg every morning", "Amlodipine 10 mg per day is the maximum",

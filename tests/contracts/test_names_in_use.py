@@ -65,7 +65,7 @@ def test_what_interacts_is_found(pack, text, medication):
     ],
 )  # fmt: skip
 def test_a_name_that_the_graph_does_not_have_is_an_unknown_drug(pack, text):
-    assert failing(pack, text, allergies=["penicillin allergy"]) == {"text-drugs-known"}
+    assert "text-drugs-known" in failing(pack, text, allergies=["penicillin allergy"])
 
 
 @pytest.mark.parametrize("text", ["APAP 1500 mg QID.", "Paracetamol sodium 1500 mg QID.", "HCTZ 500 mg daily.", "HCT 500 mg daily."])

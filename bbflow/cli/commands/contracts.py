@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from bbflow.cli.commands.graph import graph_for, load_graph
 from bbflow.contracts import Contract, Verdict, load_contract, mask
@@ -12,9 +12,10 @@ from bbflow.contracts import validate as run_contract
 from bbflow.contracts.engine.patient_context import PATIENT_KINDS
 from bbflow.contracts.language.column_mapping import graph_rows, map_rows, mapping_of, read_csv
 from bbflow.contracts.language.contract_tests import run_cases
-from bbflow.contracts.language.explanation import describe_rule, row_outcomes, verdict_changes
+from bbflow.contracts.language.explanation import describe_rule, verdict_changes
 from bbflow.contracts.language.explanation import explain as explanation
 from bbflow.contracts.language.scaffold import scaffold
+from bbflow.contracts.verdict import Failure, RowOutcome, RuleResult
 from bbflow.data.example_io import read_rows
 from bbflow.errors import InputError, Problem, Refused
 from bbflow.graph import KnowledgeGraph
@@ -47,7 +48,7 @@ def validate(
         format: Format of the graph; chosen by its contents when not given.
         columns: What the data call a column of the contract: `--columns response=output --columns patient.conditions=problems`.
         report: Folder for report.json and report.html.
-        quarantine: File (.jsonl) for the rows that were set aside, each with rule and reason.
+        quarantine: File (.jsonl) for the rows that were set aside, each with rule, reason and outcome: `fails` or `not understood`.
         data_docs: Folder for Great Expectations' own page.
 
     Raises:
@@ -137,13 +138,29 @@ def explain(
             console.print(text, markup=False, soft_wrap=True)
             result = results.get(text.partition(":")[0])
             if result is not None:
-                ids = ", ".join(dict.fromkeys(mask(f.example_id) for f in result.failures[:_SHOWN]))
-                some = f", first {ids}" if ids else ""
-                said = result.error or f"{len(result.rows)} of {result.evaluated} rows that it applies to fail{some}"
-                console.print(f"    In these data: {said}.", markup=False, soft_wrap=True)
+                console.print(f"    In these data: {_said_of(result)}.", markup=False, soft_wrap=True)
     if verdict is not None:
-        word = "refused" if verdict.refused else "accepted"
-        console.print(f"\n{word}: {len(verdict.ids)} rows, {len(verdict.accepted)} accepted, {len(verdict.quarantined_rows)} set aside")
+        console.print(f"\n{'refused' if verdict.refused else 'accepted'}: {_counts(verdict)}", soft_wrap=True)
+
+
+def _said_of(result: RuleResult) -> str:
+    """Return how many rows fail a rule and how many it does not understand, with the first of each."""
+    if result.error:
+        return result.error
+    said = f"{len(result.rows)} of {result.evaluated} rows that it applies to fail{_first(result.failures)}"
+    unread = len(result.rows_not_understood)
+    return f"{said}; {unread} not understood{_first(result.not_understood)}" if unread else said
+
+
+def _first(failures: Sequence[Failure]) -> str:
+    ids = ", ".join(dict.fromkeys(mask(f.example_id) for f in failures[:_SHOWN]))
+    return f", first {ids}" if ids else ""
+
+
+def _counts(verdict: Verdict) -> str:
+    """Return the number of rows of each outcome; those set aside are told apart from those that were not understood."""
+    unread, aside = verdict.row_outcomes.count("not understood"), len(verdict.quarantined_rows)
+    return f"{len(verdict.ids)} rows, {len(verdict.accepted)} accepted, {aside} quarantined, {unread} of them not understood"
 
 
 def init(data: str, out: str, id: str = "my-data", columns: list[str] | None = None) -> None:
@@ -236,8 +253,8 @@ def diff(
     moved = sum(c.before != c.after for c in found)
     console.print(f"{moved} of {len(verdicts[0].ids)} rows change verdict, {len(found) - moved} more fail for other reasons")
     for name, verdict in zip((old, new), verdicts, strict=True):
-        word, counts = "refused" if verdict.refused else "accepted", row_outcomes(verdict)
-        tally = ", ".join(f"{counts.count(f)} {f}" for f in ("accepted", "quarantined", "refused"))
+        word, counts = "refused" if verdict.refused else "accepted", verdict.row_outcomes
+        tally = ", ".join(f"{counts.count(outcome)} {outcome}" for outcome in get_args(RowOutcome))
         console.print(f"{name}: {word}; row by row {tally}", markup=False, soft_wrap=True)
 
 
@@ -285,7 +302,8 @@ def _write_quarantine(path: Path, verdict: Verdict, rows: list[dict[str, Any]]) 
     import json
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps({**rows[q.row], "rule": q.rule, "reason": q.reason}, ensure_ascii=False, default=str) for q in verdict.quarantine)
+    found = ({**rows[q.row], "rule": q.rule, "reason": q.reason, "outcome": q.outcome} for q in verdict.quarantine)
+    lines = (json.dumps(row, ensure_ascii=False, default=str) for row in found)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -302,23 +320,24 @@ def show(verdict: Verdict) -> None:
 
     colours = {"pass": "green", "refuse": "red", "quarantine": "yellow", "report": "cyan"}
     table = Table(title=f"{verdict.contract.id} {verdict.contract.version}", title_justify="left")
-    for column in ("rule", "severity", "rows checked", "failing", "verdict"):
-        table.add_column(column, justify="right" if column in ("rows checked", "failing") else "left")
+    for column in ("rule", "severity", "checked", "failing", "unread", "verdict"):
+        table.add_column(column, justify="right" if column in ("checked", "failing", "unread") else "left", no_wrap=column == "rule")
     for result in verdict.results:
         said = f"[{colours[result.verdict]}]{result.verdict}[/]"
-        table.add_row(escape(result.id), result.severity, str(result.evaluated), str(len(result.rows)), said)
+        counts = (result.evaluated, len(result.rows), len(result.rows_not_understood))
+        table.add_row(escape(result.id), result.severity, *map(str, counts), said)
     console = _console()
     console.print(table)
     for result in verdict.results:
         if result.error:
             console.print(f"[red]{escape(result.id)}[/]: {escape(mask(result.error))}", soft_wrap=True)
-        for failure in result.failures[:_SHOWN]:
-            said = f"{escape(mask(failure.example_id))}: {escape(mask(failure.reason))}"
-            console.print(f"[bold]{escape(result.id)}[/] {said}", soft_wrap=True)
-        if len(result.failures) > _SHOWN:
-            console.print(f"[bold]{escape(result.id)}[/] and {len(result.failures) - _SHOWN} more")
+        for what, failures in (("", result.failures), ("[yellow]not understood[/] ", result.not_understood)):
+            for failure in failures[:_SHOWN]:
+                said = f"{escape(mask(failure.example_id))}: {what}{escape(mask(failure.reason))}"
+                console.print(f"[bold]{escape(result.id)}[/] {said}", soft_wrap=True)
+            if len(failures) > _SHOWN:
+                console.print(f"[bold]{escape(result.id)}[/] {what}and {len(failures) - _SHOWN} more")
     for rule, reason in verdict.contract.disabled:
         console.print(f"[yellow]{escape(rule)} is switched off[/]: {escape(reason)}", soft_wrap=True)
     word = "[red]refused[/]" if verdict.refused else "[green]accepted[/]"
-    counts = f"{len(verdict.ids)} rows, {len(verdict.accepted)} accepted, {len(verdict.quarantined_rows)} quarantined"
-    console.print(f"{word}: {counts}")
+    console.print(f"{word}: {_counts(verdict)}", soft_wrap=True)

@@ -141,6 +141,29 @@ def _egfr_limits(graph: KnowledgeGraph, drug: str) -> tuple[tuple[str, float], .
     return tuple((node, below) for node, below in limits if isinstance(below, (int, float)))
 
 
+NOT_TOGETHER = (
+    "ACE inhibitor", "angiotensin receptor blocker", "beta blocker", "statin", "fibrate", "triptan", "phosphodiesterase inhibitor",
+    "anticoagulant", "nonsteroidal anti-inflammatory drug", "bisphosphonate", "corticosteroid",
+)  # fmt: skip
+"""Classes of which nobody takes two drugs at a time; of others, such as diuretics and antiseizure drugs, people do."""
+
+
+def duplicates(graph: KnowledgeGraph, drug: str, others: Iterable[str], classes: Sequence[str]) -> Iterator[Reason]:
+    """Yield a reason for each other drug that is of one class with a drug, for the classes that are named."""
+    own = _classes_of(graph, drug)
+    for other in others if own else ():
+        for node, name in own.items():
+            if other != drug and name in classes and node in _classes_of(graph, other):
+                reason = f"{graph.name_of(drug)} and {graph.name_of(other)} are both of the class {name}"
+                yield Reason(reason, edges=((drug, "subclass_of", node), (other, "subclass_of", node)))
+
+
+@memoize_per_graph
+def _classes_of(graph: KnowledgeGraph, drug: str) -> dict[str, str]:
+    """Return the classes of a drug, each with its name."""
+    return {node: graph.name_of(node) for node in graph.objects(drug, "subclass_of") if graph.node(node).kind == "DrugClass"}
+
+
 def interactions(graph: KnowledgeGraph, drug: str, others: Iterable[str], allowed: Sequence[str]) -> Iterator[Reason]:
     """Yield a reason for each other drug that a drug interacts with, except at allowed severities."""
     for other in others:

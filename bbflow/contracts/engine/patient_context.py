@@ -14,6 +14,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Recommendation
 from bbflow.text.entity_linking import entity_linker
 from bbflow.text.normalization import name_key
+from bbflow.text.prompt_context import Facts
 
 PATIENT_KINDS = {
     "conditions": ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction"),
@@ -33,6 +34,8 @@ class PatientContext:
         unknown: Reasons, one for each name that the graph does not know.
         families: Classes of which the patient takes a drug, which one is not said.
         egfr: The eGFR that the prompt gives and the patient's own record does not, in mL/min/1.73 m2.
+        unclear: Facts of the prompt of which it is unclear whether they are the patient's.
+        words: Dict from the node of an unclear fact to the words of the prompt that name it.
     """
 
     conditions: list[str] = field(default_factory=list)
@@ -41,6 +44,8 @@ class PatientContext:
     unknown: list[str] = field(default_factory=list)
     families: list[str] = field(default_factory=list)
     egfr: float | None = None
+    unclear: Facts = field(default_factory=Facts)
+    words: dict[str, str] = field(default_factory=dict)
 
 
 def recommends(row: Row) -> bool:

@@ -105,7 +105,7 @@ def main() -> None:
                 failed[number] = outcome
                 answers.append(outcome)
             else:
-                found = [(f.row, str(f.reason), f.column, f.span, list(f.edges)) for f in outcome.findings]
+                found = [(f.row, str(f.reason), f.column, f.span, list(f.edges), f.understood) for f in outcome.findings]
                 answers.append((outcome.evaluated, found))
         _write(sink, marshal.dumps(answers))
 

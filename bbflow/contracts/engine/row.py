@@ -30,6 +30,7 @@ class Finding:
         column: The text it was found in: a column, or `messages[0]`; empty where it was found in no text.
         span: First and last (exclusive) character of the offending words there.
         edges: Edges of the graph that prove it.
+        understood: Whether the row was understood and fails; False where words could not be read, so that it neither passes nor fails.
     """
 
     row: int | None
@@ -37,20 +38,24 @@ class Finding:
     column: str = ""
     span: tuple[int, int] | None = None
     edges: tuple[Triple, ...] = ()
+    understood: bool = True
 
 
 class Reason(str):
     """A reason that also says where in a text, and by which edges; a rule that has neither yields a plain `str`."""
 
-    __slots__ = ("column", "edges", "span")
+    __slots__ = ("column", "edges", "span", "understood")
     column: str
     span: tuple[int, int] | None
     edges: tuple[Triple, ...]
+    understood: bool
 
-    def __new__(cls, reason: str, column: str = "", span: tuple[int, int] | None = None, edges: tuple[Triple, ...] = ()) -> Reason:
+    def __new__(
+        cls, reason: str, column: str = "", span: tuple[int, int] | None = None, edges: tuple[Triple, ...] = (), understood: bool = True
+    ) -> Reason:
         """Make a reason; the arguments are those of `Finding`."""
         made = super().__new__(cls, reason)
-        made.column, made.span, made.edges = column, span, edges
+        made.column, made.span, made.edges, made.understood = column, span, edges, understood
         return made
 
 
@@ -88,7 +93,7 @@ class Row:
     def finding(self, reason: str) -> Finding:
         """Return a finding about this row."""
         if isinstance(reason, Reason):
-            return Finding(self.position, str(reason), reason.column, reason.span, reason.edges)
+            return Finding(self.position, str(reason), reason.column, reason.span, reason.edges, reason.understood)
         return Finding(self.position, reason)
 
     def memo(self, make: Callable[..., T], *arguments: Hashable) -> T:
@@ -160,6 +165,13 @@ class Row:
         contents = [(m.get("role"), text_of(m.get("content"), "messages.content")) for m in self.records("messages")]
         return [(i, TokenizedText(content)) for i, (role, content) in enumerate(contents) if role != "system"]
 
+    def assistant_turns(self) -> list[tuple[int, TokenizedText]]:
+        """Return the earlier answers among the messages, each with its place and cut into words; none where there are no messages."""
+        messages = self.cell("messages") if self.has("messages") else None
+        if not isinstance(messages, list) or len(messages) < 2 or not any(is_assistant(m) for m in messages):
+            return []
+        return [(i, text) for i, text in self.asked() if is_assistant(messages[i])]
+
     def prompt(self) -> str:
         """Return the texts of all messages, one a line."""
         return self.memo(Row._prompt)
@@ -169,6 +181,11 @@ class Row:
         if not messages:
             raise MalformedCell("'messages' is empty")
         return "\n".join(text_of(m.get("content"), "messages.content") for m in messages)
+
+
+def is_assistant(message: Any) -> bool:
+    """Return whether a message is one of the assistant's."""
+    return isinstance(message, Mapping) and message.get("role") in ("assistant", "model", "gpt", "bot")
 
 
 ATOMS = frozenset((str, bool, int, type(None)))

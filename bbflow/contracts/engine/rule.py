@@ -87,22 +87,23 @@ RowCheck = Callable[..., Iterable[str]]
 TableCheck = Callable[..., Iterable[Finding]]
 
 
-def row_rule(*columns: str, when: Callable[[Row], bool] | None = None, group: str = "form") -> Callable[[RowCheck], RowCheck]:
+def row_rule(*columns: str, when: Callable[..., bool] | None = None, group: str = "form") -> Callable[[RowCheck], RowCheck]:
     """Register a function that yields the reasons why one row fails.
 
     Args:
         columns: Columns it reads; data that lack one are refused before any rule runs.
-        when: Whether the rule applies to a row; the others do not count as evaluated. A row of which that cannot be
-            told, because a cell is malformed, fails.
+        when: Whether the rule applies, from the row, or the row and the graph; other rows do not count as evaluated. A row of which that
+            cannot be told, because a cell is malformed, fails.
         group: What it looks at.
     """
+    takes_graph = when is not None and len(inspect.signature(when).parameters) == 2
 
     def register(check: RowCheck) -> RowCheck:
         def run(rows: Sequence[Row], graph: KnowledgeGraph, **kwargs: Any) -> Outcome:
             evaluated, findings = 0, list[Finding]()
             for row in rows:
                 try:
-                    if when is not None and not when(row):
+                    if when is not None and not (when(row, graph) if takes_graph else when(row)):
                         continue
                     for reason in check(row, graph, **kwargs):
                         findings.append(row.finding(reason))  # what was found before a malformed cell stays

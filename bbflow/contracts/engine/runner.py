@@ -218,5 +218,5 @@ def _outcome(answer: str | tuple[int, list[Any]]) -> Outcome | str:
     """Return the outcome in the answer of a worker process, or its error."""
     if isinstance(answer, str):
         return answer
-    evaluated, findings = answer
-    return Outcome(evaluated, [Finding(row, reason, column, span, tuple(edges)) for row, reason, column, span, edges in findings])
+    evaluated, found = answer
+    return Outcome(evaluated, [Finding(row, reason, column, span, tuple(edges), read) for row, reason, column, span, edges, read in found])

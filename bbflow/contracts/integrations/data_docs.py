@@ -100,7 +100,10 @@ def _renderer() -> Any:
 
 def _prepare(result: Any, rule: QualityRule, outcome: Outcome | str, ids: tuple[str, ...]) -> None:
     """Leave what the page shows: counts, and masked reasons in place of the values of cells."""
-    result.expectation_config.meta |= {"said": describe_rule(rule), "label": f"{rule.id} ({rule.severity}, on failure: {rule.on_failure})"}
+    label = f"{rule.id} ({rule.severity}, on failure: {rule.on_failure})"
+    if not isinstance(outcome, str) and (unread := {f.row for f in outcome.findings if not f.understood}):
+        label += f"; rows not understood: {len(unread)}"
+    result.expectation_config.meta |= {"said": describe_rule(rule), "label": label}
     kept = {"element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent", "observed_value"}
     result.result = {key: value for key, value in (result.result or {}).items() if key in kept}
     reasons = list(_reasons(outcome, ids))
@@ -118,7 +121,8 @@ def _reasons(outcome: Outcome | str, ids: tuple[str, ...]) -> Iterator[str]:
         yield mask(outcome)
     else:
         for finding in outcome.findings:
-            yield mask(finding.reason if finding.row is None else f"{ids[finding.row]}: {finding.reason}")
+            said = finding.reason if finding.understood else f"not understood: {finding.reason}"
+            yield mask(said if finding.row is None else f"{ids[finding.row]}: {said}")
 
 
 def _page(contract: Contract, document: Any) -> str:

@@ -104,7 +104,7 @@ class RuleMetric(TableMetricProvider):
         outcome = outcomes.get((metric_value_kwargs["rule"], metric_value_kwargs["settings"]), "the rule was not run")
         if isinstance(outcome, str):
             return {"rows": rows, "evaluated": 0, "findings": [], "error": outcome}
-        findings = [[f.row, f.reason, f.column, f.span, f.edges] for f in outcome.findings]
+        findings = [[f.row, f.reason, f.column, f.span, f.edges, f.understood] for f in outcome.findings]
         return {"rows": rows, "evaluated": outcome.evaluated, "findings": findings, "error": ""}
 
     @classmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bbflow.contracts.contract import Contract, QualityRule
-from bbflow.contracts.verdict import Verdict
+from bbflow.contracts.verdict import RowOutcome, Verdict
 
 _FOLLOWS = {
     "refuse": "One failing row refuses the whole data set.",
@@ -25,6 +25,10 @@ def explain(contract: Contract) -> Iterator[tuple[str, list[str]]]:
     about.append(
         f"{len(contract.rules)} rules, {refusing} of which refuse the data. At most {contract.max_quarantine_fraction:.1%} of all rows may "
         "be set aside; above that the data are refused. Data without rows, and rules that crash, refuse."
+    )
+    about.append(
+        "A row whose text is not understood is set aside, with the words that were not read: it is neither accepted nor called unsafe. At "
+        f"most {contract.max_not_understood_fraction:.1%} of all rows may be so."
     )
     about += [f"Switched off: {rule}, because {reason.rstrip('.')}." for rule, reason in contract.disabled]
     yield f"{contract.name} ({contract.id} {contract.version})", about
@@ -76,9 +80,6 @@ def _said(value: Any) -> str:
     return str(value)
 
 
-RowOutcome = Literal["accepted", "quarantined", "refused"]
-
-
 @dataclass(frozen=True)
 class VerdictChange:
     """A row that two contracts judge differently.
@@ -98,21 +99,15 @@ class VerdictChange:
     rules: tuple[str, ...]
 
 
-def row_outcomes(verdict: Verdict) -> list[RowOutcome]:
-    """Return for each row whether its findings refuse it, set it aside or leave it."""
-    refused = {row for result in verdict.results if result.on_failure == "refuse" for row in result.rows}
-    return ["refused" if i in refused else "quarantined" if i in verdict.quarantined_rows else "accepted" for i in range(len(verdict.ids))]
-
-
 def verdict_changes(before: Verdict, after: Verdict) -> list[VerdictChange]:
     """List the rows whose verdict or whose failing rules differ between two contracts on the same data."""
     found = []
     failing: list[dict[int, set[str]]] = [{}, {}]
     for side, verdict in enumerate((before, after)):
         for result in verdict.results:
-            for row in result.rows:
+            for row in result.rows | result.rows_not_understood:
                 failing[side].setdefault(row, set()).add(result.id)
-    for row, (old, new) in enumerate(zip(row_outcomes(before), row_outcomes(after), strict=True)):
+    for row, (old, new) in enumerate(zip(before.row_outcomes, after.row_outcomes, strict=True)):
         gone, come = failing[0].get(row, set()) - failing[1].get(row, set()), failing[1].get(row, set()) - failing[0].get(row, set())
         if old != new or gone or come:
             rules = (*(f"-{rule}" for rule in sorted(gone)), *(f"+{rule}" for rule in sorted(come)))

@@ -50,6 +50,7 @@ def data_contract_schema() -> dict[str, Any]:
                 "customProperties": _custom(
                     {
                         "maxQuarantineFraction": {"type": "number", "minimum": 0, "maximum": 1},
+                        "maxNotUnderstoodFraction": {"type": "number", "minimum": 0, "maximum": 1},
                         "extends": {**_TEXT, "minLength": 1},
                         "owner": _TEXT,
                         "testRow": {"type": "object"},
@@ -95,7 +96,8 @@ def verdict_schema() -> dict[str, Any]:
     span = {"type": ["array", "null"], "items": count, "minItems": 2, "maxItems": 2}
     edges = {"type": "array", "items": {**_TEXTS, "minItems": 3, "maxItems": 3}}
     row = {"type": ["integer", "null"], "minimum": 0}
-    failure = _closed({"example_id": _TEXT, "row": row, "reason": _TEXT, "column": _TEXT, "span": span, "edges": edges})
+    outcome = {"enum": ["fails", "not understood"]}
+    failure = _closed({"example_id": _TEXT, "row": row, "outcome": outcome, "reason": _TEXT, "column": _TEXT, "span": span, "edges": edges})
     result = _closed(
         {
             "id": _TEXT,
@@ -108,6 +110,7 @@ def verdict_schema() -> dict[str, Any]:
             "verdict": {"enum": ["pass", "refuse", "quarantine", "report"]},
             "evaluated": count,
             "failing": count,
+            "not_understood": count,
             "error": _TEXT,
             "owner": _TEXT,
             "failures": {"type": "array", "items": failure},
@@ -123,7 +126,9 @@ def verdict_schema() -> dict[str, Any]:
                 "rows": count,
                 "accepted": count,
                 "quarantined": count,
+                "not_understood": count,
                 "max_quarantine_fraction": {"type": "number"},
+                "max_not_understood_fraction": {"type": "number"},
                 "refused": {"type": "boolean"},
                 "refusals": _TEXTS,
                 "rules": {"type": "array", "items": result},

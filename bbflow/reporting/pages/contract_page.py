@@ -62,6 +62,7 @@ class Finding:
     edges: list[ProofEdge]
     quotation: Quotation | None
     cells: dict[str, str]
+    understood: bool
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class RuleFindings:
 
     @property
     def hidden(self) -> int:
-        """Number of failures that are only in report.json."""
-        return len(self.result.failures) - len(self.findings)
+        """Number of findings that are only in report.json."""
+        return len(self.result.failures) + len(self.result.not_understood) - len(self.findings)
 
 
 class Share(NamedTuple):
@@ -105,7 +106,7 @@ def write_contract_report(folder: str | Path, verdict: Verdict, rows: Rows | Non
 
 def render_contract_page(verdict: Verdict, rows: Rows | None = None, graph: KnowledgeGraph | None = None) -> str:
     """Return the page; for the arguments see `write_contract_report`."""
-    found = [result for result in verdict.results if result.failures or result.error]
+    found = [result for result in verdict.results if result.failures or result.not_understood or result.error]
     numbers = {id(result): number for number, result in enumerate(found)}
     return render(
         "contract.html.jinja",
@@ -121,19 +122,19 @@ def render_contract_page(verdict: Verdict, rows: Rows | None = None, graph: Know
 
 def _shares(verdict: Verdict) -> list[Share]:
     total = len(verdict.ids)
-    refusing = frozenset(row for r in verdict.results if r.verdict == "refuse" for row in r.rows)
-    aside = len(verdict.quarantined_rows - refusing)
     counts = [
-        ("accepted", total - len(refusing) - aside, "with nothing against them"),
-        ("quarantine", aside, "to set aside"),
-        ("refuse", len(refusing), "that refuse"),
+        ("accepted", "accepted", "with nothing against them"),
+        ("report", "not understood", "not understood, set aside"),
+        ("quarantine", "quarantined", "to set aside"),
+        ("refuse", "refused", "that refuse"),
     ]
-    return [Share(kind, count, text, 100 * count / total) for kind, count, text in counts]
+    found = [(kind, sum(of_row == outcome for of_row in verdict.row_outcomes), text) for kind, outcome, text in counts]
+    return [Share(kind, count, text, 100 * count / total) for kind, count, text in found]
 
 
 def _rule_findings(number: int, result: RuleResult, rows: Rows | None, graph: KnowledgeGraph | None) -> RuleFindings:
     findings = []
-    for i, failure in enumerate(result.failures[:_SHOWN]):
+    for i, failure in enumerate((*result.failures, *result.not_understood)[:_SHOWN]):
         row = rows[failure.row] if rows is not None and failure.row is not None and i < _QUOTED else None
         findings.append(
             Finding(
@@ -143,6 +144,7 @@ def _rule_findings(number: int, result: RuleResult, rows: Rows | None, graph: Kn
                 edges=[_proof_edge(edge, graph) for edge in failure.edges],
                 quotation=None if row is None else _quotation(failure, row),
                 cells={} if row is None else _cells(row, graph),
+                understood=i < len(result.failures),
             )
         )
     return RuleFindings(number, result, mask(result.error), findings)

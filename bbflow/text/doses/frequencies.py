@@ -243,7 +243,7 @@ def _multiplication(words: Sequence[str], i: int) -> float | None:
 def _adverb(words: Sequence[str], i: int) -> float | None:
     """Read `once`, `twice`, `thrice`, `ter in die`; `once every 6 hours` is every six hours, and more times of the day count instead."""
     times = _ADVERBS.get(words[i])
-    if times is None:
+    if times is None or (i and words[i - 1] == "not"):  # "not once but twice"
         return None
     times = _within(words, i + 1, times)
     return max(times, _named_times(words) or 0.0) if words.count(words[i]) > 1 else times

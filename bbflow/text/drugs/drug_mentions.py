@@ -57,7 +57,7 @@ class TextReading(NamedTuple):
         units: The words that are units of doses.
         mentions: The mentions of nodes of the graph and of classes of drugs.
         drug_mentions: The drugs, each with its stance.
-        class_mentions: The classes of drugs, each with its stance.
+        class_mentions: The classes of drugs, and the drugs that the graph does not have under their class, each with its stance.
     """
 
     text: TokenizedText
@@ -98,10 +98,11 @@ def read_drug_stances(text: str | TokenizedText, graph: KnowledgeGraph, cues: St
             drugs.append((whole, node))
         elif kind == "DrugClass":
             classes.append((mention, node))
-        elif (family := linker.family(words, mention)) is not None:
+        elif (family := linker.family(words, mention)) is not None or (family := linker.other_drug(words, mention)) is not None:
             classes.append((mention, family))
     class_mentions = _class_mentions(words, classes, [m.first for m, _ in drugs], mentions, candidates, cues) if classes else []
-    drug_mentions = _drug_mentions(words, drugs, mentions, candidates, cues) if drugs else []
+    bounds = [mention.first for mention, _ in classes if linker.other_drug(words, mention) is not None]
+    drug_mentions = _drug_mentions(words, drugs, mentions, candidates, cues, bounds) if drugs else []
     return TextReading(words, candidates.units, mentions, drug_mentions, class_mentions)
 
 
@@ -167,13 +168,18 @@ def _class_mentions(
     found = []
     for (mention, node), stance in zip(classes, stances, strict=True):
         if stance is None:
-            stance = "advised" if _is_short_answer(text, mentions, mention, cues) else "unclear"
+            stance = "advised" if _is_short_answer(text, mentions, mention, cues) else _stance_without_cue(text, mention, cues)
         found.append(DrugMention(node, stance, (mention.first, mention.last), None, (0, 0)))
     return found
 
 
 def _drug_mentions(
-    text: TokenizedText, drugs: list[tuple[Mention, str]], mentions: list[Mention], candidates: _Candidates, cues: StanceCues
+    text: TokenizedText,
+    drugs: list[tuple[Mention, str]],
+    mentions: list[Mention],
+    candidates: _Candidates,
+    cues: StanceCues,
+    bounds: list[int],
 ) -> list[DrugMention]:
     named = {m.first for m, _ in drugs}
     others = [m.first for m in mentions if m.first not in named]
@@ -185,7 +191,8 @@ def _drug_mentions(
     ends = [*(front[0] if front else mention.first for (mention, _), front in zip(drugs, fronts, strict=True)), len(text.words)]
     found = []
     for i, (mention, drug) in enumerate(drugs):
-        dose = daily_dose(text, mention.last, ends[i + 1], mention.first, fronts[i], candidates.units)
+        end = next((bound for bound in bounds if mention.last <= bound < ends[i + 1]), ends[i + 1])  # a dose behind another drug is its own
+        dose = daily_dose(text, mention.last, end, mention.first, fronts[i], candidates.units)
         stance = stances[i]
         if stance is None:
             answers = dose.daily_mg is not None or dose.daily_mg_per_kg is not None or _is_short_answer(text, mentions, mention, cues)
@@ -201,6 +208,11 @@ def _stance_without_cue(text: TokenizedText, mention: Mention, cues: StanceCues)
     states = not cues.words.facts.isdisjoint(words)
     defines = any(a in ("is", "are") and b in ("a", "an", "one") for a, b in itertools.pairwise(words))
     return "spoken of" if states or defines else "unclear"
+
+
+def is_short_answer(reading: TextReading, mention: DrugMention) -> bool:
+    """Return whether the sentence of a drug consists of names, numbers and fillers alone: "Answer: amlodipine"."""
+    return _is_short_answer(reading.text, reading.mentions, Mention((), *mention.words), stance_cues())
 
 
 def _is_short_answer(text: TokenizedText, mentions: list[Mention], mention: Mention, cues: StanceCues) -> bool:

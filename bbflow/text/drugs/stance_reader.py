@@ -238,7 +238,19 @@ class StanceReader:
                 first = self._look_back(i)
                 if cue.size > 1:
                     self._oppose_from(first)
+            if i == self.start and self.words[i] == "without":  # "without asthma, X would be an option"
+                self.counterfactual = True
+            if self._ends_phrase(i + cue.size) and self.words[i - 1] not in self.cues.words.sequences:
+                self._oppose_from(self.clause)
             self._oppose_following(cue)
+
+    def _heads_list(self, after: int) -> bool:
+        """Return whether a colon follows a cue with no drug before it, so that it means what stands behind: "STOPPED: X"."""
+        return self.clause == self.next_drug and after < self.end and ":" in self.text.text[slice(*self.text.span(after - 1, after + 1))]
+
+    def _ends_phrase(self, after: int) -> bool:
+        """Return whether a cue ends its sentence or a part of it, so that it means what stands before: "X: never", "X - STOP (edema)"."""
+        return self.next_drug > self.clause and (after >= self.end or break_between(self.text, after - 1, after))
 
     def _opposes_before(self, cue: Cue, i: int) -> None:
         """Oppose the drugs before the cue, or advise them where it blames their omission.
@@ -249,7 +261,7 @@ class StanceReader:
             self.drug_stances[self.clause : self.next_drug] = ["advised"] * (self.next_drug - self.clause)
         elif not (cue.negates and self._skip_cancelled()):
             self._oppose_from(self._look_back(i))
-            if cue.negates:
+            if cue.negates or self._heads_list(i + cue.size):
                 self._oppose_following(cue)
 
     def _skip_cancelled(self) -> bool:

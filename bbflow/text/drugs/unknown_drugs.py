@@ -11,7 +11,6 @@ from bbflow.graph.memo import memoize_per_graph
 from bbflow.text.doses.numbers import number
 from bbflow.text.drugs.drug_mentions import TextReading
 from bbflow.text.drugs.stance_cues import stance_cues
-from bbflow.text.entity_linking import entity_linker
 from bbflow.text.lexicon.drug_names import drug_names
 from bbflow.text.memo import BoundedMemo
 from bbflow.text.normalization import name_key
@@ -27,17 +26,6 @@ _STEMS = tuple(
 )
 """Stems of international non-proprietary names (WHO) in which no English word ends."""
 
-_NO_DRUG = frozenset(
-    """
-    dose doses dosage dosing of give take about maximum minimum than to is are mg with daily day exceed exceeds least most up
-    total only the a an at and or by from max over under below above approximately for starting initial single usual low high
-    ceiling limit needs between then his her their this that it oral tablet tablets use start prescribe is was be no not them drug
-    medication increase increased reduced reduce received gets taking takes took until every into in on as per weekly therefore
-    clearly give giving creator within beyond exceeding around roughly nearly almost remaining another additional swallowed ingested
-    overdosed administer swallow
-    """.split()  # noqa: SIM905 (a list would be a page long)
-)
-
 
 def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
     """Yield the words that must be drugs and that the graph does not know, each with the drug that was probably meant, and its characters.
@@ -47,11 +35,10 @@ def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[
         graph: The graph whose drugs are known.
         known: Words that are no drugs or are known by other means.
     """
-    yield from _other_drugs(reading, graph, known)
     text, words = reading.text, reading.text.words
     suspicion = _suspicions(graph).__getitem__
     found = [(i, suspect) for i, word in enumerate(words) if (suspect := suspicion(word))] if any(map(suspicion, words)) else []
-    before_doses = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in _NO_DRUG]
+    before_doses = [unit - 2 for unit in reading.units if unit >= 2 and words[unit - 2] not in drug_names().everyday_words]
     if not found and not before_doses:
         return
     named = {i for m in reading.mentions for i in range(m.first, m.last)}
@@ -64,21 +51,15 @@ def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[
             yield words[i], "", text.span(i, i + 1)
 
 
-def _other_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[str]) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Yield the mentions of drugs that go by a name in use and that the graph does not hold."""
-    linker = entity_linker(graph)
-    for mention in reading.mentions:
-        if not mention.nodes and linker.is_other_drug(reading.text, mention):
-            name = " ".join(reading.text.words[mention.first : mention.last])
-            if name not in known:
-                yield name, "", reading.text.span(mention.first, mention.last)
-
-
 def _may_name_a_drug(word: str, known: frozenset[str]) -> bool:
     """Return whether a word can be an unknown drug: long enough, no everyday word, no cue, none that is known otherwise."""
     if len(word) < 3 or not word[0].isalpha() or word in known:
         return False
-    return word not in drug_names().short_words and word not in stance_cues().cue_words
+    return word not in drug_names().short_words and word not in stance_cues().cue_words and not word.endswith(_NO_ENDING)
+
+
+_NO_ENDING = ("ing", "ed", "ly", "tion", "ment", "ness", "day", "days")
+"""Endings that no name of a drug has."""
 
 
 class _Suspect(NamedTuple):
@@ -95,7 +76,7 @@ def _suspicions(graph: KnowledgeGraph) -> BoundedMemo[str, _Suspect | None]:
     def suspicion(word: str) -> _Suspect | None:
         if word in MASS_WORDS or len(word) < _SHORTEST_NAME - 1:
             return None
-        meant = "" if word in _NO_DRUG else misspelt.drug(word)
+        meant = "" if word in drug_names().everyday_words else misspelt.drug(word)
         has_stem = any(word.endswith(stem) and len(word) > len(stem) + 1 for stem in _STEMS)
         return _Suspect(meant) if meant or has_stem else None
 

@@ -13,7 +13,7 @@ from bbflow.io.yaml import YamlFile, read_yaml
 
 NAMES_FILE = Path(__file__).with_suffix(".yaml")
 _MAPPINGS = ("drugs", "drugs_with_dose", "families")
-_LISTS = ("other_drugs", "salts", "short_words")
+_LISTS = ("salts", "short_words", "everyday_words")
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,18 @@ class DrugNames:
     Attributes:
         drugs: Name of a drug to its other names.
         drugs_with_dose: Name of a drug to the names that mean it only where a dose follows.
-        other_drugs: Names of drugs that few graphs have.
         salts: Words that belong to the name next to them.
         families: Family of drugs to the names that its node may have in a graph, the best first.
         short_words: Words of three letters that are no drugs.
+        everyday_words: Other words that are no drugs though an amount may follow.
     """
 
     drugs: dict[str, list[str]]
     drugs_with_dose: dict[str, list[str]]
-    other_drugs: list[str]
     salts: frozenset[str]
     families: dict[str, list[str]]
     short_words: frozenset[str]
+    everyday_words: frozenset[str]
 
 
 @cache
@@ -55,7 +55,7 @@ def read_drug_names(path: str | Path) -> DrugNames:
     if problems:
         raise InputError(*problems)
     groups: dict[str, Any] = dict(file.data)
-    groups |= {key: frozenset(groups[key]) for key in ("salts", "short_words")}
+    groups |= {key: frozenset(groups[key]) for key in _LISTS}
     return DrugNames(**groups)
 
 
@@ -75,16 +75,16 @@ def _problems(file: YamlFile) -> Iterator[Problem]:
         elif not isinstance(group, dict if key in _MAPPINGS else list):
             yield Problem(f"'{key}' must be a {'mapping' if key in _MAPPINGS else 'list'}", file.where(key))
         elif isinstance(group, list):
-            yield from _wrong_names(file, (key,), group, {})
+            yield from wrong_names(file, (key,), group, {})
         else:
             for name, others in group.items():
                 if not isinstance(others, list):
                     yield Problem(f"'{name}' must have a list of names", file.where(key, name))
                 else:
-                    yield from _wrong_names(file, (key, name), others, {} if key == "families" else known)
+                    yield from wrong_names(file, (key, name), others, {} if key == "families" else known)
 
 
-def _wrong_names(file: YamlFile, at: tuple[str, ...], names: list[Any], known: dict[str, str]) -> Iterator[Problem]:
+def wrong_names(file: YamlFile, at: tuple[str, ...], names: list[Any], known: dict[str, str]) -> Iterator[Problem]:
     """Yield a problem for each name that is no text or is known already; note the others."""
     for i, name in enumerate(names):
         where = file.where(*at, i)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from bbflow.errors import InputError, Problem
-from bbflow.io.yaml import read_yaml
+from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.io.yaml import YamlFile, read_yaml
 
 CUES_FILE = Path(__file__).with_suffix(".yaml")
-_WORDS = ("takes", "participles", "subjects", "questions", "allergic", "allergic_after", "filtration", "trigger")
+_WORDS = (
+    "persons", "selves", "states", "ages", "relatives", "asking", "avoiding", "general", "takes", "participles", "subjects", "questions",
+    "allergic", "allergic_after", "reactions", "denied_after", "past", "filtration", "trigger",
+)  # fmt: skip
+_PHRASES = ("names", "unclear_names", "patterns")
+
+
+class Measurement(NamedTuple):
+    """A measurement that means a condition, by the words before its number, its limits, and whether other conditions give the same."""
+
+    conditions: list[str]
+    words: list[str]
+    above: float
+    below: float
+    between: tuple[float, float]
+    unclear: bool
 
 
 @dataclass(frozen=True)
@@ -19,24 +36,39 @@ class PatientCues:
     """The groups of the file, which explains each.
 
     Attributes:
-        takes: Words before a drug that the person takes.
-        participles: Words of a family's name by which the person takes it.
-        subjects: Words before "take" that make it a statement.
-        questions: Words before "take" that make it a question.
-        allergic: Words before what the person is allergic to.
-        allergic_after: Words after it.
-        conditions: Patterns over joined words, each with the names that the condition may have in a graph.
+        persons, selves, states, ages, relatives, asking, avoiding, general: Words of persons and of questions.
+        takes, participles, subjects, questions, past: Words of the drugs that the person takes.
+        allergic, allergic_after, reactions: Words of what the person is allergic to.
+        denied_after: Words after what is denied.
+        names: Phrase to the names that the condition may have in a graph.
+        unclear_names: The same for phrases that can mean something else.
+        measurements: Measurements that mean a condition.
+        patterns: Patterns over joined words, each with the names of its condition.
         filtration: Pattern of a filtration rate with its number, and whether it lies below.
         trigger: Words of which every match of a pattern has one.
     """
 
+    persons: frozenset[str]
+    selves: frozenset[str]
+    states: frozenset[str]
+    ages: frozenset[str]
+    relatives: frozenset[str]
+    asking: frozenset[str]
+    avoiding: frozenset[str]
+    general: frozenset[str]
     takes: frozenset[str]
     participles: frozenset[str]
     subjects: frozenset[str]
     questions: frozenset[str]
     allergic: frozenset[str]
     allergic_after: frozenset[str]
-    conditions: list[tuple[re.Pattern[str], list[str]]]
+    reactions: frozenset[str]
+    denied_after: frozenset[str]
+    past: frozenset[str]
+    names: dict[str, list[str]]
+    unclear_names: dict[str, list[str]]
+    measurements: list[Measurement]
+    patterns: list[tuple[re.Pattern[str], list[str]]]
     filtration: re.Pattern[str]
     trigger: frozenset[str]
 
@@ -51,31 +83,57 @@ def read_patient_cues(path: str | Path) -> PatientCues:
     """Read a file of cues in the form of the package's own `patient_cues.yaml`.
 
     Raises:
-        InputError: The file is no YAML, a group is missing, a word is no text, or a phrase is no regular expression.
+        InputError: The file is no YAML, a group is missing or unknown, a word is no text, or a pattern is no regular expression; every
+            problem with its file, line and column.
     """
     file = read_yaml(path)
-    data = file.data if isinstance(file.data, dict) else {}
-    problems = [
-        Problem(f"the group '{key}' is missing", file.where()) for key in (*_WORDS, "conditions") if not isinstance(data.get(key), list)
-    ]
-    for key in _WORDS:
-        problems += [
-            Problem(f"a cue must be text, not {word!r}", file.where(key, i), 'quote words that YAML reads as a value, such as "on"')
-            for i, word in enumerate(data.get(key) or ())
-            if not isinstance(word, str)
-        ]
-    conditions: list[tuple[re.Pattern[str], list[str]]] = []
-    for i, entry in enumerate(data.get("conditions") or ()):
-        for j, phrase in enumerate(entry["phrases"]):
-            try:
-                conditions.append((re.compile(rf"\b(?:{phrase})\b"), entry["names"]))
-            except re.error as error:
-                problems.append(Problem(f"'{phrase}' is no regular expression: {error}", file.where("conditions", i, "phrases", j)))
+    problems = list(_problems(file))
     if problems:
         raise InputError(*problems)
-    words = {key: frozenset(data[key]) for key in _WORDS if key != "filtration"}
+    data: dict[str, Any] = file.data
+    phrases = {key: {p: entry["conditions"] for entry in data[key] for p in entry["phrases"]} for key in ("names", "unclear_names")}
+    patterns = [(re.compile(rf"\b(?:{p})\b"), entry["conditions"]) for entry in data["patterns"] for p in entry["phrases"]]
     rate = re.compile(
-        rf"\b(?:{'|'.join(data['filtration'])})(?: (?:is|of|was|at|about|around|now|approximately|only))*"
+        rf"\b(?:{'|'.join(data['filtration'])})(?: (?:is|of|was|at|about|around|now|approximately|only|today|then))*"
         r"(?P<below> (?:below|under|less than))? (?P<rate>\d+(?:[.,]\d+)?)\b"
     )
-    return PatientCues(**words, conditions=conditions, filtration=rate)
+    groups: dict[str, Any] = {key: frozenset(data[key]) for key in _WORDS if key != "filtration"} | phrases
+    measurements = [
+        Measurement(m["conditions"], m["words"], m.get("above", float("inf")), m.get("below", 0.0), tuple(m["between"]), m["unclear"])
+        for m in data["measurements"]
+    ]
+    return PatientCues(**groups, measurements=measurements, patterns=patterns, filtration=rate)
+
+
+def _problems(file: YamlFile) -> Iterator[Problem]:
+    groups = (*_WORDS, *_PHRASES, "measurements")
+    data = file.data if isinstance(file.data, dict) else {}
+    for key in data:
+        if key not in groups:
+            yield Problem(f"unknown group '{key}'", file.where(key), did_you_mean(str(key), groups))
+    for key in groups:
+        if not isinstance(data.get(key), list):
+            yield Problem(f"the group '{key}' is missing", file.where())
+    for key in _WORDS:
+        yield from _wrong_texts(file, (key,), data.get(key))
+    for key in (*_PHRASES, "measurements"):
+        needs = ("conditions", "phrases") if key in _PHRASES else ("conditions", "words", "between", "unclear")
+        for i, entry in enumerate(data.get(key) or ()):
+            missing = [part for part in needs if not isinstance(entry, dict) or part not in entry]
+            if missing:
+                yield Problem(f"an entry of '{key}' lacks {', '.join(map(repr, missing))}", file.where(key, i))
+                continue
+            for part in needs[:2]:
+                yield from _wrong_texts(file, (key, i, part), entry[part], pattern=key == "patterns" and part == "phrases")
+
+
+def _wrong_texts(file: YamlFile, at: tuple[Any, ...], group: Any, pattern: bool = False) -> Iterator[Problem]:
+    """Yield a problem for each entry of a list that is no text, or no regular expression where it must be one."""
+    for i, text in enumerate(group if isinstance(group, list) else ()):
+        if not isinstance(text, str):
+            yield Problem(f"a cue must be text, not {text!r}", file.where(*at, i), 'quote words that YAML reads as a value, such as "on"')
+        elif pattern:
+            try:
+                re.compile(text)
+            except re.error as error:
+                yield Problem(f"'{text}' is no regular expression: {error}", file.where(*at, i))

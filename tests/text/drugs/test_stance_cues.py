@@ -25,7 +25,7 @@ def stances(text, graph, cues=None):
         # neutral
         ("Give rest; use of warfarin.", "unclear"), ("Avoid use of warfarin.", "against"),
         # opposes
-        ("Beware of warfarin.", "against"), ("Never withhold warfarin.", "advised"), ("Warfarin, never.", "unclear"),
+        ("Beware of warfarin.", "against"), ("Never withhold warfarin.", "advised"), ("Warfarin, never.", "against"),
         ("Warfarin, do not.", "against"), ("Switch from aspirin to warfarin.", "advised"),
         # speaks_of
         ("Monitor levels of warfarin.", "spoken of"), ("She takes walks in the park before warfarin.", "spoken of"),

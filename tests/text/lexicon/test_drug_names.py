@@ -26,7 +26,7 @@ def test_one_drug_in_any_order_and_with_any_separator(text):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("other_drugs:", "other_drug:", "unknown group 'other_drug'"), ("  lamotrigine: [LTG]", "  lamotrigine: LTG", "'lamotrigine' must have a list"),
+        ("short_words:", "short_word:", "unknown group 'short_word'"), ("  lamotrigine: [LTG]", "  lamotrigine: LTG", "'lamotrigine' must have a list"),
         ("[LTG]", "[yes]", "a name must be text, not True"), ("[LTG]", "[ASA]", "the name 'ASA' occurs twice"),
     ],
 )  # fmt: skip

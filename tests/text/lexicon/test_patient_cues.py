@@ -10,7 +10,7 @@ from bbflow.text.lexicon.patient_cues import CUES_FILE, patient_cues, read_patie
     ("old", "new", "said"),
     [
         ("allergic_after:", "allergic_later:", "the group 'allergic_after' is missing"), ('"on", took', "on, took", "a cue must be text, not True"),
-        ("'(?:first", "'((?:first", r"'\(\(\?:first"),
+        ("'(?:th|nd", "'((?:th|nd", r"'\(\(\?:th"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, said):

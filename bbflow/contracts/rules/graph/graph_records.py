@@ -102,7 +102,7 @@ def edges_do_not_contradict(
     *,
     against: dict[str, str] = {"treats": "contraindicated_in"},  # noqa: B006
 ) -> Iterator[Finding]:
-    """No pair of nodes is joined by two edges that contradict each other.
+    """No pair of nodes is joined by two edges that contradict each other, and no node to itself: a drug does not interact with itself.
 
     Args:
         rows: All rows.
@@ -117,6 +117,8 @@ def edges_do_not_contradict(
         except MalformedCell as problem:
             yield row.finding(str(problem))
     for (subject, predicate, obj), row in edges.items():
+        if subject == obj:
+            yield row.finding(f"{subject} {predicate} itself")
         for one, other in against.items():
             if predicate == one and (subject, other, obj) in edges:
                 yield row.finding(f"{subject} both {one} and {other} {obj}")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bbflow.contracts.engine.contraindications import interactions
+from bbflow.contracts.engine.contraindications import NOT_TOGETHER, duplicates, interactions
 from bbflow.contracts.engine.patient_context import context_of, recommended_drugs, recommends
 from bbflow.contracts.engine.row import Row
 from bbflow.contracts.engine.rule import row_rule
-from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 
 
 @row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
-def no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",)) -> Iterator[str]:
+def no_interacting_pair(
+    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",), not_together: Sequence[str] = NOT_TOGETHER
+) -> Iterator[str]:
     """No recommended drug interacts with another recommended drug or with the patient's medications.
 
     Args:
         row: The row; one that recommends nothing passes.
         graph: The graph.
+        not_together: Classes of which two drugs are one too many: duplicate therapy.
         allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
     """
     drugs, unknown = recommended_drugs(row, graph)
@@ -25,4 +28,11 @@ def no_interacting_pair(row: Row, graph: KnowledgeGraph, *, allowed: Sequence[st
     yield from (*unknown, *context.unknown)
     names = [drug for drug, _ in drugs]
     for i, drug in enumerate(names):
-        yield from interactions(graph, drug, dict.fromkeys((*names[i + 1 :], *context.medications)), allowed)
+        others = dict.fromkeys((*names[i + 1 :], *context.medications))
+        yield from interactions(graph, drug, others, allowed)
+        yield from duplicates(graph, drug, others, not_together)
+    called: dict[str, str] = {}
+    for drug, recommendation in drugs:
+        name = str(recommendation["drug"])
+        if fold(called.setdefault(drug, name)) != fold(name):
+            yield f"'{called[drug]}' and '{name}' are one drug, recommended twice"

@@ -1,84 +1,57 @@
-"""What the response advises in words is as safe as what the columns record.
+"""What the texts of a row advise in words is as safe as what the columns record.
 
-The four rules read the response (see `bbflow.text.drugs.drug_mentions`): drugs by any name the graph knows, negation respected, so that
-"avoid warfarin" recommends nothing. English only.
+The rules read the response and every earlier turn of the assistant (see `bbflow.text.drugs.drug_mentions`): drugs by any name the graph
+knows, negation respected, so that "avoid warfarin" recommends nothing. A row passes only where its drugs, doses and patient were
+understood; where they were not, it is set aside with the words that were not read. English only.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from bbflow.contracts.engine.contraindications import contraindications, interactions, renal_contraindications
-from bbflow.contracts.engine.patient_context import renal_function
-from bbflow.contracts.engine.prompt_context import asks_about_patient, with_prompt
-from bbflow.contracts.engine.row import MalformedCell, Reason, Row
+from bbflow.contracts.engine.advice import (
+    Advice,
+    Unclear,
+    about_a_patient,
+    classes_said,
+    drugs_said,
+    placed,
+    readings,
+    unnamed_drugs,
+    unreadable_texts,
+)
+from bbflow.contracts.engine.contraindications import NOT_TOGETHER, contraindications, duplicates, interactions, renal_contraindications
+from bbflow.contracts.engine.patient_context import PatientContext, renal_function
+from bbflow.contracts.engine.prompt_context import with_prompt
+from bbflow.contracts.engine.row import Reason, Row
 from bbflow.contracts.engine.rule import row_rule
-from bbflow.contracts.rules.safety.dose_within_maximum import dose_limit, patient_conditions
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.text.doses.dose_units import body_weights
-from bbflow.text.drugs.drug_mentions import DrugMention, TextReading, read_drug_stances
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
+from bbflow.text.entity_linking import Mention, entity_linker
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drugs_of
-from bbflow.text.tokenization import TokenizedText
 
 _GROUP = "safety of the text"
 
 
-def _drug_stances(row: Row, graph: KnowledgeGraph, column: str = "response") -> TextReading:
-    """Reads a text cell, once for all rules.
-
-    Raises:
-        MalformedCell: The cell is no text.
-    """
-    return row.memo(_read, graph, column)
-
-
-def _read(row: Row, graph: KnowledgeGraph, column: str) -> TextReading:
-    return read_drug_stances(row.words(column), graph)
-
-
-def _about_a_patient(row: Row) -> bool:
-    return row.cell("patient") is not None or asks_about_patient(row)
-
-
-def _advised(row: Row, graph: KnowledgeGraph, medications: Sequence[str], unclear: str) -> dict[str, DrugMention]:
-    """Returns the drugs that the response advises, each where it does so first; what is unclear counts unless the patient takes it.
-
-    Where the row gives no patient, what is unclear passes: too little is known to hold it against the response.
-    """
-    if row.cell("patient") is None:
-        unclear = "pass"
-    found: dict[str, DrugMention] = {}
-    for advice in _drug_stances(row, graph).drug_mentions:
-        if advice.stance == "advised" or (advice.stance == "unclear" and unclear == "refuse" and advice.drug not in medications):
-            found.setdefault(advice.drug, advice)
-    return found
-
-
-def _placed(because: Reason, row: Row, graph: KnowledgeGraph, words: tuple[int, int]) -> Reason:
-    """Says where in the response a reason was found."""
-    return Reason(str(because), "response", _drug_stances(row, graph).text.span(*words), because.edges)
-
-
 def _of_classes(row: Row, graph: KnowledgeGraph, against: Callable[[str], Sequence[Reason]]) -> Iterator[Reason]:
-    """Says of each class of drugs that is advised, and of which each drug has something against it, what the first one has."""
-    text, _, _, _, classes = _drug_stances(row, graph)
-    for advice in classes:
-        found = [against(drug) for drug in drugs_of(graph, advice.drug)] if advice.stance == "advised" else []
-        if found and all(found):
-            name = graph.name_of(advice.drug) if graph.node(advice.drug).kind == "DrugClass" else " ".join(text.words[slice(*advice.words)])
-            said = f"{name}: {found[0][0]}"
-            yield _placed(Reason(said, edges=found[0][0].edges), row, graph, advice.words)
+    """Say of each class of drugs that is advised, and of which each drug has something against it, what the first one has."""
+    for advice in classes_said(row, graph).values():
+        drug_class = advice.mention.drug
+        found = [against(drug) for drug in drugs_of(graph, drug_class)]
+        if found and all(found) and not advice.is_safely_dismissed():
+            name = graph.name_of(drug_class) if graph.node(drug_class).kind == "DrugClass" else advice.said().lower()
+            yield placed(Reason(f"{name}: {found[0][0]}", edges=found[0][0].edges), advice)
 
 
-@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+@row_rule("response", "patient", when=about_a_patient, group=_GROUP)
 def text_no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
     *,
     predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
-    unclear: Literal["refuse", "pass"] = "refuse",
+    unclear: Unclear = "set_aside",
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
 
@@ -89,128 +62,143 @@ def text_no_contraindicated_drug(
         row: The row; one about nobody passes, and `fields_of_task` says which tasks must give a patient.
         graph: The graph.
         predicates: Edges that forbid.
-        unclear: What becomes of a drug of which it is unclear whether it is advised.
+        unclear: What becomes of a row whose drug may be forbidden, where it is unclear whether the drug is advised.
     """
     context = with_prompt(row, graph)
-    advised = _advised(row, graph, context.medications, unclear)
-    yield from context.unknown
+    yield from _unknown(context.unknown)
     egfr = context.egfr if (own := renal_function(row)) is None else own
-    for drug, advice in advised.items():
+    for drug, advice in drugs_said(row, graph, unclear).items():
         found = [
             *contraindications(graph, drug, context, predicates),
             *(renal_contraindications(graph, drug, egfr) if egfr is not None else ()),
         ]
-        yield from (_placed(because, row, graph, advice.words) for because in found)
+        found = found or list(_by_unclear_facts(graph, drug, context, predicates))
+        if found and not advice.is_safely_dismissed():
+            yield from (placed(because, advice) for because in found)
     yield from _of_classes(row, graph, lambda drug: contraindications(graph, drug, context, predicates))
+    for drug in unnamed_drugs(row, graph):
+        found = [*contraindications(graph, drug, context, predicates), *_by_unclear_facts(graph, drug, context, predicates)]
+        yield from (_of_unnamed(graph, drug, because) for because in found)
+        if egfr is not None:
+            yield from (_of_unnamed(graph, drug, because) for because in renal_contraindications(graph, drug, egfr))
 
 
-@row_rule("response", "patient", when=_about_a_patient, group=_GROUP)
+def _of_unnamed(graph: KnowledgeGraph, drug: str, because: Reason) -> Reason:
+    said = f"it is not understood what the response says of {graph.name_of(drug)}, which the prompt names: {because}"
+    return Reason(said, edges=because.edges, understood=False)
+
+
+def _by_unclear_facts(graph: KnowledgeGraph, drug: str, context: PatientContext, predicates: Sequence[str]) -> Iterator[Reason]:
+    """Yield what speaks against a drug if a fact of the prompt that was not understood is the patient's."""
+    unclear = context.unclear
+    for node in (*unclear.conditions, *unclear.allergies):
+        alone = PatientContext(conditions=[node]) if node in unclear.conditions else PatientContext(allergies=[node])
+        for because in contraindications(graph, drug, alone, predicates):
+            said = f"'{context.words.get(node, graph.name_of(node))}' of the prompt is not understood; if it is the patient's, {because}"
+            yield Reason(said, edges=because.edges, understood=False)
+    for because in renal_contraindications(graph, drug, unclear.egfr) if unclear.egfr is not None else ():
+        said = f"it is not understood whose eGFR the prompt gives; if it is the patient's, {because}"
+        yield Reason(said, edges=because.edges, understood=False)
+
+
+def _unknown(reasons: Sequence[str]) -> Iterator[Reason]:
+    """Yield the facts of the patient that were not understood."""
+    yield from (Reason(f"not understood: {reason}", understood=False) for reason in reasons)
+
+
+@row_rule("response", "patient", when=about_a_patient, group=_GROUP)
 def text_no_interacting_pair(
-    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",), unclear: Literal["refuse", "pass"] = "refuse"
+    row: Row,
+    graph: KnowledgeGraph,
+    *,
+    allowed: Sequence[str] = ("minor",),
+    not_together: Sequence[str] = NOT_TOGETHER,
+    unclear: Unclear = "set_aside",
 ) -> Iterator[str]:
     """The response advises no drug that interacts with another advised one or with the patient's medications.
 
     Where the prompt asks for a person, the drugs count that it says the person takes; a family of drugs ("a blood thinner") counts where
-    all its drugs interact. A class that is advised counts where all its drugs interact with a medication.
+    all its drugs interact. A class that is advised counts where all its drugs interact with a medication. Of a medication that the response
+    speaks against it is not understood whether the person goes on with it.
 
     Args:
         row: The row; one about nobody passes.
         graph: The graph.
         allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
-        unclear: What becomes of a drug of which it is unclear whether it is advised.
+        not_together: Classes of which two drugs are one too many: duplicate therapy.
+        unclear: What becomes of a row whose drug may interact, where it is unclear whether the drug is advised.
     """
     context = with_prompt(row, graph)
-    advised = _advised(row, graph, context.medications, unclear)
-    yield from context.unknown
-    names = list(advised)
-    for i, drug in enumerate(names):
-        others = dict.fromkeys((*names[i + 1 :], *(m for m in context.medications if m not in advised)))
-        yield from (_placed(because, row, graph, advised[drug].words) for because in interactions(graph, drug, others, allowed))
-    for family in context.families:
-        for drug, advice in advised.items():
+    yield from _unknown(context.unknown)
+    drugs = drugs_said(row, graph, unclear)
+    for (drug, advice), (other, against) in itertools.combinations(drugs.items(), 2):
+        for because in (*interactions(graph, drug, [other], allowed), *duplicates(graph, drug, [other], not_together)):
+            if _may_both_be_taken(advice, drug in context.medications, against, other in context.medications):
+                yield placed(because, *_doubtful(advice, drug in context.medications, against, other in context.medications))
+    for drug, advice in drugs.items():
+        for other in dict.fromkeys((*context.medications, *context.unclear.medications)):
+            if other in drugs or other == drug:
+                continue
+            for because in (*interactions(graph, drug, [other], allowed), *duplicates(graph, drug, [other], not_together)):
+                if not advice.is_safely_dismissed():
+                    yield placed(because if other in context.medications else _of_unclear(because, other, context), advice)
+        for family in context.families:
             found = [tuple(interactions(graph, drug, [member], allowed)) for member in drugs_of(graph, family) if member != drug]
-            if found and all(found):
-                said = f"{graph.name_of(family)}: {found[0][0]}"
-                yield _placed(Reason(said, edges=found[0][0].edges), row, graph, advice.words)
+            if found and all(found) and not advice.is_safely_dismissed():
+                yield placed(Reason(f"{graph.name_of(family)}: {found[0][0]}", edges=found[0][0].edges), advice)
     yield from _of_classes(row, graph, lambda drug: tuple(interactions(graph, drug, context.medications, allowed)))
+    for drug, other in itertools.combinations(dict.fromkeys((*unnamed_drugs(row, graph), *context.medications)), 2):
+        if drug in unnamed_drugs(row, graph):
+            yield from (_of_unnamed(graph, drug, because) for because in interactions(graph, drug, [other], allowed))
 
 
-@row_rule("response", group=_GROUP)
-def text_dose_within_maximum(row: Row, graph: KnowledgeGraph) -> Iterator[str]:
-    """A dose that the response gives stays within the graph's daily maximum, unless the response advises against it.
-
-    Grams, milligrams and micrograms are converted; numbers of tablets, `twice daily`, `every 6 hours`, `1-0-1` are counted; a dose without
-    a frequency counts once. A dose by body weight (mg/kg) is checked for the heaviest weight of the response, the patient or the prompt.
-    One that cannot be read, since there is no weight or no known frequency, is a finding. A drug whose maximum the graph does not know is
-    not checked.
-
-    Args:
-        row: The row.
-        graph: The graph.
-    """
-    for advice in _drug_stances(row, graph).drug_mentions:
-        if advice.stance == "against" or (advice.daily_mg is None and advice.daily_mg_per_kg is None):
-            continue
-        limit = dose_limit(graph, advice.drug, patient_conditions(row, graph))
-        if limit is None:
-            continue
-        doses = [(advice.daily_mg, advice.dose_words)]
-        if advice.daily_mg_per_kg is not None:
-            weights = _body_weights(row, graph)
-            if weights:
-                doses.append((advice.daily_mg_per_kg * max(weights), advice.weighted_words))
-            else:
-                yield _not_understood(row, graph, advice.weighted_words, "no body weight is given")
-        if advice.unread_words[1]:
-            yield _not_understood(row, graph, advice.unread_words, "its frequency cannot be read")
-        for daily_mg, words in doses:
-            if daily_mg is not None and daily_mg > limit.daily * (1 + 1e-6):
-                said = f"{graph.name_of(advice.drug)} {daily_mg:g} mg/d exceeds the maximum of {limit.daily:g} mg/d{limit.wording}"
-                yield _placed(Reason(said, edges=(limit.edge,)), row, graph, words)
+def _may_both_be_taken(advice: Advice, taken: bool, other: Advice, other_taken: bool) -> bool:
+    """Return whether two drugs may be taken together, one of them on the advice of the text."""
+    if advice.is_safely_dismissed() or other.is_safely_dismissed():
+        return bool(taken and other.understood) or bool(other_taken and advice.understood)
+    newly = advice.understood or other.understood or not (taken and other_taken)
+    return newly
 
 
-def _not_understood(row: Row, graph: KnowledgeGraph, words: tuple[int, int], why: str) -> Reason:
-    """Return the reason of a dose that cannot be read."""
-    text = _drug_stances(row, graph).text
-    start, end = text.span(*words)
-    return _placed(Reason(f"the dose '{text.text[start:end]}' was not understood: {why}"), row, graph, words)
+def _doubtful(advice: Advice, taken: bool, other: Advice, other_taken: bool) -> tuple[Advice, ...]:
+    """Return two drugs, the second left out where the patient takes it and the text does not speak against it."""
+    if taken and not advice.opposed:
+        return (other,)
+    return (advice,) if other_taken and not other.opposed else (advice, other)
 
 
-def _body_weights(row: Row, graph: KnowledgeGraph) -> list[float]:
-    """Return the body weights in kilograms that the response gives; else those of the patient; else those of the prompt."""
-    found = body_weights(_drug_stances(row, graph).text.words)
-    patient = row.cell("patient") if row.has("patient") else None
-    if not found and isinstance(patient, dict):
-        given = [patient.get(key) for key in ("weight", "weight_kg")]
-        found = [float(value) for value in given if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0]
-    if not found and row.has("messages"):
-        try:
-            found = body_weights(TokenizedText(row.prompt()).words)
-        except MalformedCell:  # which the declared columns report
-            return []
-    return found
+def _of_unclear(because: Reason, medication: str, context: PatientContext) -> Reason:
+    said = f"it is not understood whether the person takes '{context.words.get(medication)}', which the prompt names; if so, {because}"
+    return Reason(said, edges=because.edges, understood=False)
 
 
 @row_rule("response", group=_GROUP)
 def text_drugs_known(row: Row, graph: KnowledgeGraph, *, known: Sequence[str] = ()) -> Iterator[str]:
-    """The response names no drug that the graph does not know, for nothing could be checked about it.
+    """Every drug that the response names is one of the graph; a row with another is not understood, for nothing can be checked about it.
 
     A word counts as a drug where it ends in the stem of an international non-proprietary name (`-pril`, `-floxacin`), where a
-    dose follows it, or where it is a drug of the graph but for one letter. A class that the graph does not know (`SSRI`) counts
-    where it is advised.
+    dose follows it, or where it is a drug of the graph but for one letter. A drug that the package's list of names has and the graph has
+    not, and a class that the graph does not know (`SSRI`), count unless the response speaks against them. A text in another language than
+    English, or one that is too long to be read, is not understood as a whole.
 
     Args:
         row: The row.
         graph: The graph.
         known: Words that are no drugs, or drugs that you accept unchecked; lower case.
     """
-    reading = _drug_stances(row, graph)
-    for family in reading.class_mentions:
-        if family.drug == UNKNOWN and family.stance == "advised":
-            span = reading.text.span(*family.words)
-            said = " ".join(reading.text.words[slice(*family.words)])
-            if said not in known:
-                yield Reason(f"the response advises '{said}', a class of drugs that the graph does not know", "response", span)
-    for word, meant, span in unknown_drugs(reading, graph, frozenset(known)):
-        near = f" (did you mean '{meant}'?)" if meant else ""
-        yield Reason(f"the response names '{word}', which is no drug of the graph{near}", "response", span)
+    linker = entity_linker(graph)
+    yield from unreadable_texts(row)
+    for column, reading in readings(row, graph):
+        for named in reading.class_mentions:
+            said = " ".join(reading.text.words[slice(*named.words)])
+            other = linker.other_drug(reading.text, Mention((), *named.words)) is not None
+            if (
+                said not in known
+                and (named.stance == "advised" or (other and named.stance == "unclear"))
+                and (other or named.drug == UNKNOWN)
+            ):
+                what = "drug that the graph does not have" if other else "class of drugs that the graph does not know"
+                yield Reason(f"the response advises '{said}', a {what}", column, reading.text.span(*named.words), understood=False)
+        for word, meant, span in unknown_drugs(reading, graph, frozenset(known)):
+            near = f" (did you mean '{meant}'?)" if meant else ""
+            yield Reason(f"'{word}' was not understood: it is no drug of the graph{near}", column, span, understood=False)
