@@ -7,6 +7,7 @@ import pytest
 from bbflow.contracts.engine.contraindications import ancestors
 from bbflow.graph import ClinicalPack
 from bbflow.graph.maximum_dose import maximum_doses
+from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.items.solver import safety
 
 GRAPH = ClinicalPack().load()
@@ -143,6 +144,10 @@ def test_drug_in_a_condition(drug: str, condition: str, said: str | None) -> Non
         ("azathioprine", "allopurinol", "major"),
         ("repaglinide", "gemfibrozil", "major"),
         ("isosorbide_mononitrate", "sildenafil", "major"),
+        ("amiodarone", "escitalopram", "major"),
+        ("rifampin", "apixaban", "major"),
+        ("rifampin", "diltiazem", "major"),
+        ("rifampin", "warfarin", "moderate"),
         # no interaction that matters
         ("warfarin", "montelukast", None),
         ("warfarin", "famotidine", None),
@@ -250,6 +255,13 @@ def test_what_forbids_a_broader_condition_forbids_a_narrower_one_and_nobody_call
                 assert not GRAPH.has(drug.id, "contraindicated_in", broader) or against(drug.id[5:], disease.id) == "contraindicated"
                 concern = GRAPH.has(drug.id, "caution_in", broader) and against(drug.id[5:], disease.id) is None
                 assert not (concern and GRAPH.covers(drug.id, disease.id)), (drug.id, disease.id)
+
+
+def test_a_risk_node_that_no_template_words_is_not_drawn() -> None:
+    drawn = DrugSafetyIndex(GRAPH).risks
+    assert "disease:angina" in drawn
+    assert "state:pregnancy" in drawn
+    assert not {"state:breast_feeding", "state:childbearing_potential"} & set(drawn)
 
 
 def test_complete_for_lists_every_axis_but_kidney_function() -> None:
