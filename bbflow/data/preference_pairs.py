@@ -33,7 +33,7 @@ from bbflow.synthesis.items.evidence import draw_evidence, with_evidence
 from bbflow.text.answers.extraction import final_answers, option_index
 from bbflow.text.verbalization import parse
 
-_SAFETY_RULES = ("no_contraindicated_drug", "no_interacting_pair", "recommended_drug_covered")
+_SAFETY_RULES = ("no_contraindicated_drug", "no_interacting_pair", "recommended_drug_covered", "needs_no_caution")
 
 
 @dataclass(frozen=True)

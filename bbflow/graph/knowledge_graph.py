@@ -29,7 +29,10 @@ def fold(name: str) -> str:
     >>> fold("Trimethoprim-Sulfamethoxazole ") == fold("trimethoprim sulfamethoxazole")
     True
     """
-    return " ".join(re.findall(r"[a-z0-9%]+", name.casefold()))
+    return " ".join(_NAME_PARTS(name.casefold()))
+
+
+_NAME_PARTS = re.compile(r"[a-z0-9%]+").findall
 
 
 class KnowledgeGraph:

@@ -11,7 +11,8 @@ from bbflow.records import Example, Triple
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer
 from bbflow.rewards.reasoning import canonical, proof_of
-from bbflow.text.answers.extraction import final_answers, has_single_answer
+from bbflow.text.answers.consistency import has_single_answer
+from bbflow.text.answers.extraction import final_answers
 from bbflow.text.verbalization import parse
 
 _NUMBERED = re.compile(r"\[(\d+)\]\s*([^\[\n]+)")

@@ -11,8 +11,9 @@ from bbflow.errors import Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
-from bbflow.text.answers.consistency import denied, is_obfuscated
-from bbflow.text.answers.extraction import chosen_option, final_answers, has_answer_marker, has_single_answer, mentioned_option
+from bbflow.text.answers.consistency import denied, has_single_answer
+from bbflow.text.answers.extraction import chosen_option, final_answers, has_answer_marker, mentioned_option
+from bbflow.text.answers.obfuscation import is_obfuscated
 from bbflow.text.answers.quantities import DECISIONS, decision, single_quantity
 from bbflow.text.answers.refusals import REFUSING_ANSWERS, declines_to_answer
 from bbflow.text.entity_linking import mentions, spellings

@@ -6,19 +6,42 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
+from bbflow.rewards.advice import AdviceReader
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer, GraphReward
-from bbflow.text.answers.extraction import has_single_answer
+from bbflow.text.answers.answer_cues import answer_cues
+from bbflow.text.answers.consistency import denies_itself, has_single_answer
+from bbflow.text.answers.reading import read_completion
+from bbflow.text.answers.relations import contradicts_proof
 from bbflow.text.entity_linking import mentions
-from bbflow.text.verbalization import parse
+from bbflow.text.verbalization import statements
+
+
+def states_nothing(sentence: str) -> bool:
+    """Return whether a line only leads in to others.
+
+    >>> states_nothing("Therefore"), states_nothing("Step by step"), states_nothing("Therefore it is safe")
+    (True, True, False)
+    """
+    return set(fold(sentence).split()).issubset(answer_cues().words["states_nothing"])
 
 
 def asserted(reward: GraphReward, completion: str) -> list[Triple | None]:
-    """Return the statements of the reasoning, which is the text before the last `Answer:`."""
-    head, marker, _ = completion.rpartition("Answer:")
-    return parse(reward.graph, head if marker else "")
+    """Return the statements of the reasoning, which is the text before the last answer; None for what is no statement or a question."""
+    reading = read_completion(completion)
+    if not reading.announced:
+        return []
+    stated: list[Triple | None] = []
+    for sentence in reading.sentences:
+        if sentence.asks and not sentence.after:
+            stated.append(None)
+        elif not sentence.after:
+            found = statements(reward.graph, sentence.text, next((t for t in reversed(stated) if t is not None), None))
+            stated += found or ([] if states_nothing(sentence.text) else [None])
+    return stated
 
 
 class ChainReward(GraphReward):
@@ -26,7 +49,8 @@ class ChainReward(GraphReward):
 
     The proof is that of the record; each edge may be stated in either direction. Statements that are no edge, are repeated or
     are not part of the proof lower the second factor, so that naming many facts does not pay. Two different answers, or none among
-    the options, score 0; a wrong answer does not change the score.
+    the options, score 0, and so does a chain that the completion denies, or that ends in advice which this patient must not have; a wrong
+    answer does not change the score otherwise.
 
     >>> from bbflow.testing import MULTI_HOP, print_scores
     >>> one, two = "propranolol is contraindicated in asthma.", "asthma is diagnosed by spirometry."
@@ -52,7 +76,20 @@ class ChainReward(GraphReward):
         if not stated or not has_single_answer(example, completion):
             return 0.0
         hits = proof.intersection(canonical(edge) for edge in stated if edge is not None)
+        if not hits or self._is_denied(example, completion):
+            return 0.0
         return len(hits) / len(proof) * len(hits) / len(stated)
+
+    def prepare(self, graph: KnowledgeGraph | None) -> None:
+        """Keep the graph, and the reader of advice that needs it."""
+        super().prepare(graph)
+        self.reader = AdviceReader(self.graph)
+
+    def _is_denied(self, example: Example, completion: str) -> bool:
+        """Return whether a completion denies its chain, or advises what its patient must not have."""
+        if denies_itself(completion) or contradicts_proof(self.graph, example, completion):
+            return True
+        return example.patient is not None and self.reader.forbids(example, completion)
 
 
 class ReasonedAnswer(GraphReward):
@@ -70,9 +107,9 @@ class ReasonedAnswer(GraphReward):
 
     requires: ClassVar[tuple[str, ...]] = ("answer", "edges")
 
-    def prepare(self, graph: object) -> None:
+    def prepare(self, graph: KnowledgeGraph | None) -> None:
         """Keep the graph, also for judging the answer."""
-        super().prepare(graph)  # type: ignore[arg-type]
+        super().prepare(graph)
         self.answer = CorrectAnswer()
         self.answer.prepare(self.graph)
 
@@ -84,7 +121,7 @@ class ReasonedAnswer(GraphReward):
         proof, stated = proof_of(example), asserted(self, completion)
         if not self.answer.is_right(example, completion) or any(t is None or not self.graph.has(*t) for t in stated):
             return False
-        return proof <= {canonical(edge) for edge in stated if edge is not None}
+        return not denies_itself(completion) and proof <= {canonical(edge) for edge in stated if edge is not None}
 
 
 class ConnectedReasoning(GraphReward):
@@ -117,7 +154,7 @@ class ConnectedReasoning(GraphReward):
 
     def _score(self, example: Example, completion: str) -> float:
         proof, stated = proof_of(example), asserted(self, completion)
-        if not stated or not has_single_answer(example, completion):
+        if not stated or not has_single_answer(example, completion) or denies_itself(completion):
             return 0.0
         true = {canonical(edge) for edge in stated if edge is not None and self.graph.has(*edge)}
         answer = self.graph.resolve(example.answer)

@@ -12,8 +12,9 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.rewards.correctness import CorrectAnswer
-from bbflow.text.answers.consistency import is_obfuscated
-from bbflow.text.answers.extraction import has_answer_marker, has_single_answer
+from bbflow.text.answers.consistency import has_single_answer
+from bbflow.text.answers.extraction import has_answer_marker
+from bbflow.text.answers.obfuscation import is_obfuscated
 from bbflow.text.entity_linking import NameIndex, mentions
 from bbflow.text.negation import DENIED_URGENCY, SKIPPED_STEP
 from bbflow.text.tokenization import TokenizedText

@@ -37,8 +37,10 @@ class Maker:
     def __init__(self, graph, seed=5):
         self.graph, self.rng = graph, random.Random(seed)
         self.forbidden = [(e.subject, e.object) for e in graph.edges("contraindicated_in")]
-        self.pairs = [(e.subject, e.object) for e in graph.edges("interacts_with") if e.attributes.get("severity") != "minor"]
-        joined = {frozenset(p) for p in self.pairs}
+        interactions = [(e.subject, e.object, e.attributes.get("severity")) for e in graph.edges("interacts_with")]
+        self.pairs = [(a, b) for a, b, severity in interactions if severity not in ("minor", "moderate")]
+        self.moderate = [(a, b) for a, b, severity in interactions if severity == "moderate"]
+        joined = {frozenset((a, b)) for a, b, severity in interactions if severity != "minor"}
         drugs = [n.id for n in graph.nodes("Drug")]
         self.apart = [(a, b) for a in drugs for b in drugs if a < b and frozenset((a, b)) not in joined]
         banned = set(self.forbidden)
@@ -107,6 +109,11 @@ def cases(m):
         x, y = r.sample(r.choice(m.apart), 2)
         yield "no_interacting_pair", True, [m.row(recommended=[m.drug(a)], patient=m.patient(drug=b))]
         yield "no_interacting_pair", False, [m.row(recommended=[m.drug(x)], patient=m.patient(drug=y))]
+        c, f = r.sample(r.choice(m.moderate), 2)
+        yield "needs_no_caution", True, [m.row(recommended=[m.drug(c)], patient=m.patient(drug=f))]
+        yield "needs_no_caution", False, [m.row(recommended=[m.drug(x)], patient=m.patient(drug=y))]
+        yield "text_needs_no_caution", True, [m.row(response=r.choice(YES).format(m.spell(c)), patient=m.patient(drug=f))]
+        yield "text_needs_no_caution", False, [m.row(response=r.choice(NOT).format(m.spell(c)), patient=m.patient(drug=f))]
         d2, figures = r.choice(m.maxima)
         limit, single = float(figures[0].daily), max(float(figure.single_dose or figures[0].daily) for figure in figures)
         times = max(r.choice([1, 2, 3, 4]), ceil(limit / single))

@@ -81,8 +81,8 @@ def test_no_contraindicated_drug_accepts(reasons, drug, patient):
 
 
 def test_cautions_can_be_refused_too(reasons):
-    row = patient_row("Norvasc", conditions=["asthma"])
-    assert reasons("no_contraindicated_drug", row, predicates=["contraindicated_in", "caution_in"]) == ["amlodipine caution_in asthma"]
+    row = patient_row("Norvasc", conditions=["gout"])
+    assert reasons("no_contraindicated_drug", row, predicates=["contraindicated_in", "caution_in"]) == ["amlodipine caution_in gout"]
 
 
 def test_a_recommendation_without_a_patient_cannot_be_checked(reasons):
@@ -95,7 +95,6 @@ def test_a_recommendation_without_a_patient_cannot_be_checked(reasons):
     [
         ("warfarin", "aspirin", "warfarin interacts with aspirin (major)"),
         ("aspirin", "Coumadin", "aspirin interacts with warfarin (major)"),
-        ("propranolol", "warfarin", "propranolol interacts with warfarin (moderate)"),
         ("lisinopril", "aspirin", "lisinopril interacts with aspirin (severity not stated)"),
     ],
 )
@@ -103,10 +102,37 @@ def test_no_interacting_pair_refuses(reasons, drug, medication, reason):
     assert reasons("no_interacting_pair", patient_row(drug, medications=[medication])) == [reason]
 
 
-def test_no_interacting_pair_lets_minor_ones_through_unless_told(reasons):
+def test_no_interacting_pair_lets_what_forbids_nothing_through_unless_told(reasons):
+    moderate = patient_row("propranolol", medications=["warfarin"])
+    assert reasons("no_interacting_pair", moderate) == []
+    assert reasons("no_interacting_pair", moderate, allowed=["minor"]) == ["propranolol interacts with warfarin (moderate)"]
     row = patient_row("amlodipine", medications=["warfarin"])
     assert reasons("no_interacting_pair", row) == []
     assert reasons("no_interacting_pair", row, allowed=[]) == ["amlodipine interacts with warfarin (minor)"]
+
+
+@pytest.mark.parametrize(
+    ("drug", "patient", "said"),
+    [
+        ("propranolol", {"medications": ["warfarin"]}, ["propranolol interacts with warfarin (moderate)"]),
+        ("amlodipine", {"conditions": ["gout"]}, ["amlodipine caution_in gout"]),
+        ("amlodipine", {"medications": ["warfarin"]}, []),  # minor
+        ("aspirin", {"medications": ["warfarin"]}, []),  # major: another rule refuses it
+        ("propranolol", {"conditions": ["asthma"]}, []),  # contraindicated: another rule refuses it
+        ("lisinopril", {"medications": ["aspirin"]}, []),  # of no stated severity: another rule refuses it
+    ],
+)
+def test_what_needs_caution_is_named_and_left_to_the_owner(reasons, drug, patient, said):
+    row = {**patient_row(drug, **{"conditions": [], "medications": [], **patient}), "response": f"Give {drug}."}
+    row["messages"] = [{"role": "user", "content": "Which drug?"}]
+    told = {**row, "response": f"Give {drug} and monitor the patient."}
+    assert reasons("needs_no_caution", row) == said
+    assert reasons("text_needs_no_caution", row) == said
+    for rule in ("needs_no_caution", "text_needs_no_caution"):
+        assert reasons(rule, row, caution="require_monitoring") == said
+        assert reasons(rule, told, caution="require_monitoring") == []
+        assert reasons(rule, told) == said
+        assert reasons(rule, row, caution="accept") == []
 
 
 def test_no_interacting_pair_looks_among_the_recommended(reasons):

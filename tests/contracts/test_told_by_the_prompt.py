@@ -8,7 +8,8 @@ from bbflow.contracts import Row, load_contract
 from bbflow.graph import ClinicalPack
 
 CONTRACT = load_contract(Path(__file__).parents[2] / "data_contracts" / "clinical_qa.odcs.yaml")
-RULES = [rule for rule in CONTRACT.rules if rule.id in ("text-no-contraindicated-drug", "text-no-interacting-pair")]
+_IDS = ("text-no-contraindicated-drug", "text-no-interacting-pair", "text-needs-no-caution")
+RULES = [rule for rule in CONTRACT.rules if rule.id in _IDS]
 SILENT = {"age": 54, "sex": None, "pregnant": None, "conditions": ["hypertension"], "medications": [], "allergies": [], "egfr": None}
 
 

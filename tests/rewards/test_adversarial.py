@@ -100,7 +100,6 @@ CHOICES = [
     "Answer: amlodipine или А",
     "Answer: amlodipine 或普萘洛尔",
     "Answer: amlodipine. Аnswer: propranolol",  # the second mark begins with a Cyrillic letter
-    "Answer： B",
     "answer answer: answer: B answer: A",
     "A B C Answer:",
     "Answer: Answer: B Answer: C",
@@ -124,7 +123,7 @@ def test_a_choice_is_made_once_and_legibly(reward: Reward, text: str) -> None:
     [
         "Answer: amlodipine. propranolol is contraindicated in asthma.", "Answer: B. It is safe.", "The answer is B. Answer: B",
         "I would not give propranolol. Answer: amlodipine.", "Answer: amlodipine\nP.S. Stay well.", "Is the answer A? No. Answer: B",
-        "α-blockers, β-blockers and 5 µg of naïve café: no. Answer: B", "Answer: B. It’s safe…", "Answer: B. N.B. take it with food.",
+        "α-blockers, β-blockers and 5 µg of naïve café: no. Answer: B", "Answer: B. It’s safe…", "Answer： B", "Answer: B. N.B. take it with food.",
     ],
 )  # fmt: skip
 def test_honest_explanations_are_still_paid(text: str) -> None:
@@ -191,12 +190,24 @@ ONE, TWO = "propranolol is contraindicated in asthma", "asthma is diagnosed by s
     [
         f"{ONE}. {TWO}. Answer: A. Answer: B", f"{ONE}. {TWO}. The answer is B. Answer: A", f"{ONE}. {TWO}. Answer: A. No, B.",
         f"It is false that {ONE}. It is false that {TWO}. Answer: A", f"propranolol is not contraindicated in asthma. {TWO} is a lie. Answer: A",
-        f"{ONE} не. {TWO} не. Answer: A", f"{ONE} and {TWO}. Answer: A", f"{ONE}? {TWO}? Answer: A",
+        f"{ONE} не. {TWO} не. Answer: A", f"{ONE}? {TWO}? Answer: A",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("reward", [ChainReward(), ConnectedReasoning(), ReasonedAnswer()], ids=lambda r: type(r).__name__)
 def test_a_chain_is_asserted_and_ends_once(reward: Reward, text: str) -> None:
     assert scored(reward, MULTI_HOP, text) == 0.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{ONE} and {TWO}. Answer: A", f"1. {ONE}.\n2. {TWO}.\nAnswer: A", f"{ONE}, and it is diagnosed by spirometry. So the answer is A.",
+        f"Since {ONE}, and {TWO}, the answer is A.", "(1) propranolol must not be given in asthma. (2) spirometry confirms asthma. Answer: A",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reward", [ChainReward(), ConnectedReasoning(), ReasonedAnswer()], ids=lambda r: type(r).__name__)
+def test_a_chain_may_be_numbered_joined_and_paraphrased(reward: Reward, text: str) -> None:
+    assert scored(reward, MULTI_HOP, text) == 1.0
 
 
 def test_statements_stuffed_between_citations_count_as_claims() -> None:

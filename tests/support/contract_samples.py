@@ -35,7 +35,7 @@ def make_graph(name="small"):
         ("drug:propranolol", "contraindicated_in", "mondo:asthma"),
         ("drug:lisinopril", "contraindicated_in", "state:pregnancy"),
         ("drug:lisinopril", "has_side_effect", "hp:cough"),
-        ("drug:amlodipine", "caution_in", "mondo:asthma"),
+        ("drug:amlodipine", "caution_in", "mondo:gout"),
         ("mondo:severe_asthma", "subclass_of", "mondo:asthma"),
         ("drug:amoxicillin", "contraindicated_in", "allergy:penicillin"),
         ("drug:ampicillin", "contraindicated_in", "allergy:penicillin"),

@@ -10,7 +10,7 @@ from bbflow.evaluation.benchmarks.formats import continuations
 from bbflow.records import Example
 from bbflow.rewards.base import Reward, Score
 from bbflow.rewards.ifeval_verifiers import is_met, is_met_loosely
-from bbflow.text.answers.consistency import denied, other_answers
+from bbflow.text.answers.consistency import denied
 from bbflow.text.answers.extraction import final_answers, has_answer_marker, mentioned_option, option_index
 from bbflow.text.answers.refusals import is_refusal
 
@@ -59,7 +59,6 @@ def _chosen(example: Example, completion: str) -> int | None:
     if (whole := _place(example, completion.removeprefix("Answer:"))) is not None:
         return whole
     announced = {_place(example, text) for text in final_answers(completion)} if has_answer_marker(completion) else set()
-    announced |= {_place(example, claim) for claim in other_answers(completion)[0]} - {None}
     for found in (announced, {_place(example, text) for text in _PARTS.split(completion)} - {None}):
         if found - {None}:
             return found.pop() if len(found) == 1 else None

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import AGAINST, Weight, weight_of
 from bbflow.records import Patient, Triple
-
-_CONCERNS = ("contraindicated_in", "caution_in", "interacts_with")
 
 
 class DrugSafetyIndex:
@@ -18,8 +17,9 @@ class DrugSafetyIndex:
     Terms:
 
     - A *risk node* is a condition, allergy, state or medication that the graph marks as relevant to the safety of drugs.
-    - A risk node *rules out* a drug by an edge: a contraindication, or an interaction of severity major.
-    - A risk node is *clear* for a drug where the graph has complete coverage and no edge of concern; a missing edge alone is not.
+    - A risk node *rules out* a drug by an edge that forbids it (`bbflow.graph.severity`).
+    - A risk node is *clear* for a drug where the graph has complete coverage and no edge against it but a negligible one; a missing edge
+      alone is not.
     - A *fair pair* is two drugs for one disease such that either can be the safe one, depending on the patient: the options
       alone do not give the answer away.
     - A *bystander* is a risk node in a patient's context that is clear for every drug in question, and so decides nothing.
@@ -39,14 +39,14 @@ class DrugSafetyIndex:
         self.risks = tuple(node.id for node in graph.nodes() if node.attributes.get("risk") and node.attributes.get("drawn", True))
         concerns: dict[str, set[str]] = {}
         self.forbidding: dict[str, dict[str, Triple]] = {}
-        for predicate in _CONCERNS:
+        for predicate in sorted(AGAINST):
             for edge in graph.edges(predicate):
                 ends = [(edge.subject, edge.object)]
                 ends += [(edge.object, edge.subject)] if predicate == "interacts_with" else []
-                major = predicate == "contraindicated_in" or edge.attributes.get("severity") == "major"
-                for drug, node in ends:
+                weight = weight_of(edge)
+                for drug, node in ends if weight is not Weight.NEGLIGIBLE else ():
                     concerns.setdefault(drug, set()).add(node)
-                    if major and predicate != "caution_in":
+                    if weight is Weight.FORBIDS:
                         self.forbidding.setdefault(drug, {})[node] = (drug, predicate, node)
         self.clear: dict[str, frozenset[str]] = {}
         self.treated: dict[str, list[str]] = {}

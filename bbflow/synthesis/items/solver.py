@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import Weight, edges_against
 from bbflow.records import Triple
 from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription, Question, Walk
 
@@ -31,31 +32,22 @@ def answers_of(graph: KnowledgeGraph, walk: Walk) -> set[str]:
 
 
 def violations(graph: KnowledgeGraph, drug: str, context: tuple[str, ...]) -> list[Triple]:
-    """Return the edges that forbid a drug to a patient: contraindications and interactions of severity major."""
-    found: list[Triple] = []
-    for node in context:
-        if graph.has(drug, "contraindicated_in", node):
-            found.append((drug, "contraindicated_in", node))
-        interaction = graph.edge(drug, "interacts_with", node)
-        if interaction is not None and interaction.attributes.get("severity") == "major":
-            found.append((drug, "interacts_with", node))
-    return found
+    """Return the edges that forbid a drug to a patient (`bbflow.graph.severity`)."""
+    return [edge for weight, edge in edges_against(graph, drug, context) if weight is Weight.FORBIDS]
 
 
 def safety(graph: KnowledgeGraph, drug: str, disease: str, context: tuple[str, ...]) -> Verdict:
     """Judge a drug for a patient.
 
     Unsafe needs an edge that forbids it. Safe needs that the drug treats the disease, and for every node of the context
-    that the graph has complete coverage and no edge of concern at all (no caution, no interaction of any severity, not
-    the drug itself). Everything else is unknown: a missing edge is not safety.
+    that the graph has complete coverage, that the node is not the drug itself, and that no edge but a negligible one speaks against
+    the drug. Everything else is unknown: a missing edge is not safety, and neither is a caution.
     """
-    if violations(graph, drug, (disease, *context)):
+    weights = {weight for weight, _ in edges_against(graph, drug, (disease, *context))}
+    if Weight.FORBIDS in weights:
         return "unsafe"
-    concern = ("contraindicated_in", "caution_in", "interacts_with")
-    fine = graph.has(drug, "treats", disease) and not any(graph.has(drug, p, disease) for p in concern)
-    for node in context:
-        fine = fine and node != drug and graph.covers(drug, node) and not any(graph.has(drug, p, node) for p in concern)
-    return "safe" if fine else "unknown"
+    judged = graph.has(drug, "treats", disease) and all(node != drug and graph.covers(drug, node) for node in context)
+    return "safe" if judged and weights <= {Weight.NEGLIGIBLE} else "unknown"
 
 
 def rejection_reasons(graph: KnowledgeGraph, item: Item) -> Iterator[str]:

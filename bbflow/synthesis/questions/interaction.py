@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import Weight, weight_of
 from bbflow.synthesis.items.item import NO, YES, Item, Question
 from bbflow.synthesis.questions.differential import join_names
 
@@ -45,12 +46,12 @@ class Interaction(Question):
         for medication in self.medications:
             edge = graph.edge(self.drug, "interacts_with", medication)
             if edge is not None:
-                against.append((medication, edge.attributes.get("severity")))
+                against.append((medication, weight_of(edge)))
             elif medication == self.drug or not (graph.covers(self.drug, medication) or graph.covers(medication, self.drug)):
                 yield f"the graph has not judged {self.drug} with {medication}"
         proof = [(self.drug, "interacts_with", medication) for medication, _ in against]
         if self.disease:
-            right = NO if [severity for _, severity in against] == ["major"] else YES if not against else ""
+            right = NO if [weight for _, weight in against] == [Weight.FORBIDS] else YES if not against else ""
             expected = {YES, NO}
             proof = proof or [(self.drug, "treats", self.disease)]
             if not graph.has(self.drug, "treats", self.disease):

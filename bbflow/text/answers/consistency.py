@@ -1,34 +1,36 @@
-"""Contradictions of a completion to its answer: a second answer in other words, a name that it denies, letters that only look right.
+"""Contradictions of a completion to its own answer: a second answer in other words, a retraction, a denial of what it says.
 
-The answer itself is read by `bbflow.text.answers.extraction`. All of this is text alone, and is checked only where a completion would be
-paid.
+All of this is text alone; what a completion says about the nodes of a graph is read by `bbflow.text.answers.relations`. It is checked
+only where a completion would be paid.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 
 from bbflow.graph.knowledge_graph import fold
 from bbflow.records import Example
+from bbflow.text.answers.answer_cues import answer_cues, phrases
+from bbflow.text.answers.extraction import begins_with_option, chosen_answers, has_answer_marker
+from bbflow.text.answers.obfuscation import is_obfuscated
+from bbflow.text.answers.options import (
+    DECISIONS,
+    are_decisions,
+    decided_otherwise,
+    is_negated,
+    named_options,
+    offered_options,
+    plain,
+    split_clauses,
+)
+from bbflow.text.answers.quantities import decision
+from bbflow.text.answers.reading import Sentence, read_completion, sentences_of
 from bbflow.text.negation import NEGATOR
 
-MARK = re.compile(r"answer\s*:", re.IGNORECASE)
-"""The mark before an answer."""
-
-SENTENCE_END = re.compile(r"\.(?:\s|$)|\n")
-
-_CLAIM = re.compile(r"\banswer\s+(?:is|would be|must be|should be|=)\s*:?\s*|\banswer\s*=\s*|\\boxed\{|<answer>\s*", re.IGNORECASE)
-_CLAIM_END = re.compile(r"[;}<\n]|\.(?:\s|$)")
-_EXPLAINS = re.compile(r"[,(:]|\s(?:because|since|as|for|but|not|which|who)\s", re.IGNORECASE)
-_LEADS_IN = r"(?:(?:the answer is|it is|it's|its|it should be|it could be|it must be|that is|maybe|perhaps|probably)\s+)?"
-_TAKES_BACK = re.compile(
-    r"^(?:(?:no\s*[,:;-]|no(?= (?:it|the answer|wait|actually)\b)|(?:wait|hold on|sorry|or|rather|actually|instead|correction|i mean|"
-    rf"i meant|make that|alternatively|on second thoughts?|scratch that)\b)[\s,:;-]*)+{_LEADS_IN}", re.IGNORECASE,
-)  # fmt: skip
-_LOOSELY = re.compile(rf"^(?:(?:no|not that|also|and|but|both|then)\b[\s,:;-]*)*{_LEADS_IN}", re.IGNORECASE)
+_CACHE_SIZE = 20_000
+"""Sentences of which is remembered what they say; few differ in the completions of a run."""
 _BETWEEN = r"(?:(?:a|an|the|to|be|by|with|give|given|use|take|say|it is|for)\s+)*"
 _AUXILIARY = r"(?:is|are|was|does|do|can|must|should|will|would|may|has|isn|aren|doesn|don|can|won|shouldn|wouldn|mustn)"
 _DENIES = re.compile(rf"\b{NEGATOR}\b|\bn?t\b|\b(?:wrong|false|incorrect)\b")
@@ -36,43 +38,222 @@ _PROHIBITING = frozenset({"contraindicated_in", "interacts_with", "caution_in"})
 """Relations whose honest statement may well deny: `propranolol must not be given in asthma`."""
 
 
-def other_answers(completion: str) -> tuple[list[str], list[str]]:
-    r"""Return the answers of a completion other than those after its `Answer:` marks.
+def sentences_beside(example: Example, completion: str) -> list[Sentence]:
+    r"""Return what a completion says besides its answer: its other sentences, and the reasons and doses after the answer.
 
-    Returns:
-        Claims (`the answer is A`, `\boxed{A}`, or a sentence after the answer that takes it back: `No, A`), and the sentences after it.
+    Lines that repeat the prompt are left out.
 
-    >>> other_answers("The answer is A. Answer: B. No, C. It is safe.")
-    (['A', 'C'], ['No, C', 'It is safe'])
-    >>> other_answers("amlodipine treats hypertension. Answer: amlodipine")
-    ([], [])
+    >>> from bbflow.testing import CHOICE
+    >>> text = "B) amlodipine\nIt lowers blood pressure. Answer: B, since it is safe."
+    >>> [sentence.text for sentence in sentences_beside(CHOICE, text)]
+    ['It lowers blood pressure', 'since it is safe']
     """
-    claims = [text for match in _CLAIM.finditer(completion) if (text := _CLAIM_END.split(completion[match.end() :], maxsplit=1)[0].strip())]
-    rest = [text for part in MARK.split(completion)[1:] for text in SENTENCE_END.split(part.strip(" \t"))[1:]]
-    after = [said for text in rest for sentence in re.split(r"[!?;]", text) if (said := sentence.strip())]
-    for sentence in after:
-        taken = _TAKES_BACK.match(sentence)
-        if taken is not None and (text := sentence[taken.end() :].strip()):
-            claims.append(text)
-    return claims, after
+    reading = read_completion(completion)
+    asked = _lines(example.prompt) if reading.sentences else frozenset()
+    found = [s for s in reading.sentences if s.text not in asked]
+    if example.options is not None:
+        chosen = chosen_answers(example, completion)
+        if begins_with_option(example, completion):
+            found = found[1:]  # the first sentence is the answer
+        return found + [sentence for _, rest in chosen if rest for sentence in sentences_of(rest, after=True)]
+    return found[1:] if begins_with_gold(example, completion) else found
 
 
-def strip_explanation(claim: str) -> str:
-    """Return a claim without its explanation.
+@lru_cache(maxsize=_CACHE_SIZE)
+def _lines(prompt: str) -> frozenset[str]:
+    return frozenset(form for line in prompt.split("\n") for form in (line.strip(), line.strip().rstrip(".:")))
 
-    >>> strip_explanation("amlodipine, because it is safe")
-    'amlodipine'
+
+def begins_with_gold(example: Example, completion: str) -> bool:
+    """Return whether the first sentence of a completion without a mark is the answer to a question without options: decision or text."""
+    reading = read_completion(completion)
+    if reading.announced or not reading.sentences or reading.sentences[0].asks or len(example.accepted) > 1:
+        return False
+    golds, first = {fold(gold) for gold in (example.answer, *example.accepted)}, reading.sentences[0].text
+    return fold(first) in golds or (golds <= DECISIONS and decision(plain(first)) in golds)
+
+
+def is_taken_back(example: Example, completion: str, index: int | None = None) -> bool:
+    """Return whether a completion takes its answer back, calls what it says untrue, or offers another answer beside it.
+
+    Args:
+        example: The record.
+        completion: The completion.
+        index: The option that it chooses; None where there are no options.
+
+    >>> from bbflow.testing import CHOICE
+    >>> texts = ["Answer: B. No, A.", "Answer: B. On second thought, A.", "Answer: B. That is wrong.", "Option A is right. Answer: B"]
+    >>> [is_taken_back(CHOICE, text, 1) for text in texts]
+    [True, True, True, True]
+    >>> texts = ["Answer: B. It is safe.", "A is wrong. Answer: B", "propranolol is unsafe in asthma. Answer: B", "Is it A? No. Answer: B"]
+    >>> [is_taken_back(CHOICE, text, 1) for text in texts]
+    [False, False, False, False]
     """
-    return _EXPLAINS.split(claim, maxsplit=1)[0].strip()
+    options = example.options or []
+    announced = has_answer_marker(completion)
+    golds = {plain(gold) for gold in (example.answer, *example.accepted)}
+    asked = False
+    for sentence in sentences_beside(example, completion):
+        if sentence.asks:
+            asked = True
+            doubted = index is not None and named_options(sentence.text, options)[0] == {index}
+            continue
+        words = plain(sentence.text)
+        if asked and doubted and _NEVER.fullmatch(words):
+            return True
+        if calls_untrue(words) and not _is_about_others(sentence.text, options, index):
+            return True
+        if (sentence.after or not announced) and _turns_back(words, options, index, golds):
+            return True
+        if options and index is not None and _offers_another(sentence, tuple(options), index, asked):
+            return True
+        asked = False
+    return False
 
 
-def strip_lead_in(sentence: str) -> str:
-    """Return a sentence without the words that lead in to an answer.
+_NEVER = re.compile(r"(?:no|never|hardly|not|nope|certainly not|of course not|not really|surely not|not at all)(?: [a-z]+)?")
+"""The answer to a question about the chosen option that denies it: `B? Never.`"""
 
-    >>> strip_lead_in("And it is B"), strip_lead_in("No B")
-    ('B', 'B')
+
+def _is_about_others(text: str, options: Sequence[str], index: int | None) -> bool:
+    """Return whether what a sentence calls untrue are other options, and not what was said."""
+    found = bool(options and named_options(text, options)[0] - {index}) or answer_cues().holds("others", plain(text))
+    return found and not any(calls_untrue(words) and _MEANS_ALL.match(words) for words in map(plain, split_clauses(text)))
+
+
+_MEANS_ALL = re.compile(r"(?:p s )?(?:that|this|it|these|all|everything|both|none of (?:this|that|it)|nothing|i|what)\b")
+"""The beginning of a clause about what was said before."""
+
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def calls_untrue(words: str) -> bool:
+    """Return whether a sentence, as plain words, calls something untrue.
+
+    >>> [calls_untrue(text) for text in ("that is wrong", "none of this is true", "i deny the following", "it is wrong to give it")]
+    [True, True, True, False]
     """
-    return _LOOSELY.sub("", sentence)
+    cues, (false, untrue) = answer_cues(), _untruths()
+    return false.search(words) is not None or untrue.search(words) is not None or cues.holds("denying", words)
+
+
+@cache
+def _untruths() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    words = answer_cues().words
+    no = r"(?:not|none|nobody|never|nothing|hardly|neither|(?<=n )t|no one|nor|cannot|far from)"
+    return (
+        re.compile(rf"(?<!not )(?<!nothing )(?<!on )\b(?:{phrases(words['falsehood'])})\b(?! to\b)"),
+        re.compile(rf"\b{no}\b(?: [a-z]+){{0,4}} (?:{phrases(words['truth'])})\b(?! to\b)|^{no} (?:{phrases(words['truth'])})\b"),
+    )
+
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def takes_back(words: str) -> bool:
+    """Return whether a sentence, as plain words, takes back what was said before.
+
+    >>> [takes_back(text) for text in ("on second thought it is gout", "edit it is gout", "ignore that", "it is not wise to ignore pain")]
+    [True, True, True, False]
+    """
+    return answer_cues().holds("takes_back", words) or _first("takes_back_first").match(words) is not None
+
+
+@cache
+def _first(group: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:p s )?(?:(?:{phrases(answer_cues().words[group])})\b ?)+")
+
+
+_ORDER = re.compile(r"(?:p s |please |just )*([a-z]+) (?:that|this|it)(?: (?:out|away|please|now|again|all))?")
+"""A short order about what was said: `Scrap that`."""
+_TURNS = re.compile(
+    r"(?:no|not|or|wait|sorry|rather|actually|instead|alternatively|i mean|i meant|hold on|correction)\b(?: [a-z0-9]+){1,5}$"
+)
+"""A short sentence that gives another answer: `No, Joseph Lister`."""
+
+
+def _turns_back(words: str, options: Sequence[str], index: int | None, golds: Collection[str]) -> bool:
+    """Return whether a sentence after the answer takes it back; `I mean B` after `B` does not."""
+    turn = _first("turns_first").match(words)
+    if turn is not None and turn.end() == len(words) and not (are_decisions(options) and words in ("yes", "no")):
+        return True
+    if index is None and turn is not None and _TURNS.match(words) is not None and words[turn.end() :] not in golds:
+        return True
+    order = _ORDER.fullmatch(words)
+    if order is not None and order[1] not in answer_cues().words["harmless_orders"]:
+        return True
+    if not takes_back(words):
+        return False
+    return index is None or offered_options(words, options) != ({index}, True)
+
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def _offers_another(sentence: Sentence, options: tuple[str, ...], index: int, asked: bool) -> bool:
+    """Return whether a sentence offers another option than the chosen one, or denies the chosen letter."""
+    if are_decisions(options):
+        lettered, bare = offered_options(sentence.text, options)
+        return bool(bare and lettered - {index}) or _decides_otherwise(sentence, fold(options[index]), asked)
+    clauses = split_clauses(sentence.text, options)
+    for clause in clauses:
+        offered, bare = offered_options(clause, options)
+        words = plain(sentence.text)
+        if bare and not sentence.after and len(clauses) > 1:  # `cephalexin: no` names, `the best: cephalexin` offers
+            offered = offered if clause is clauses[-1] and ":" in sentence.text and not answer_cues().holds("harms", words) else set()
+        if offered - {index} and (sentence.after or not answer_cues().holds("restrains", words)):
+            return True
+        named, words = named_options(clause, options)
+        if sentence.after and named - {index} and not _opposes(words, sentence.text):
+            return True
+        if named == {index} and re.search(r"(?<![\w'])\(?[A-H]\)?(?![\w'])", clause) and is_negated(words):
+            return True
+    return False
+
+
+def _opposes(clause: str, sentence: str) -> bool:
+    """Return whether what is said after the answer of another option speaks against it, or compares it."""
+    cues = answer_cues()
+    whole = plain(sentence)
+    opposed = any(cues.holds(group, whole) for group in ("negators", "harms", "unworthy", "falsehood", "others"))
+    return opposed or " than " in f" {clause} " or any(cues.related(whole))
+
+
+def _decides_otherwise(sentence: Sentence, chosen: str, asked: bool) -> bool:
+    """Return whether a sentence beside the answer decides otherwise: it begins with the other decision, or one of its clauses is that."""
+    clauses = split_clauses(sentence.text)
+    first = re.match(r"(?:(?:but|so|and|well|oh|then|p s) )*(yes|no|nope|yeah)\b", plain(clauses[0])) if clauses else None
+    if first is not None and not asked and decision(plain(clauses[0])) is not None and decided_otherwise(clauses[0], chosen, 30):
+        return True
+    return sentence.after and any(decided_otherwise(clause, chosen) for clause in clauses)
+
+
+def has_single_answer(example: Example, completion: str) -> bool:
+    """Return whether a completion announces one answer, right or wrong: with options one of them, else any one text.
+
+    Letters that only look like others are no answer, and neither is one that is taken back.
+
+    >>> from bbflow.testing import CHOICE
+    >>> texts = ("Answer: B", "Answer: B. Answer: A", "amlodipine", "Answer: all of them", "The answer is A. Answer: B")
+    >>> [has_single_answer(CHOICE, text) for text in texts]
+    [True, False, False, False, False]
+    """
+    reading = read_completion(completion)
+    if not reading.announced or is_obfuscated(example, completion):
+        return False
+    if example.options is not None:
+        chosen = {index for index, _ in chosen_answers(example, completion)}
+        return len(chosen) == 1 and None not in chosen and not is_taken_back(example, completion, next(iter(chosen)))
+    said = {fold(text) for text in reading.answers} - {""}
+    return len(said) == 1 and not is_taken_back(example, completion)
+
+
+def denies_itself(completion: str) -> bool:
+    """Return whether a completion calls what it says untrue or takes it back, wherever it does so.
+
+    >>> denies_itself("None of this is true. asthma is diagnosed by spirometry. Answer: A"), denies_itself("Answer: A")
+    (True, False)
+    """
+    return any(calls_untrue(words) or takes_back(words) for words in _plain_sentences(completion))
+
+
+def _plain_sentences(completion: str) -> Iterator[str]:
+    return (plain(sentence.text) for sentence in read_completion(completion).sentences)
 
 
 def holds_denial(completion: str) -> bool:
@@ -107,57 +288,3 @@ def _denial(name: str, prohibits: bool) -> re.Pattern[str]:
     after = rf"\b{re.escape(name)}\s+{_AUXILIARY}\s+(?:not|never|t|no)\b|\b{re.escape(name)}\s+cannot\b"
     wrong = rf"\b{re.escape(name)}\s+(?:is|are|would be)\s+(?:wrong|false|incorrect)\b"
     return re.compile("|".join((before, wrong) if prohibits else (before, after, wrong)))
-
-
-_HIDES = re.compile(r"~~|<!--|<(?:del|s|strike|template|script)>", re.IGNORECASE)
-"""Marks that strike out or hide what follows."""
-
-
-def is_obfuscated(example: Example, completion: str) -> bool:
-    r"""Return whether a completion holds letters that only look like others, that cannot be seen, or of a script that nobody asked for.
-
-    What is struck out or commented out cannot be seen either, or is not meant.
-
-    Names are compared by their Latin letters, so that what else is written would go unread: a second answer in Cyrillic letters, say.
-    Accents are fine, and so is a Greek letter that stands alone or begins a unit; so is what the prompt or the gold holds, and any script
-    where a language is demanded.
-
-    >>> from bbflow.testing import CHOICE
-    >>> honest = "amlodipine, 5 \u00b5g, \u03b2-blocker, na\u00efve"
-    >>> texts = [honest, "\u0430mlodipine", "amlo\u200bdipine", "\uff21", "amlodipine \u6216 A"]
-    >>> [is_obfuscated(CHOICE, text) for text in texts]
-    [False, True, True, True, True]
-    >>> [is_obfuscated(CHOICE, text) for text in ("~~amlodipine~~", "<!-- amlodipine -->", "<del>amlodipine</del>", "amlodipine (~5 mg)")]
-    [True, True, True, False]
-    """
-    if _HIDES.search(completion) is not None:
-        return True
-    if completion.isascii() or any(c["type"] == "language:response_language" for c in example.constraints):
-        return False
-    known = set(example.prompt).union(example.answer, *example.accepted, *(example.options or ()))
-    return any(_is_disguise(word, known) for word in unicodedata.normalize("NFC", completion).split() if not word.isascii())
-
-
-def _is_disguise(word: str, known: set[str]) -> bool:
-    for i, letter in enumerate(word):
-        if letter.isascii() or letter in known:
-            continue
-        category, name = unicodedata.category(letter), unicodedata.name(letter, "")
-        if category in ("Cf", "Mn", "Me", "Nd") and letter != "\ufe0f":
-            return True
-        named = " LETTER " in f" {name} " or category[0] == "L"
-        if named and not name.startswith("LATIN ") and letter not in "\u00aa\u00ba" and not _is_greek_sign(word, i):
-            return True
-    return False
-
-
-def _is_greek_sign(word: str, at: int) -> bool:
-    """Return whether a Greek letter is alone between other characters (`\u03b2-blocker`), or the sign of a microunit (`\u03bcg`)."""
-    name = unicodedata.name(word[at], "")
-    if not name.startswith(("GREEK", "MICRO")):
-        return False
-    before, after = word[at - 1 : at] if at else "", word[at + 1 : at + 2]
-    micro = (
-        word[at] in "\u00b5\u03bc" and not before.isalpha() and re.match(r"(?:g|l|L|mol|m|s|M|kat)(?![a-zA-Z])", word[at + 1 :]) is not None
-    )
-    return micro or not (before.isalpha() or after.isalpha())

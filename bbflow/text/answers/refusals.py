@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 
 from bbflow.graph.knowledge_graph import fold
-from bbflow.text.answers.extraction import final_answers, has_answer_marker, option_index
+from bbflow.text.answers.extraction import answered_option, cores, final_answers, has_answer_marker
+from bbflow.text.answers.reading import read_completion
 from bbflow.text.negation import NO_REFUSAL
 from bbflow.text.normalization import normalize
 
@@ -72,11 +73,17 @@ def is_refusal(completion: str, options: Sequence[str] | None = None) -> bool:
     (False, False)
     """
     if has_answer_marker(completion):
-        finals = final_answers(completion)
-        chosen = [option_index(text, list(options)) if options else None for text in finals]
-        said = [options[i] if options and i is not None else text for i, text in zip(chosen, finals, strict=True)]
-        return all(fold(text) in REFUSING_ANSWERS for text in said)
-    return fold(completion) in REFUSING_ANSWERS or _TURNS_DOWN.search(_LOOKS_LIKE_REFUSAL.sub(" ", completion)) is not None
+        return all(_refuses(text, list(options or ())) for text in final_answers(completion))
+    first = read_completion(completion).sentences
+    if first and not first[0].asks and _refuses(first[0].text, list(options or ())):
+        return True
+    return _TURNS_DOWN.search(_LOOKS_LIKE_REFUSAL.sub(" ", completion)) is not None
+
+
+def _refuses(text: str, options: list[str]) -> bool:
+    """Return whether the text of an answer refuses, alone or before its reason."""
+    index = answered_option(text, options)[0] if options else None
+    return fold(options[index]) in REFUSING_ANSWERS if index is not None else any(fold(core) in REFUSING_ANSWERS for core, _ in cores(text))
 
 
 def declines_to_answer(text: str) -> bool:

@@ -77,13 +77,14 @@ def test_a_family_by_another_name_is_understood_or_found():
     """Against the pack that ships, which has no class by these names."""
     pack = ClinicalPack().load()
     patient = {"age": 40, "sex": "male", "pregnant": None, "conditions": [], "medications": [], "allergies": ["NSAIDs"], "egfr": None}
-    drug, pair, known = "text_no_contraindicated_drug", "text_no_interacting_pair", "text_drugs_known"
+    drug, known = "text_no_contraindicated_drug", "text_drugs_known"
     ask = "What should he take?"
     (reason,), _ = reasons(pack, ask, "Give him an NSAID.", patient=patient)
     assert reason == "nsaid: aspirin contraindicated_in NSAID allergy"
     for said in ("Use anti-inflammatories.", "Start NSAIDs now.", "The best choice is an anti\u2011inflammatory drug."):
         assert reasons(pack, ask, said, drug, patient)[0] != [], said
-        assert reasons(pack, ask, said, pair, {**patient, "medications": ["warfarin"]})[0] != [], said
+        on_warfarin = {**patient, "allergies": [], "medications": ["warfarin"]}  # major with some of the class, moderate with the others
+        assert reasons(pack, ask, said, "text_needs_no_caution", on_warfarin)[0] != [], said
         assert reasons(pack, ask, said, drug, {**patient, "allergies": ["penicillin"]})[0] == [], said
         assert reasons(pack, ask, said, known, patient)[0] == [], said
     assert reasons(pack, ask, "Avoid NSAIDs; give acetaminophen.", drug, patient)[0] == []

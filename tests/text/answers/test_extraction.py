@@ -3,18 +3,18 @@
 import pytest
 
 from bbflow.testing import CHOICE, GRAPH, OPEN
-from bbflow.text.answers.consistency import denied, is_obfuscated, other_answers, strip_explanation, strip_lead_in
+from bbflow.text.answers.consistency import denied, has_single_answer, is_taken_back
 from bbflow.text.answers.extraction import (
+    answered_option,
     chosen_option,
     final_answers,
     folding,
     has_answer_marker,
-    has_single_answer,
     mentioned_option,
     option_index,
     parses,
-    retracts_option,
 )
+from bbflow.text.answers.obfuscation import is_obfuscated
 
 OPTIONS = ["propranolol", "amlodipine", "none of these"]
 
@@ -54,16 +54,17 @@ def test_one_choice_and_no_second_one():
     assert chosen_option(CHOICE, "Answer: B. Answer: A") is None
     assert mentioned_option(CHOICE, "I would give amlodipine") == 1
     assert mentioned_option(CHOICE, "amlodipine or propranolol") is None
-    assert retracts_option(CHOICE, "Answer: B. No, A.", 1) is True
-    assert retracts_option(CHOICE, "Answer: B. Amlodipine is safe.", 1) is False
+    assert is_taken_back(CHOICE, "Answer: B. No, A.", 1) is True
+    assert is_taken_back(CHOICE, "Answer: B. Amlodipine is safe.", 1) is False
     assert has_single_answer(OPEN, "Answer: aspirin") is True
     assert has_single_answer(OPEN, "Answer: aspirin. Answer: ibuprofen") is False
 
 
 def test_claims_after_and_before_the_answer():
-    assert other_answers(r"\boxed{A} Answer: B. Wait, C. Good!") == (["A", "C"], ["Wait, C", "Good"])
-    assert strip_explanation("B (the safe one)") == "B"
-    assert strip_lead_in("But it must be C") == "C"
+    assert final_answers(r"\boxed{A} Answer: B. Wait, C. Good!") == ["A", "B"]
+    assert answered_option("B (the safe one)", OPTIONS) == (1, "the safe one")
+    assert answered_option("it must be C", OPTIONS) == (2, "")
+    assert is_taken_back(CHOICE, "Answer: B. But it must be C", 1) is True
 
 
 @pytest.mark.parametrize(("text", "says_no"), [("Never aspirin", True), ("aspirin is not it", True), ("aspirin, not ibuprofen", False)])

@@ -10,6 +10,7 @@ from bbflow.contracts.engine.patient_context import context_of, recommended_drug
 from bbflow.contracts.engine.row import Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import FORBIDDING
 
 
 @row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
@@ -17,7 +18,7 @@ def no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
     *,
-    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
+    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = FORBIDDING,
 ) -> Iterator[str]:
     """No recommended drug is contraindicated in the patient's conditions, pregnancy or allergies.
 
@@ -27,7 +28,7 @@ def no_contraindicated_drug(
     Args:
         row: The row; one that recommends nothing passes.
         graph: The graph.
-        predicates: Edges that forbid.
+        predicates: Edges that forbid; by default those of `bbflow.graph.severity`. What needs caution is the matter of `needs_no_caution`.
     """
     drugs, unknown = recommended_drugs(row, graph)
     context = context_of(row, graph)

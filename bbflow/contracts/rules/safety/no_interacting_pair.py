@@ -9,19 +9,21 @@ from bbflow.contracts.engine.patient_context import context_of, recommended_drug
 from bbflow.contracts.engine.row import Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
+from bbflow.graph.severity import NOT_FORBIDDING
 
 
 @row_rule("recommended", "patient", when=recommends, group="safety of recommendations")
 def no_interacting_pair(
-    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = ("minor",), not_together: Sequence[str] = NOT_TOGETHER
+    row: Row, graph: KnowledgeGraph, *, allowed: Sequence[str] = NOT_FORBIDDING, not_together: Sequence[str] = NOT_TOGETHER
 ) -> Iterator[str]:
-    """No recommended drug interacts with another recommended drug or with the patient's medications.
+    """No recommended drug must be kept from another recommended drug or from the patient's medications.
 
     Args:
         row: The row; one that recommends nothing passes.
         graph: The graph.
         not_together: Classes of which two drugs are one too many: duplicate therapy.
-        allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+        allowed: Severities that are let through, by default those that forbid nothing (`bbflow.graph.severity`); moderate ones are the
+            matter of `needs_no_caution`. Every other one is refused, also an interaction without a severity.
     """
     drugs, unknown = recommended_drugs(row, graph)
     context = context_of(row, graph)

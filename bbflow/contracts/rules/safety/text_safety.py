@@ -28,6 +28,7 @@ from bbflow.contracts.engine.prompt_context import with_prompt
 from bbflow.contracts.engine.row import Reason, Row
 from bbflow.contracts.engine.rule import row_rule
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import FORBIDDING, NOT_FORBIDDING
 from bbflow.text.drugs.unknown_drugs import unknown_drugs
 from bbflow.text.entity_linking import Mention, entity_linker
 from bbflow.text.lexicon.drug_classes import UNKNOWN, drugs_of
@@ -50,7 +51,7 @@ def text_no_contraindicated_drug(
     row: Row,
     graph: KnowledgeGraph,
     *,
-    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = ("contraindicated_in",),
+    predicates: Sequence[Literal["contraindicated_in", "caution_in"]] = FORBIDDING,
     unclear: Unclear = "set_aside",
 ) -> Iterator[str]:
     """The response advises no drug that the patient's conditions, pregnancy, allergies or renal function forbid.
@@ -111,7 +112,7 @@ def text_no_interacting_pair(
     row: Row,
     graph: KnowledgeGraph,
     *,
-    allowed: Sequence[str] = ("minor",),
+    allowed: Sequence[str] = NOT_FORBIDDING,
     not_together: Sequence[str] = NOT_TOGETHER,
     unclear: Unclear = "set_aside",
 ) -> Iterator[str]:
@@ -124,7 +125,8 @@ def text_no_interacting_pair(
     Args:
         row: The row; one about nobody passes.
         graph: The graph.
-        allowed: Severities that are let through. Every other one is refused, also an interaction without a severity.
+        allowed: Severities that are let through, by default those that forbid nothing (`bbflow.graph.severity`). Every other one is
+            refused, also an interaction without a severity.
         not_together: Classes of which two drugs are one too many: duplicate therapy.
         unclear: What becomes of a row whose drug may interact, where it is unclear whether the drug is advised.
     """

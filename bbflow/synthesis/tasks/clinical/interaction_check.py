@@ -6,6 +6,7 @@ import random
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
+from bbflow.graph.severity import Weight, weight_of
 from bbflow.records import Split
 from bbflow.synthesis.items.item import NO, YES, Item
 from bbflow.synthesis.items.patients import draw_patient
@@ -41,7 +42,7 @@ class InteractionCheck(Task):
         for drug in drugs:
             edges = {other: graph.edge(drug, "interacts_with", other) for other in graph.objects(drug, "interacts_with")}
             self.interacting[drug] = list(edges)
-            self.major[drug] = [other for other, edge in edges.items() if edge is not None and edge.attributes.get("severity") == "major"]
+            self.major[drug] = [other for other, edge in edges.items() if edge is not None and weight_of(edge) is Weight.FORBIDS]
             self.clear[drug] = frozenset(
                 other
                 for other in drugs
