@@ -114,6 +114,8 @@ def _reject_reason(stream: StreamSpec, item: Item, seen: Container[str]) -> str 
         return "belongs to another stage of training"
     if item.identity in seen:
         return "duplicate"
+    if stream.curation is not None and (reason := stream.curation.objection(item)) is not None:
+        return reason
     if (objection := next(rejection_reasons(stream.graph, item), None)) is not None:
         return f"rejected by the solver: {objection.split(':')[0]}"
     return None

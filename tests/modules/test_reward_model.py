@@ -193,7 +193,7 @@ def test_pairs_are_wrong_in_one_way_and_hold_out_entities_and_corruptions() -> N
     for p in train:
         proof = by_id[p.pair_id.split("/")[0]].edges
         assert not held_out & {node for edge in proof for node in (edge[0], edge[2])}
-    assert all(p.chosen != p.rejected and "Known facts: " in p.messages[0]["content"] for p in pairs)
+    assert all(p.chosen != p.rejected and "Go by these facts alone: " in p.messages[0]["content"] for p in pairs)
     gap = np.mean([abs(len(p.chosen) - len(p.rejected)) for p in pairs])
     assert gap < 0.25 * np.mean([len(p.chosen) for p in pairs])
     assert pairs == make_pairs(graph, examples, [c() for c in CORRUPTIONS], ["inverted_relation"], 0.2, facts=4)

@@ -1,6 +1,6 @@
-"""The solver against many items: it accepts whatever every task builds, and rejects it once something is wrong.
+"""The solver against many items: it accepts whatever every task builds and clinical sense lets pass, and rejects it once something is wrong.
 
-The tasks' proposals are judged as they come, before anything is left out. Four things are made wrong, each so that the item surely is:
+The tasks' proposals are judged as they come; only the stage of curation, which shares no code with the solver, leaves some out. Four things are made wrong, each so that the item surely is:
 another answer, a second right option, a step that is no edge, a number.
 """
 
@@ -13,6 +13,7 @@ from fractions import Fraction
 import pytest
 
 from bbflow.graph import ClinicalPack
+from bbflow.synthesis.curation import ClinicalSense
 from bbflow.synthesis.items.item import NO, YES, Item, Prescription, Walk
 from bbflow.synthesis.items.solver import answers_of, rejection_reasons, safety
 from bbflow.synthesis.questions.dose import Dose
@@ -41,11 +42,14 @@ KINDS = ("swapped answer", "second right option", "broken step", "changed number
 
 
 def proposals(make: type) -> Iterator[Item]:
-    task = make()
+    task, sense = make(), ClinicalSense()
     task.prepare(GRAPH)
+    sense.prepare(GRAPH)
     attempt = 0
     while True:
-        yield from task.propose_together(random.Random(f"scale/{task.name}/{attempt}"))
+        together = task.propose_together(random.Random(f"scale/{task.name}/{attempt}"))
+        if all(sense.objection(item) is None for item in together):
+            yield from together
         attempt += 1
 
 

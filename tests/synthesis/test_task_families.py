@@ -8,6 +8,7 @@ import pytest
 
 from bbflow.graph import ClinicalPack
 from bbflow.rewards import CorrectAnswer, FollowsInstructions, ReasonedAnswer, SafeChoice
+from bbflow.synthesis.curation import ClinicalSense
 from bbflow.synthesis.items.solver import rejection_reasons
 from bbflow.synthesis.pipeline import generate
 from bbflow.synthesis.rendering.renderer import Renderer
@@ -31,11 +32,14 @@ FAMILIES = (
 
 
 def drawn(make: type, number: int) -> tuple:
-    task = make()
+    """Items that a clinician would sign by the stage of curation; the solver judges the same by its own code."""
+    task, sense = make(), ClinicalSense()
     assert task.prepare(GRAPH) > 0
+    sense.prepare(GRAPH)
     items = []
-    for attempt in range(60 * number):
-        items += task.propose_together(random.Random(f"{task.name}/{attempt}"))
+    for attempt in range(120 * number):
+        together = task.propose_together(random.Random(f"{task.name}/{attempt}"))
+        items += together if all(sense.objection(item) is None for item in together) else []
         if len(items) >= number:
             break
     return task, items[:number]

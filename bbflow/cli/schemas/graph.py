@@ -62,7 +62,12 @@ def graph_schema() -> dict[str, Any]:
         "anyOf": [
             {
                 "title": "YAML",
-                "properties": {**head, "nodes": nodes, "edges": {"type": "array", "items": {"anyOf": [_listed_edge(), _spelled_edge()]}}},
+                "properties": {
+                    **head,
+                    "nodes": nodes,
+                    "edges": {"type": "array", "items": {"anyOf": [_listed_edge(), _spelled_edge()]}},
+                    "annotations": {"type": "array", "items": _annotation()},
+                },
             },
             {
                 "title": "node-link JSON",
@@ -116,6 +121,17 @@ def _spelled_edge() -> dict[str, Any]:
         "type": "object",
         "required": ["subject", "predicate", "object", "source"],
         "properties": {"subject": _ID, "predicate": _PREDICATE, "object": _ID, "source": _SOURCE, **_QUALIFIERS},
+    }
+
+
+def _annotation() -> dict[str, Any]:
+    triple = {"type": "array", "prefixItems": [_ID, _PREDICATE, _ID], "items": False, "minItems": 3}
+    return {
+        "type": "object",
+        "description": "attributes for the nodes and edges that it lists, in whichever file of the folder they stand",
+        "required": ["source"],
+        "anyOf": [{"required": ["nodes"]}, {"required": ["edges"]}],
+        "properties": {"nodes": {"type": "array", "items": _ID}, "edges": {"type": "array", "items": triple}, "source": _SOURCE},
     }
 
 

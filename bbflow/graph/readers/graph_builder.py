@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bbflow.errors import Problem
 from bbflow.graph.coverage import Where
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
+from bbflow.graph.readers.annotations import Annotation, annotated
 from bbflow.graph.source_locations import SourceLocations
 from bbflow.graph.validation import REPETITIONS, GraphError, violations
 from bbflow.records import Triple
@@ -35,6 +36,7 @@ class GraphBuilder:
         self.left_out: Counter[str] = Counter()
         self.problems: list[Problem] = []
         self._seen: set[Triple] = set()
+        self._annotations: list[tuple[Annotation, str]] = []
 
     def node(self, node: Node, file: Path, line: int, column: int = 0) -> None:
         """Add a node."""
@@ -51,6 +53,10 @@ class GraphBuilder:
             self._seen.add(triple)
         self.edges.append(edge)
         self.edge_places.add(file, line, column)
+
+    def annotate(self, annotation: Annotation, where: str) -> None:
+        """Add attributes to nodes and edges, whichever file they stand in."""
+        self._annotations.append((annotation, where))
 
     def malformed(self, what: str, where: str, hint: str = "", reason: str = "", rows: int = 1) -> None:
         """Record an unusable row, or several of one kind; they are counted under `reason`."""
@@ -71,6 +77,9 @@ class GraphBuilder:
         Raises:
             GraphError: Rows were malformed, or the graph breaks the ontology.
         """
+        self.nodes, self.edges, problems = annotated(self.nodes, self.edges, self._annotations)
+        for problem in problems:
+            self.malformed(problem.what, problem.where, problem.hint, reason="annotation of nothing")
         if self.problems:
             raise GraphError(self.problems, list(violations(self.nodes, self.edges, self.node_places, self.edge_places, about, where)))
         if self.on_error == "skip":

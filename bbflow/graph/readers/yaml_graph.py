@@ -1,8 +1,9 @@
 """Reader and writer of YAML graphs, which are edited by hand: a file, or a folder of files read in order of their names.
 
-Each file is a mapping with `nodes` and `edges`; `pack.yaml` of a folder (or the top keys of a single file) gives name,
-version, salt, `complete_for` and further entries for the card. An edge is `[subject, predicate, object, source]`, with an optional fifth
-element, a mapping of attributes, or a mapping with those keys.
+Each file is a mapping with `nodes`, `edges` and `annotations`; `pack.yaml` of a folder (or the top keys of a single file) gives
+name, version, salt, `complete_for` and further entries for the card. An edge is `[subject, predicate, object, source]`, with an
+optional fifth element, a mapping of attributes, or a mapping with those keys. An annotation adds attributes to the nodes and edges of
+any file that it lists under `nodes` (ids) and `edges` (triples); its `source` is kept under `sources` of each, by attribute.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import yaml
 
 from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import Edge, KnowledgeGraph, Node
+from bbflow.graph.readers.annotations import Annotation
 from bbflow.graph.readers.graph_builder import GraphBuilder
 from bbflow.graph.readers.lines import lines
 from bbflow.io.yaml import YamlFile, read_yaml
 
+_LISTS = ("nodes", "edges", "annotations")
 _NODE_KEYS = {"id", "kind", "name", "synonyms"}
 _EDGE_KEYS = {"subject", "predicate", "object", "source", "verified"}
 
@@ -33,11 +36,11 @@ def read(path: Path, draft: GraphBuilder) -> KnowledgeGraph:
         file = read_yaml(path_of_file)
         if not isinstance(file.data, dict):
             raise InputError(Problem("a graph file is a mapping with 'nodes' and 'edges'", str(file.path)))
-        head = {k: v for k, v in file.data.items() if k not in ("nodes", "edges")}
+        head = {k: v for k, v in file.data.items() if k not in _LISTS}
         about.update(head)
         heads.update(dict.fromkeys(head, file))
-        _collect(file, "nodes", draft)
-        _collect(file, "edges", draft)
+        for key in _LISTS:
+            _collect(file, key, draft)
     name, version = str(about.get("name", path.stem)), str(about.get("version", "0"))
     return draft.build(name, version, about, lambda key, *more: heads[key].where(key, *more))
 
@@ -72,6 +75,8 @@ def _collect(file: YamlFile, key: str, draft: GraphBuilder) -> None:
         try:
             if key == "nodes":
                 draft.node(_node(raw), file.path, line, column)
+            elif key == "annotations":
+                draft.annotate(_annotation(raw), file.where(key, i))
             else:
                 draft.edge(_edge(raw), file.path, line, column)
         except (TypeError, ValueError, KeyError) as error:
@@ -118,3 +123,18 @@ def _attributes(raw: dict[Any, Any], keys: set[str]) -> dict[Any, Any]:
         if value is None and key not in keys:
             raise ValueError(f"'{key}' has no value; a text with a comma is written in quotes")
     return {key: value for key, value in raw.items() if key not in keys}
+
+
+def _annotation(raw: Any) -> Annotation:
+    if not isinstance(raw, dict):
+        raise TypeError(f"an annotation is a mapping, not {raw!r}")
+    nodes, edges, source = raw.get("nodes") or [], raw.get("edges") or [], raw.get("source")
+    if not isinstance(nodes, list) or not isinstance(edges, list) or not (nodes or edges):
+        raise ValueError("an annotation lists 'nodes' or 'edges'")
+    if not all(isinstance(edge, list) and len(edge) == 3 for edge in edges):
+        raise ValueError("an edge of an annotation is [subject, predicate, object]")
+    if not isinstance(source, str) or not source:
+        raise ValueError("an annotation needs a 'source'")
+    values = {str(k): v for k, v in _attributes(raw, {"nodes", "edges", "source"}).items()}
+    triples = tuple((str(s), str(p), str(o)) for s, p, o in edges)
+    return Annotation(tuple(map(str, nodes)), triples, source, values)

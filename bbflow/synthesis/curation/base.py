@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bbflow.errors import Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import SPLITS, Example
+from bbflow.synthesis.items.item import Item
 
 
 class CurationStage(ABC):
@@ -22,6 +23,10 @@ class CurationStage(ABC):
 
     def prepare(self, graph: KnowledgeGraph) -> None:  # noqa: B027 (optional)
         """Receive the graph, once in each process."""
+
+    def objection(self, item: Item) -> str | None:
+        """Return why an item is dropped before it is proven and rendered; by default None."""
+        return None
 
     @abstractmethod
     def __call__(self, examples: Sequence[Example], seed: int) -> list[Example | str]:

@@ -29,7 +29,7 @@ class Curation:
         capabilities: Name of a capability to the weight with which tasks that exercise it are mixed; 1 where not named.
         held_out_per_cluster: Limit of validation or test examples of a task about one entity; null: no limit. Where a few entities
             hold most items, a certificate proves less than the number of items suggests.
-        stages: Stages in order: rewriting, answerability, your own.
+        stages: Stages in order: clinical sense, rewriting, answerability, your own.
     """
 
     def __init__(
@@ -97,6 +97,10 @@ class Curation:
     def place_answer(self, item: Item, number: int) -> Item:
         """Return the `number`-th item with its right option where `balance_letters` puts it."""
         return rotate_answer(item, number) if self.balance_letters else item
+
+    def objection(self, item: Item) -> str | None:
+        """Return the first reason of a stage why an item is dropped; None if it is used."""
+        return next(filter(None, (stage.objection(item) for stage in self.stages)), None)
 
     def filter(self, examples: Sequence[Example], seed: int) -> list[Example | str]:
         """Pass examples through decontamination and the stages; return each, or the reason why it is dropped."""

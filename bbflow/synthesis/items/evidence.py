@@ -9,7 +9,7 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Example, Message, Triple
 from bbflow.text.verbalization import verbalize
 
-HEADING = "Known facts: "
+HEADING = "Go by these facts alone: "
 
 
 def draw_evidence(graph: KnowledgeGraph, example: Example, size: int, rng: random.Random) -> tuple[Triple, ...]:

@@ -24,6 +24,23 @@ YES, NO = "yes", "no"
 
 
 @dataclass(frozen=True)
+class Case:
+    """The patient that a question describes, as node ids; empty where it describes none.
+
+    Attributes:
+        disease: The disease to treat or to find; the question may hide it.
+        findings: Findings that it presents with.
+        context: The patient's other conditions, allergies, state and medications.
+        mentioned: What else is spoken of as possible in this patient, such as another disease or a side effect.
+    """
+
+    disease: str = ""
+    findings: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    mentioned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Walk:
     """A metapath query: the nodes reached from `start` along typed steps.
 
@@ -44,6 +61,14 @@ class Walk:
         'treats.forward/diagnosed_by.forward'
         """
         return "/".join(f"{predicate}.{'forward' if forward else 'backward'}" for predicate, forward in self.steps)
+
+    def case(self, item: Item) -> Case:
+        """Return no patient."""
+        return Case()
+
+    def endorsed(self, item: Item) -> tuple[str, ...]:
+        """Return no drug."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,14 @@ class Question(ABC):
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """Return the texts that its templates may name."""
 
+    def case(self, item: Item) -> Case:
+        """Return the patient that the question describes; by default none."""
+        return Case()
+
+    def endorsed(self, item: Item) -> tuple[str, ...]:
+        """Return the drugs that the answer gives to the patient; by default those that are recommended."""
+        return tuple(r["drug"] for r in item.recommended)
+
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
         """Return the sentences of the reference response before its answer; by default the proof, one statement an edge."""
         from bbflow.text.verbalization import verbalize
@@ -123,6 +156,14 @@ class Prescription:
     def kind(self) -> str:
         """Key of its templates."""
         return "prescription.permission" if len(self.candidates) == 1 else "prescription.choice"
+
+    def case(self, item: Item) -> Case:
+        """Return the disease and the context."""
+        return Case(self.disease, (), self.context)
+
+    def endorsed(self, item: Item) -> tuple[str, ...]:
+        """Return the drug that may be given, if any."""
+        return self.candidates if item.gold == YES else (item.gold,) if item.gold in self.candidates else ()
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.severity import AGAINST, Weight, weight_of
-from bbflow.records import Patient, Triple
+from bbflow.records import Triple
+from bbflow.synthesis.sense.purposes import is_first_line, is_later, purposes, shared_purposes
 
 
 class DrugSafetyIndex:
@@ -20,8 +21,9 @@ class DrugSafetyIndex:
     - A risk node *rules out* a drug by an edge that forbids it (`bbflow.graph.severity`).
     - A risk node is *clear* for a drug where the graph has complete coverage and no edge against it but a negligible one; a missing edge
       alone is not.
-    - A *fair pair* is two drugs for one disease such that either can be the safe one, depending on the patient: the options
-      alone do not give the answer away.
+    - A *fair pair* is two drugs for one purpose in one disease such that either can be the safe one, depending on the patient: the
+      options alone do not give the answer away.
+    - A *conflict* is a drug of a context that another node of the context, or the disease, rules out.
     - A *bystander* is a risk node in a patient's context that is clear for every drug in question, and so decides nothing.
 
     Args:
@@ -32,11 +34,13 @@ class DrugSafetyIndex:
         treated: Disease to the drugs that treat it and raise no concern in it.
         forbidding: Drug to the nodes that rule it out, each with the edge.
         clear: Drug to the risk nodes that are clear for it.
+        acute: The risk nodes that are treated at once; none of them is a bystander.
     """
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = graph
         self.risks = tuple(node.id for node in graph.nodes() if node.attributes.get("risk") and node.attributes.get("drawn", True))
+        self.acute = frozenset(node.id for node in graph.nodes() if node.attributes.get("acute"))
         concerns: dict[str, set[str]] = {}
         self.forbidding: dict[str, dict[str, Triple]] = {}
         for predicate in sorted(AGAINST):
@@ -77,26 +81,41 @@ class DrugSafetyIndex:
         found = []
         for disease, drugs in self.treated.items():
             for one, other in combinations(drugs, 2):
-                if self.ruling_out(one, [other], disease) and self.ruling_out(other, [one], disease):
+                fair = self.ruling_out(one, [other], disease) and self.ruling_out(other, [one], disease)
+                if fair and shared_purposes(self.graph, (one, other), disease):
                     found.append((disease, one, other))
         return found
 
+    def has_conflict(self, disease: str, context: Sequence[str]) -> bool:
+        """Return whether what a patient takes is ruled out by the rest of the context, or by the disease."""
+        everything = [*context, disease] if disease else context
+        return any(self.forbidding.get(node, {}).keys() & set(everything) for node in context if node in self.forbidding)
+
+    def alternatives(self, drug: str, disease: str, context: Collection[str]) -> list[str]:
+        """Return the drugs for the same purpose that a patient may have instead of one: the first choices, if any, else all.
+
+        A drug with several purposes has alternatives only if they serve them all.
+        """
+        wanted = set(purposes(self.graph, drug, disease))
+        others = [d for d in self.treated.get(disease, ()) if d != drug and wanted <= set(purposes(self.graph, d, disease))]
+        safe = [d for d in others if d not in context and self.may_have(d, disease, context)]
+        return [d for d in safe if is_first_line(self.graph, d, disease)] or safe
+
+    def first_choices(self, disease: str, context: Collection[str]) -> list[str]:
+        """Return the drugs that a patient may have now for a disease, not later to prevent it: the first choices, if any, else all."""
+        now = [d for d in self.treated.get(disease, ()) if not is_later(self.graph, d, disease)]
+        safe = [d for d in now if d not in context and self.may_have(d, disease, context)]
+        return [d for d in safe if is_first_line(self.graph, d, disease)] or safe
+
+    def is_due(self, drug: str, disease: str, context: Collection[str]) -> bool:
+        """Return whether a drug is a first choice for a purpose, or no first choice is known to be safe for the patient."""
+        if is_first_line(self.graph, drug, disease):
+            return True
+        wanted = set(purposes(self.graph, drug, disease))
+        first = (d for d in self.treated.get(disease, ()) if is_first_line(self.graph, d, disease))
+        return not any(wanted & set(purposes(self.graph, d, disease)) and self.may_have(d, disease, context) for d in first)
+
     def bystanders(self, drugs: Collection[str], disease: str, most: int, rng: random.Random) -> list[str]:
         """Draw up to `most` risk nodes that are clear for all of the drugs."""
-        harmless = sorted(frozenset.intersection(*(self.clear[drug] for drug in drugs)) - {disease})
+        harmless = sorted(frozenset.intersection(*(self.clear[drug] for drug in drugs)) - {disease} - self.acute)
         return rng.sample(harmless, min(len(harmless), rng.randint(0, most)))
-
-
-def draw_patient(graph: KnowledgeGraph, disease: str, context: Iterable[str], rng: random.Random) -> Patient:
-    """Draw a patient with a disease and a context; age and sex fit a pregnancy and decide nothing."""
-    kinds = {node: graph.node(node).kind for node in context}
-    pregnant = any(kind == "PhysiologicalState" for kind in kinds.values())
-    return Patient(
-        age=rng.randint(20, 40) if pregnant else rng.randint(25, 85),
-        sex="female" if pregnant else rng.choice(["female", "male"]),
-        pregnant=pregnant,
-        conditions=[disease, *(node for node, kind in kinds.items() if kind == "Disease")],
-        medications=[node for node, kind in kinds.items() if kind == "Drug"],
-        allergies=[node for node, kind in kinds.items() if kind == "Allergy"],
-        egfr=None,
-    )

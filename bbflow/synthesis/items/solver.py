@@ -1,7 +1,7 @@
 """The solver: answers an item's question from the graph alone and rejects every item whose answer or proof does not hold.
 
 It is independent of the tasks that build items: no task imports it, and it imports no task and none of their look-ups
-(`patients.py`, `proof_paths.py`, `distractors.py`). Both share the graph and the records of items alone. It sees the query, the
+(`patients.py`, `proof_paths.py`, `distractors.py`, `sense/`). Both share the graph and the records of items alone. It sees the query, the
 options and the claimed proof, and derives the answer again by set semantics. It reads no text either, so that no mistake of
 `bbflow.text` can pass here. An accepted item is provable; `rejection_reasons` lists the reasons against any other.
 
@@ -17,6 +17,7 @@ from typing import Literal
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.severity import Weight, edges_against
 from bbflow.records import Triple
+from bbflow.synthesis.items.clinical_solver import clinical_objections, shared_purposes
 from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription, Question, Walk
 
 Verdict = Literal["safe", "unsafe", "unknown"]
@@ -63,6 +64,7 @@ def rejection_reasons(graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         yield from item.query.objections(graph, item)
     else:
         yield from _prescription_objections(graph, item, item.query)
+    yield from clinical_objections(graph, item)
     yield from _evidence_objections(graph, item)
     yield from _name_objections(graph, item)
 
@@ -138,6 +140,8 @@ def _path_objections(walk: Walk, edges: tuple[Triple, ...], ends: list[str]) -> 
 
 
 def _prescription_objections(graph: KnowledgeGraph, item: Item, query: Prescription) -> Iterator[str]:
+    if not shared_purposes(graph, query.candidates, query.disease):
+        yield "the candidates share no purpose"
     verdicts = {drug: safety(graph, drug, query.disease, query.context) for drug in query.candidates}
     unknown = [drug for drug, verdict in verdicts.items() if verdict == "unknown"]
     if unknown:
@@ -155,6 +159,11 @@ def _prescription_objections(graph: KnowledgeGraph, item: Item, query: Prescript
     expected = {YES, NO} if len(query.candidates) == 1 else {*query.candidates, NONE_OF_THESE}
     if set(item.options or ()) != expected:
         yield "the options are not the candidates"
+    yield from _reason_objections(graph, item, query, verdicts)
+
+
+def _reason_objections(graph: KnowledgeGraph, item: Item, query: Prescription, verdicts: dict[str, Verdict]) -> Iterator[str]:
+    """Check that the proof gives one reason for each candidate."""
     context = (query.disease, *query.context)
     for drug, verdict in verdicts.items():
         reasons = violations(graph, drug, context) if verdict == "unsafe" else [(drug, "treats", query.disease)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items.item import Item, Question
+from bbflow.synthesis.items.item import Case, Item, Question
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Differential(Question):
     def entities(self) -> tuple[str, ...]:
         """The findings."""
         return self.findings
+
+    def case(self, item: Item) -> Case:
+        """Return the findings and the disease that is the answer."""
+        return Case(item.gold, self.findings)
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """Yield violations: exactly one option must have all findings, and the proof must be its findings."""

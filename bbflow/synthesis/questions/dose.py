@@ -9,6 +9,7 @@ from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.synthesis.items.item import NO, YES, Item, Question
+from bbflow.synthesis.questions.qualifiers import qualified_name
 from bbflow.text.units import UNITS
 
 Asks = Literal["tablets", "single", "total", "remaining", "within"]
@@ -101,8 +102,32 @@ class Dose(Question):
                 yield f"the answer is {right}, not {item.gold}"
         else:
             yield from self._amount_objections(item, self._result(limit, dose), limit)
+        yield from self._unmarketed(graph, dose, limit)
         if item.edges != ((self.drug, "has_maximum_daily_dose", graph.objects(self.drug, "has_maximum_daily_dose")[0]),):
             yield "the proof is not the maximum daily dose"
+
+    def _unmarketed(self, graph: KnowledgeGraph, dose: Fraction, limit: Fraction) -> Iterator[str]:
+        """Yield why nobody takes such a dose: no marketed strengths make it up, or it is too much at once."""
+        held = graph.node(self.drug).attributes
+        sold = {Fraction(str(strength)) / 1000 for strength in held.get("strengths", ())}
+        usual = list(held.get("doses_per_day", ()))
+        edge = graph.edge(self.drug, "has_maximum_daily_dose", graph.objects(self.drug, "has_maximum_daily_dose")[0])
+        about = {} if edge is None else edge.attributes
+        if not sold or not usual:
+            yield f"the graph does not say in which strengths {self.drug} is sold"
+            return
+        if about.get("course") == 1 or "single" in str(about.get("schedule", "")):
+            yield f"the maximum of {self.drug} is that of a single day"
+        at_once = limit / self.times if self.asks == "single" else dose
+        whole = {strength * number for strength in sold for number in ((1,) if self.asks == "tablets" else (1, 2))}
+        if at_once not in whole:
+            yield f"{format_mass(at_once, 'mg')} of {self.drug} is not made up of marketed strengths"
+        single = Fraction(str(about.get("single_dose", 1000 * limit))) / 1000
+        if at_once > min(limit / min(usual), single):
+            yield f"{format_mass(at_once, 'mg')} of {self.drug} is too much at once"
+        most = max(usual) + (self.asks == "within")
+        if (self.asks != "tablets" and self.times > most) or (self.asks == "single" and self.times not in usual):
+            yield f"nobody takes {self.drug} so many times a day"
 
     def _result(self, limit: Fraction, dose: Fraction) -> Fraction:
         """Return the amount asked for: grams, or a number of tablets."""
@@ -127,7 +152,7 @@ class Dose(Question):
         """Return `drug`, `dose` with its unit, `times`, and the `unit` of the answer."""
         dose = format_mass(Fraction(self.amount) * GRAMS[self.unit], self.unit) if self.amount else ""
         times = {1: "once", 2: "twice"}.get(self.times, f"{self.times} times")
-        return {"drug": graph.name_of(self.drug), "dose": dose, "times": times, "unit": SHOWN[self.wanted]}
+        return {"drug": qualified_name(graph, self.drug), "dose": dose, "times": times, "unit": SHOWN[self.wanted]}
 
     def reasoning(self, graph: KnowledgeGraph, item: Item) -> list[str]:
         """Return the maximum and the calculation that leads from it to the answer."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items.item import Item, Question
+from bbflow.synthesis.items.item import Case, Item, Question
 from bbflow.synthesis.questions.differential import join_names
 
 
@@ -36,6 +36,10 @@ class Joint(Question):
         """Findings, context and the hidden disease."""
         return (*self.findings, *self.context, self.disease)
 
+    def case(self, item: Item) -> Case:
+        """Return the hidden disease, its findings and the context."""
+        return Case(self.disease, self.findings, self.context)
+
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """Yield violations: one disease has the findings; one option treats it safely; the others are ruled out or treat another."""
         from bbflow.synthesis.items.solver import safety, violations
@@ -54,6 +58,7 @@ class Joint(Question):
             if verdict == "unsafe" and len(reasons) != 1:
                 yield f"there is not exactly one reason against {drug}"
             proof |= {(drug, "treats", self.disease)} if verdict == "safe" else set(reasons[:1])
+        yield from self._advice_objections(graph, item)
         if item.gold not in (item.options or ()):
             yield "the answer is not among the options"
         if set(item.edges) != proof or len(item.edges) != len(proof):
@@ -61,6 +66,20 @@ class Joint(Question):
         if [r["drug"] for r in item.recommended] != [item.gold]:
             yield "what is recommended is not the answer"
 
+    def _advice_objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
+        """Check that the drug is for the purpose of the other one, a first choice, and for a patient who presents now."""
+        from bbflow.synthesis.items.clinical_solver import advice_objections
+        from bbflow.synthesis.items.solver import safety
+
+        treating = tuple(drug for drug in item.options or () if graph.has(drug, "treats", self.disease))
+        yield from advice_objections(graph, self.endorsed(item), item, treating, safety)
+        held = graph.edge(item.gold, "treats", self.disease)
+        if held is not None and held.attributes.get("later"):
+            yield f"{item.gold} is not for a patient who presents with the disease now"
+
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
-        """Return `findings` in words."""
-        return {"findings": join_names([graph.name_of(f) for f in self.findings])}
+        """Return `findings` in words, and the `aim` of the treatment where drugs for the disease have several."""
+        edge = graph.edge(item.gold, "treats", self.disease)
+        purposes = edge.attributes.get("purposes", ()) if edge is not None else ()
+        aim = f" The aim is {' or '.join(purposes)}." if purposes else ""
+        return {"findings": join_names([graph.name_of(f) for f in self.findings]), "aim": aim}

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
-from bbflow.synthesis.items.item import NO, YES, Item, Question
+from bbflow.synthesis.items.item import NO, YES, Case, Item, Question
+from bbflow.synthesis.questions.qualifiers import indication
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ class Request(Question):
         """Drug, disease and this patient's context."""
         return (self.drug, self.disease, *self.shared, self.has)
 
+    def case(self, item: Item) -> Case:
+        """Return the disease and this patient's context."""
+        return Case(self.disease, (), (*self.shared, self.has))
+
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """Yield violations: the answer must follow from the graph, with its one reason; an alternative must be safe for this patient."""
+        from bbflow.synthesis.items.clinical_solver import advice_objections
         from bbflow.synthesis.items.solver import safety, violations
 
         if self.has not in self.pair:
@@ -57,10 +63,12 @@ class Request(Question):
         advised = [r["drug"] for r in item.recommended]
         if list(item.edges[1:]) != [(drug, "treats", self.disease) for drug in advised if right == NO]:
             yield "the alternative is not proven"
+        if right == NO:
+            yield from advice_objections(graph, tuple(advised), item, (self.drug,), safety)
         if right == YES and advised != [self.drug]:
             yield "what is fulfilled is not what is recommended"
         yield from (f"the alternative {d} is not safe" for d in advised if safety(graph, d, self.disease, context) != "safe")
 
     def slots(self, graph: KnowledgeGraph, item: Item) -> dict[str, str]:
         """Return `drug` and `disease`."""
-        return {"drug": graph.name_of(self.drug), "disease": graph.name_of(self.disease)}
+        return {"drug": graph.name_of(self.drug), "disease": indication(graph, [self.drug], self.disease)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
-from bbflow.synthesis.items.item import Item, Question
+from bbflow.synthesis.items.item import Case, Item, Question
 from bbflow.synthesis.workflows.workflow_machine import (
     SHIPPED,
     WorkflowMachine,
@@ -17,6 +18,7 @@ from bbflow.synthesis.workflows.workflow_machine import (
     WorkflowStep,
     load_workflow_machine,
     red_flag,
+    rivals,
 )
 
 
@@ -59,6 +61,31 @@ class Workflow(Question):
         """Everything in the case."""
         return (self.disease, *self.context, *(node for step in self.steps for node in step.nodes))
 
+    def case(self, item: Item) -> Case:
+        """Return the disease, what is found in it, the context, and what else the steps name."""
+        return self._case
+
+    @cached_property
+    def _case(self) -> Case:
+        found = [node for slot, nodes in self.filled if "has_phenotype" in slot.predicates for node in nodes]
+        named = [node for slot, nodes in self.filled for node in nodes if slot.way == "rival" or "has_side_effect" in slot.predicates]
+        return Case(self.disease, tuple(dict.fromkeys(found)), self.context, tuple(named))
+
+    def endorsed(self, item: Item) -> tuple[str, ...]:
+        """Return the drugs that are started."""
+        return tuple(node for slot, nodes in self.filled if slot.way == "safe" for node in nodes)
+
+    @cached_property
+    def filled(self) -> list[tuple[WorkflowSlot, tuple[str, ...]]]:
+        """Every slot of the case with the nodes in it."""
+        states = self._machine().states
+        pairs = [zip(states[step.name].slots, step.filled, strict=False) for step in self.steps if step.name in states]
+        return [(slot, nodes) for pair in pairs for slot, (_, nodes) in pair]
+
+    def escalates(self) -> bool:
+        """Return whether the case acts on a red flag."""
+        return any(slot.way == "red_flags" and nodes for slot, nodes in self.filled)
+
     def _machine(self) -> WorkflowMachine:
         return load_workflow_machine(Path(self.machine) if self.machine else SHIPPED)
 
@@ -68,7 +95,13 @@ class Workflow(Question):
 
     def objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         """Yield violations: the case must follow the machine, the graph and the patient, and exactly one option must be right."""
+        from bbflow.synthesis.items.clinical_solver import advice_objections
+        from bbflow.synthesis.items.solver import safety
+
         yield from self._case_objections(graph)
+        yield from advice_objections(graph, self.endorsed(item), item, (), safety)
+        if graph.node(self.disease).attributes.get("emergency") and not self.escalates():
+            yield f"{self.disease} is an emergency, and nothing urgent is done"
         if self.asks == "next":
             yield from self._next_objections(graph, item)
         else:
@@ -90,7 +123,9 @@ class Workflow(Question):
         from bbflow.synthesis.items.solver import safety
 
         machine = self._machine()
-        treatable = any(safety(graph, drug, self.disease, self.context) == "safe" for drug in graph.subjects("treats", self.disease))
+        treating = graph.subjects("treats", self.disease)
+        now = [d for d in treating if not (edge := graph.edge(d, "treats", self.disease)) or not edge.attributes.get("later")]
+        treatable = any(d not in self.context and safety(graph, d, self.disease, self.context) == "safe" for d in now)
         known: dict[str, tuple[str, ...]] = {"disease": (self.disease,)}
         expected: str | None = machine.start
         for step in self.steps:
@@ -105,7 +140,7 @@ class Workflow(Question):
                 yield from self._slot_objections(graph, slot, nodes, known, optional=state.otherwise is not None)
                 known[slot.name] = nodes
             flagged = any(red_flag(graph, self.disease, node) for nodes in known.values() for node in nodes)
-            holds = {"": True, "red_flag": flagged, "treatable": treatable}
+            holds = {"": True, "red_flag": flagged, "treatable": treatable, "drugs_known": bool(treating)}
             expected = next((to for guard, to in state.branches if holds[guard]), None)
         if expected is not None:
             yield f"the case ends before {expected}"
@@ -123,15 +158,17 @@ class Workflow(Question):
                 yield f"{node} is not safe for this patient"
             elif slot.way == "red_flags" and not red_flag(graph, self.disease, node):
                 yield f"{node} is no red flag"
-            elif slot.way == "rival" and (node == self.disease or not self._shares_finding(graph, node, known)):
-                yield f"{node} shares no finding that was seen"
+            elif slot.way == "rival" and not self._is_rival(graph, node, known):
+                yield f"{node} cannot be mistaken for the disease by what was seen"
+            elif not slot.takes(graph, node):
+                yield f"{node} is not found as a {slot.found_by}"
             elif slot.way == "predicate" and not any(graph.has(of, p, node) for of in known[slot.of] for p in slot.predicates):
                 yield f"{node} does not belong into slot {slot.name}"
 
-    def _shares_finding(self, graph: KnowledgeGraph, rival: str, known: dict[str, tuple[str, ...]]) -> bool:
-        """Return whether a rival disease has a finding that was seen and that the disease has too."""
-        seen = (node for nodes in known.values() for node in nodes)
-        return any(all(graph.has(disease, "has_phenotype", node) for disease in (rival, self.disease)) for node in seen)
+    def _is_rival(self, graph: KnowledgeGraph, rival: str, known: dict[str, tuple[str, ...]]) -> bool:
+        """Return whether a disease can be mistaken for the one of the case, by what was seen."""
+        seen = dict.fromkeys(node for nodes in known.values() for node in nodes if graph.has(self.disease, "has_phenotype", node))
+        return rival in rivals(graph, self.disease, list(seen))
 
     def _next_objections(self, graph: KnowledgeGraph, item: Item) -> Iterator[str]:
         following = self.steps[self.shown]

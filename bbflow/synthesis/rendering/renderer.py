@@ -19,6 +19,8 @@ from bbflow.records import Constraint, Example, Message, Patient, Provenance, Re
 from bbflow.synthesis.constraints.multi_answer import append_constraints, write_answer
 from bbflow.synthesis.constraints.single_answer import LETTER
 from bbflow.synthesis.items.item import NO, YES, Item, Question, Walk
+from bbflow.synthesis.questions.differential import join_names
+from bbflow.synthesis.questions.qualifiers import indication, qualified_name
 from bbflow.synthesis.rendering.paraphrase_grammar import expand
 from bbflow.text.verbalization import verbalize
 
@@ -27,7 +29,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 Wordings = Mapping[str, Mapping[str, list[str]]]
 """Template families by kind of question and split."""
 
-_EIGHT = re.compile(r"\b([Aa])( (?:8\d|18)-)")
+_EIGHT = re.compile(r"\b([Aa])( (?:pregnant )?)(?=(?:8\d|18)-)")
+_PATIENT = re.compile(r"(^|[.?!]\s+)?\{patient\}")
+_SENTENCE = re.compile(r"([.?!]\s+)([a-z])")
 
 
 @cache
@@ -105,7 +109,7 @@ class Renderer:
     def _prompt(self, item: Item, split: Split, rng: random.Random) -> tuple[str, str]:
         """Return the question with its options and constraints, and the name of its template family."""
         text, family = self._question(item, split, rng)
-        text = text[0].upper() + text[1:]
+        text = _SENTENCE.sub(lambda match: match[1] + match[2].upper(), text[0].upper() + text[1:])
         if item.options is not None and not {YES, NO}.issuperset(item.options):
             text += "".join(f"\n{LETTERS[i]}) {self._name(option)}" for i, option in enumerate(item.options))
         constraints = []
@@ -123,35 +127,39 @@ class Renderer:
         text, family = self._choose(query.kind, split, rng)
         if isinstance(query, Question):
             patient = "" if item.patient is None else self._vignette(item.patient, split, rng)
-            return text.format(patient=patient, **query.slots(self.graph, item)).replace(",.", "."), family
-        x = self._name(query.candidates[0] if len(query.candidates) == 1 else query.disease)
-        return text.format(x=x, patient=self._patient(item.patient or Patient())), family
+            return _filled(text, patient, query.slots(self.graph, item)).replace(",.", "."), family
+        disease = indication(self.graph, query.candidates, query.disease)
+        x = self._name(query.candidates[0]) if len(query.candidates) == 1 else disease
+        return _filled(text, self._patient(item.patient or Patient()), {"x": x, "disease": disease}), family
 
     def _walk_question(self, walk: Walk, count: int, split: Split, rng: random.Random) -> tuple[str, str]:
         x, kind = self._name(walk.start), walk.kind or "statement"
+        if kind == "has_maximum_daily_dose.forward":
+            x = qualified_name(self.graph, walk.start)
         if count == 1:
             text, family = self._choose(kind, split, rng)
-            return text.format(x=x), family
+            several = bool(self.graph.node(walk.start).attributes.get("plural"))
+            return text.format(x=x, **({"is": "are", "s": ""} if several else {"is": "is", "s": "s"})), family
         text, family = self._choose("list.many", split, rng)
         return text.format(n=count, what=self._choose(f"what/{kind}", split, rng)[0].format(x=x)), f"{family}/{kind}"
 
     def _patient(self, patient: Patient) -> str:
         """Return a vignette in fixed words: age, sex, pregnancy, conditions other than the disease in question, medications."""
         noun = "woman" if patient.get("sex") == "female" else "man"
-        text = f"A {'pregnant ' if patient.get('pregnant') else ''}{patient.get('age')}-year-old {noun}"
-        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        text = _EIGHT.sub(r"\1n\2", f"A {'pregnant ' if patient.get('pregnant') else ''}{patient.get('age')}-year-old {noun}")
+        has = [_had(self._name(node)) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
         takes = [self._name(node) for node in patient.get("medications", [])]
-        text += f" with {' and '.join(has)}" if has else ""
-        return text + (f" who takes {' and '.join(takes)}" if takes else "")
+        text += f" with {join_names(has)}" if has else ""
+        return text + (f" who takes {join_names(takes)}" if takes else "")
 
     def _vignette(self, patient: Patient, split: Split, rng: random.Random) -> str:
         """Return a vignette in one of many phrasings, without the disease in question, such as `A 58-year-old man on aspirin`."""
-        has = [self._name(node) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
+        has = [_had(self._name(node)) for node in (*patient.get("conditions", [])[1:], *patient.get("allergies", []))]
         takes = [self._name(node) for node in patient.get("medications", [])]
         noun = {"female": "woman", "male": "man"}.get(str(patient.get("sex")), "adult")
         text, _ = self._choose("vignette", split, rng)
-        more = self._choose("vignette/has", split, rng)[0].format(has=" and ".join(has)) if has else ""
-        more += self._choose("vignette/takes", split, rng)[0].format(takes=" and ".join(takes)) if takes else ""
+        more = self._choose("vignette/has", split, rng)[0].format(has=join_names(has)) if has else ""
+        more += self._choose("vignette/takes", split, rng)[0].format(takes=join_names(takes)) if takes else ""
         text = text.format(age=patient.get("age"), noun=noun, pregnant="pregnant " if patient.get("pregnant") else "", more=more)
         return _EIGHT.sub(r"\1n\2", text)
 
@@ -199,6 +207,26 @@ class Renderer:
             asked = [item.query.disease, *item.query.context]
         everything = [*asked, *(item.options or ()), *ends]
         return [node for node in dict.fromkeys(everything) if node in self.graph]
+
+
+def _had(name: str) -> str:
+    """Return the name of a condition as it follows `with`.
+
+    >>> _had("history of angioedema"), _had("gout")
+    ('a history of angioedema', 'gout')
+    """
+    return f"a {name}" if name.startswith("history of ") else name
+
+
+def _filled(text: str, patient: str, slots: Mapping[str, str]) -> str:
+    """Fill a template; a patient begins with a capital only where a sentence does.
+
+    >>> _filled("Say which drug {patient} may have. {patient}.", "A man", {})
+    'Say which drug a man may have. A man.'
+    """
+    inside = patient[:1].lower() + patient[1:]
+    begun = _PATIENT.sub(lambda match: f"{match[1]}{{patient}}" if match[1] is not None else "{inside}", text)
+    return begun.format(patient=patient, inside=inside, **slots)
 
 
 def _recorded(constraint: Constraint) -> Constraint:

@@ -23,7 +23,7 @@ A complete task, which asks for the drugs of a disease::
                 query=walk,
                 gold=gold,
                 edges=((gold, "treats", walk.start),),
-                about=walk.start,
+                cluster=walk.start,
                 accepted=drugs,
             )
 
@@ -40,8 +40,10 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Split
+from bbflow.synthesis.items.distractors import draw
 from bbflow.synthesis.items.item import Item, Walk
 from bbflow.synthesis.items.proof_paths import walk_ends
+from bbflow.synthesis.sense.walks import WalkSense
 
 Wordings = Mapping[str, Mapping[str, list[str]]]
 """Dict from a kind of question to a dict from a split to templates."""
@@ -111,33 +113,49 @@ class WalkTask(Task):
 
     Attributes:
         metapaths: The metapaths, each as steps.
+        always_choice: Whether every question offers options.
         starts: Each metapath that the graph has, with the nodes that it can start from.
         answers: Dict from a walk to its ends.
         in_order: Dict from a walk to its ends, sorted.
-        pools: Dict from a metapath to the ends of all its walks, with repetitions.
+        pools: Dict from a metapath and a kind of node to the ends of that kind of all its walks, with repetitions.
+        sense: Judgement of starts and options.
     """
 
     metapaths: ClassVar[tuple[Steps, ...]]
+    always_choice: ClassVar[bool] = False
 
     def index(self, graph: KnowledgeGraph) -> int:
         """List starts and answers of every metapath that the graph has."""
         self.starts: list[tuple[Steps, list[str]]] = []
         self.answers: dict[Walk, frozenset[str]] = {}
         self.in_order: dict[Walk, tuple[str, ...]] = {}
-        self.pools: dict[Steps, list[str]] = {}
+        self.pools: dict[tuple[Steps, str], list[str]] = {}
+        self.sense = WalkSense(graph)
+        self._barred: dict[tuple[Walk, str], frozenset[str]] = {}
         for steps in self.metapaths:
             walks = {node.id: Walk(node.id, steps) for node in graph.nodes()}
             reached = {start: walk_ends(graph, walk) for start, walk in walks.items()}
-            starts = [start for start, answers in reached.items() if answers]
+            starts = [start for start, ends in reached.items() if ends and self.sense.can_start(walks[start], self.always_choice)]
             if starts:
                 self.starts.append((steps, starts))
                 self.answers.update({walks[s]: frozenset(reached[s]) for s in starts})
                 ordered = {walks[s]: tuple(sorted(reached[s])) for s in starts}
                 self.in_order.update(ordered)
-                self.pools[steps] = [answer for answers in ordered.values() for answer in answers]
+                for answer in (answer for answers in ordered.values() for answer in answers):
+                    self.pools.setdefault((steps, graph.node(answer).kind), []).append(answer)
         return sum(len(starts) for _, starts in self.starts)
 
     def draw_walk(self, rng: random.Random) -> Walk:
         """Draw a metapath in proportion to its starts, then a start."""
         steps, starts = rng.choices(self.starts, weights=[len(s) for _, s in self.starts])[0]
         return Walk(rng.choice(starts), steps)
+
+    def wrong_options(self, walk: Walk, gold: str, count: int, rng: random.Random) -> list[str] | None:
+        """Draw wrong options of the kind of the right one; None if the question cannot be a choice, or there are too few."""
+        if not self.sense.can_start(walk, choice=True) or not self.sense.can_be_right(walk, gold, choice=True):
+            return None
+        key = (walk, self.graph.node(gold).kind)
+        if key not in self._barred:
+            pool = dict.fromkeys(self.pools[walk.steps, key[1]])
+            self._barred[key] = self.sense.barred(walk).union(node for node in pool if not self.sense.is_judged(walk, node))
+        return draw(self.pools[walk.steps, key[1]], self._barred[key], count, rng)

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from bbflow.synthesis.constraints.base import ConstraintWriter, draw_constraints
 from bbflow.synthesis.constraints.single_answer import CONSTRAINT_WRITERS
-from bbflow.synthesis.items.distractors import draw
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.tasks.base import WalkTask
@@ -57,12 +56,14 @@ class ConstrainedAnswer(WalkTask):
             return None
         accepted, options = answers, None
         if count == 1 and rng.random() < self.choice:
-            wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
+            wrong = self.wrong_options(walk, chosen[0], self.num_options - 1, rng)
             if wrong is None:
                 return None
             accepted, offered = (), [chosen[0], *wrong]
             rng.shuffle(offered)
             options = tuple(offered)
+        elif not self.sense.can_start(walk, choice=False) or not self.sense.can_be_right(walk, chosen[0], choice=False):
+            return None
         return Item(
             self.name, self.capabilities, walk, chosen[0], edges, walk.start,
             accepted=accepted, count=count, options=options, chain=count == 1 and self.chain > 0 and rng.random() < self.chain,

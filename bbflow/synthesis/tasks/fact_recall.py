@@ -6,7 +6,6 @@ import random
 from typing import ClassVar
 
 from bbflow.synthesis.constraints.single_answer import LETTER
-from bbflow.synthesis.items.distractors import draw
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.tasks.base import WalkTask
@@ -43,15 +42,16 @@ class FactRecall(WalkTask):
     def propose(self, rng: random.Random) -> Item | None:
         """Draw a question about one edge."""
         walk = self.draw_walk(rng)
-        answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])
         edges = unique_path(self.graph, walk, gold)
         if edges is None:
             return None
         if rng.random() >= self.choice:
+            if not self.sense.can_start(walk, choice=False) or not self.sense.can_be_right(walk, gold, choice=False):
+                return None
             chain = self.chain > 0 and rng.random() < self.chain
             return Item(self.name, ("domain",), walk, gold, edges, walk.start, accepted=self.in_order[walk], chain=chain)
-        wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
+        wrong = self.wrong_options(walk, gold, self.num_options - 1, rng)
         if wrong is None:
             return None
         options = [gold, *wrong]

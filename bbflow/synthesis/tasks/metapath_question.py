@@ -14,6 +14,7 @@ from bbflow.synthesis.items.distractors import Neighbourhoods
 from bbflow.synthesis.items.item import Item, NamedWalk, walk_key
 from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.metapaths.metapath import SHIPPED, Metapath, load_metapaths, wordings_of
+from bbflow.synthesis.sense.walks import WalkSense
 from bbflow.synthesis.splits import FRACTIONS, entity_split, split_of
 from bbflow.synthesis.tasks.base import Task, WrongSplit
 
@@ -32,8 +33,9 @@ class MetapathQuestion(Task):
     """Ask for the end of a declared walk, closed-book.
 
     Draws are stratified: first the number of edges, then the metapath, then the start, each uniformly. Options are at distance one
-    or two of each other, and every option of a set is the right one of some question of the same split: the set is drawn first,
-    the right one uniformly from it, then a question to which it is the answer. The options alone thus give nothing away.
+    or two of each other, or at any distance where no near ones are wrong in every sense. Every option of a set is the right one of some
+    question of the same split: the set is drawn first, the right one uniformly from it, then a question to which it is the answer. The
+    options alone thus give nothing away.
 
     Args:
         metapaths: YAML file of metapaths; null: those that ship.
@@ -54,6 +56,8 @@ class MetapathQuestion(Task):
         """Walk every metapath from every start; return the number of groups of answers."""
         declared = load_metapaths(Path(self.metapaths) if self.metapaths else SHIPPED)
         self.wordings = wordings_of(declared)
+        self.sense = WalkSense(graph)
+        self.by_name = {metapath.name: metapath for metapath in declared}
         self.connected: dict[tuple[str, str], frozenset[str]] = {}
         self.asking: dict[tuple[str, Split, str], list[str]] = {}
         self.starts: dict[int, list[tuple[Metapath, list[str]]]] = {}
@@ -80,13 +84,16 @@ class MetapathQuestion(Task):
                 answers = {end for name, s, end in self.asking if name == metapath.name and s == split}
                 groups = dict.fromkeys(tuple(node for node in group if node in answers) for group in near)
                 rng = random.Random(f"{metapath.name}/{split}")  # noqa: S311 (not for secrets)
-                enough = [
-                    g for g in groups if len(g) >= self.num_options and any(self._drawn(metapath.name, split, g, rng) for _ in range(3))
-                ]
+                enough = [group for group in groups if self._is_enough(metapath.name, split, group, rng)]
+                every = () if enough or self.open_book else tuple(sorted(answers))
+                enough = enough or [group for group in (every,) if self._is_enough(metapath.name, split, group, rng)]
                 if enough:
                     self.groups.setdefault(len(metapath.steps), {}).setdefault(metapath.name, {})[split] = enough
-        self.by_name = {metapath.name: metapath for found in self.starts.values() for metapath, _ in found}
         self.lengths = sorted(self.groups)
+
+    def _is_enough(self, name: str, split: Split, group: tuple[str, ...], rng: random.Random) -> bool:
+        """Return whether a group yields a set of options, as far as three draws show."""
+        return len(group) >= self.num_options and any(self._drawn(name, split, group, rng) for _ in range(3))
 
     def _index(self, graph: KnowledgeGraph, metapath: Metapath, start: str) -> bool:
         """Record the ends of a start and, for each end with a single path, the start as a question in its split."""
@@ -97,7 +104,11 @@ class MetapathQuestion(Task):
                 return False
             ends[path[-1]] += 1
             last[path[-1]] = path
-        for end, count in ends.items():
+        walk = NamedWalk(start, metapath.steps, metapath.name)
+        askable = self.open_book or self.sense.can_start(walk, choice=True)
+        for end, count in ends.items() if askable else ():
+            if not self.open_book and not self.sense.can_be_right(walk, end, choice=True):
+                continue
             split = self._split(metapath, start, last[end]) if count == 1 else None
             if split is not None:
                 self.asking.setdefault((metapath.name, split, end), []).append(start)
@@ -171,8 +182,13 @@ class MetapathQuestion(Task):
         """Yield the starts that one option answers and that are not connected to the others in any way."""
         others = [option for option in options if option != gold]
         for start in self.asking[name, split, gold]:
-            if self.connected[name, start].isdisjoint(others):
+            if self.connected[name, start].isdisjoint(others) and (self.open_book or self._all_wrong(name, start, others)):
                 yield start
+
+    def _all_wrong(self, name: str, start: str, others: list[str]) -> bool:
+        """Return whether options are wrong in every sense."""
+        walk = NamedWalk(start, self.by_name[name].steps, name)
+        return self.sense.barred(walk).isdisjoint(others) and all(self.sense.is_judged(walk, option) for option in others)
 
     def _item(self, metapath: Metapath, start: str, gold: str, options: list[str], split: Split, rng: random.Random) -> Item | None:
         walk = NamedWalk(start, metapath.steps, metapath.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from bbflow.synthesis.items.distractors import draw
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.items.proof_paths import unique_path
 from bbflow.synthesis.tasks.base import WalkTask
@@ -23,6 +22,7 @@ class MultiHop(WalkTask):
     needs = "two edges in a row, such as treats and then diagnosed_by or has_phenotype"
     capabilities: ClassVar[tuple[str, ...]] = ("reasoning", "domain")
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
+    always_choice = True
     metapaths = (
         (("treats", True), ("diagnosed_by", True)),
         (("treats", True), ("has_phenotype", True)),
@@ -37,10 +37,9 @@ class MultiHop(WalkTask):
     def propose(self, rng: random.Random) -> Item | None:
         """Draw a two-edge question whose answer has a single path."""
         walk = self.draw_walk(rng)
-        answers = self.answers[walk]
         gold = rng.choice(self.in_order[walk])
         edges = unique_path(self.graph, walk, gold)
-        wrong = draw(self.pools[walk.steps], {walk.start, *answers}, self.num_options - 1, rng)
+        wrong = self.wrong_options(walk, gold, self.num_options - 1, rng)
         if edges is None or wrong is None:
             return None
         options = [gold, *wrong]

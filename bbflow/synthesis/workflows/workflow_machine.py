@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +18,13 @@ from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.questions.differential import join_names
 
 SHIPPED = Path(__file__).with_name("workflow.yaml")
-GUARDS = ("red_flag", "treatable")
+GUARDS = ("red_flag", "treatable", "drugs_known")
 _MOST_STEPS = 20
 _KEYS = ("start", "states")
 _STATE = ("does", "else", "slots", "next")
 _WAYS = ("predicate", "rival", "red_flags", "safe")
-_SLOT = (*_WAYS, "of", "count")
+_SLOT = (*_WAYS, "of", "count", "found_by")
+FOUND_BY = ("symptom", "sign", "lab")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class WorkflowSlot:
     predicates: tuple[str, ...] = ()
     of: str = "disease"
     count: int = 1
+    found_by: str = ""
+
+    def takes(self, graph: KnowledgeGraph, node: str) -> bool:
+        """Return whether a finding is found as the slot wants it; True where the graph does not say how it is found."""
+        return self.found_by in ("", graph.node(node).attributes.get("found_by", self.found_by))
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class WorkflowMachine:
         state = self.states[step.name]
         names = {slot: join_names([graph.name_of(node) for node in nodes]) for slot, nodes in step.filled if nodes}
         if len(names) < len(state.slots) and state.otherwise is not None:
-            return state.otherwise
+            return state.otherwise.format(disease=graph.name_of(disease))
         return state.does.format(disease=graph.name_of(disease), **names)
 
     def run(
@@ -91,7 +98,7 @@ class WorkflowMachine:
         """Run a disease and a patient's context through the machine; None if the graph cannot fill a slot."""
         steps: list[WorkflowStep] = []
         known: dict[str, tuple[str, ...]] = {"disease": (disease,)}
-        safe = [drug for drug in clinic.treated.get(disease, ()) if clinic.may_have(drug, disease, context)]
+        safe = clinic.first_choices(disease, context)
         name: str | None = self.start
         flagged = red_flag(graph, disease, disease)
         while name is not None and len(steps) < _MOST_STEPS:
@@ -103,7 +110,7 @@ class WorkflowMachine:
                 known[slot.name] = nodes
             steps.append(WorkflowStep(name, tuple((slot.name, known[slot.name]) for slot in state.slots)))
             flagged = flagged or any(red_flag(graph, disease, node) for slot in state.slots for node in known[slot.name])
-            holds = {"": True, "red_flag": flagged, "treatable": bool(safe)}
+            holds = {"": True, "red_flag": flagged, "treatable": bool(safe), "drugs_known": bool(graph.subjects("treats", disease))}
             name = next((to for guard, to in state.branches if holds[guard]), None)
         return tuple(steps)
 
@@ -115,14 +122,31 @@ class WorkflowMachine:
         if slot.way == "safe":
             pool = safe
         elif slot.way == "red_flags":
-            return tuple(node for node in used if red_flag(graph, disease, node))[:1]
+            flags = [node for node in used if red_flag(graph, disease, node)]
+            return tuple(sorted(flags, key=lambda node: bool(graph.node(node).attributes.get("nonspecific"))))[:1]
         elif slot.way == "rival":
             seen = sorted(node for node in used if graph.has(disease, "has_phenotype", node))
-            pool = sorted({d for node in seen for d in graph.subjects("has_phenotype", node)} - {disease})
+            pool = sorted(rivals(graph, disease, seen))
         else:
             ends = (o for of in known[slot.of] for p in slot.predicates for o in graph.objects(of, p))
-            pool = [node for node in dict.fromkeys(ends) if node not in used]
+            pool = [node for node in dict.fromkeys(ends) if node not in used and slot.takes(graph, node)]
         return tuple(sorted(rng.sample(pool, min(slot.count, len(pool)))))
+
+
+def rivals(graph: KnowledgeGraph, disease: str, seen: Sequence[str]) -> set[str]:
+    """Return what can be mistaken for a disease: it shares a telling finding that was seen, or two findings and the body system."""
+    sharing = Counter(other for node in seen for other in graph.subjects("has_phenotype", node))
+    vague = {node for node in seen if graph.node(node).attributes.get("nonspecific")}
+    found = {other for node in seen if node not in vague for other in graph.subjects("has_phenotype", node)}
+    alike = {other for system in graph.objects(disease, "subclass_of") for other in graph.subjects("subclass_of", system)}
+    found |= {other for other, count in sharing.items() if count > 1 and other in alike}
+    return {other for other in found - {disease} if not _needs_more(graph, other)}
+
+
+def _needs_more(graph: KnowledgeGraph, disease: str) -> bool:
+    """Return whether a disease is more than an alternative to weigh: a syndrome has many causes, an emergency is excluded first."""
+    held = graph.node(disease).attributes
+    return bool(held.get("syndrome") or held.get("emergency") or graph.objects(disease, "needs_urgent_action"))
 
 
 def red_flag(graph: KnowledgeGraph, disease: str, finding: str) -> bool:
@@ -221,7 +245,12 @@ def _slot(file: YamlFile, at: tuple[str, ...], name: str, how: object, problems:
     if not isinstance(count, int) or count < 1:
         problems.append(Problem(f"slot '{name}': count must be at least 1, not {count!r}", file.where(*at, "count")))
         count = 1
-    return WorkflowSlot(name, ways[0], predicates, str(how.get("of", "disease")), count)
+    found_by = str(how.get("found_by", ""))
+    if found_by and found_by not in FOUND_BY:
+        problems.append(
+            Problem(f"slot '{name}': no finding is found by '{found_by}'", file.where(*at, "found_by"), did_you_mean(found_by, FOUND_BY))
+        )
+    return WorkflowSlot(name, ways[0], predicates, str(how.get("of", "disease")), count, found_by)
 
 
 def _endless(file: YamlFile, states: Mapping[str, WorkflowState]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 import random
 
 from bbflow.graph import ClinicalPack, Edge, KnowledgeGraph, Node
-from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.items.solver import safety
 
 
@@ -47,13 +47,28 @@ def test_the_index_agrees_with_the_solver() -> None:
                 assert clinic.may_have(edge.subject, edge.object, [risk]) == (verdict == "safe")
 
 
-def test_a_pregnant_patient_is_a_woman_of_twenty_to_forty() -> None:
+def test_alternatives_serve_the_same_purpose_and_first_choices_come_first() -> None:
     graph = ClinicalPack().load()
-    state = next(node.id for node in graph.nodes("PhysiologicalState"))
-    disease = next(node.id for node in graph.nodes("Disease"))
-    for seed in range(20):
-        patient = draw_patient(graph, disease, [state], random.Random(seed))
-        assert patient["pregnant"]
-        assert patient["sex"] == "female"
-        assert 20 <= patient["age"] <= 40
-        assert patient["conditions"] == [disease]
+    clinic = DrugSafetyIndex(graph)
+    flare = clinic.alternatives("drug:naproxen", "disease:gout", [])
+    assert "drug:allopurinol" not in flare
+    assert flare == ["drug:colchicine"]
+    assert "drug:digoxin" not in clinic.alternatives("drug:apixaban", "disease:atrial_fibrillation", [])
+    assert "drug:losartan" not in clinic.alternatives("drug:metoprolol", "disease:heart_failure", [])
+
+
+def test_a_second_choice_is_due_only_where_no_first_one_is_safe() -> None:
+    clinic = DrugSafetyIndex(ClinicalPack().load())
+    assert clinic.is_due("drug:lisinopril", "disease:hypertension", [])
+    assert not clinic.is_due("drug:labetalol", "disease:hypertension", [])
+    assert clinic.is_due("drug:labetalol", "disease:hypertension", ["state:pregnancy"])
+
+
+def test_a_record_that_holds_a_conflict_is_seen() -> None:
+    clinic = DrugSafetyIndex(ClinicalPack().load())
+    assert clinic.has_conflict("", ["drug:apixaban", "drug:warfarin"])
+    assert clinic.has_conflict("disease:hemorrhagic_stroke", ["drug:warfarin"]) == clinic.has_conflict(
+        "", ["disease:hemorrhagic_stroke", "drug:warfarin"]
+    )
+    assert clinic.has_conflict("", ["disease:peptic_ulcer_disease", "drug:naproxen"])
+    assert not clinic.has_conflict("", ["drug:metformin", "disease:gout"])

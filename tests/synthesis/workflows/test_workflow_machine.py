@@ -11,7 +11,10 @@ from bbflow.synthesis.items.solver import safety
 from bbflow.synthesis.workflows.workflow_machine import SHIPPED, load_workflow_machine, red_flag
 
 GRAPH = ClinicalPack().load()
-STAGES = ("history", "examination", "escalation", "differential", "tests", "diagnosis", "treatment", "handover", "follow_up")
+STAGES = (
+    "history", "examination", "escalation", "emergency", "transfer", "differential", "tests", "diagnosis", "treatment", "review",
+    "handover", "follow_up",
+)  # fmt: skip
 
 
 def cases(number: int):
@@ -32,13 +35,19 @@ def cases(number: int):
 
 def test_cases_go_through_the_stages_in_order_and_stay_safe() -> None:
     flagged = treated = 0
-    for disease, context, steps in cases(700):  # more risk nodes than drugs are judged against, so fewer cases end in a drug
+    # More risk nodes than drugs are judged against, and emergencies end with a transfer: fewer cases end in a drug.
+    for disease, context, steps in cases(900):
         names = [step.name for step in steps]
         assert names == [name for name in STAGES if name in names]
         seen = [n for step in steps if step.name in ("history", "examination") for n in step.nodes]
         assert all(GRAPH.has(disease, "has_phenotype", n) for n in seen)
         assert ("escalation" in names) == any(red_flag(GRAPH, disease, n) for n in seen)
         flagged += "escalation" in names
+        assert ("review" in names) <= bool(GRAPH.subjects("treats", disease))
+        assert not ("handover" in names and GRAPH.subjects("treats", disease))
+        for step in steps:
+            wanted = {"history": "symptom", "examination": "sign", "follow_up": "symptom"}.get(step.name)
+            assert wanted is None or all(GRAPH.node(n).attributes["found_by"] == wanted for n in step.nodes)
         for step in steps:
             if step.name == "treatment":
                 treated += 1
@@ -62,7 +71,8 @@ def test_cases_go_through_the_stages_in_order_and_stay_safe() -> None:
         ("order {test}", "order {tset}", "'{tset}' is no slot of this state .did you mean 'test'"),
         ("weigh {disease}", "weigh {disease", "cannot be filled in"),
         ("{predicate: [diagnosed_by], of: disease}", "{predicate: [treats], of: drug}", "'drug', which is not always filled before"),
-        ("next: tests", "next: history", "no way from state 'history' leads to an end"),
+        ("next: transfer", "next: escalation", "no way from state 'escalation' leads to an end"),
+        ("found_by: symptom", "found_by: smyptom", "no finding is found by 'smyptom' .did you mean 'symptom'"),
         ("next: [{if: red_flag, go: escalation}, {go: differential}]", "next: [escalation]", "a branch names the state"),
         ("  treatment:\n", "  treatment: 5\n  other:\n", "state 'treatment' is a mapping"),
         ("states:", "sates: {}\nstates:", "unknown key 'sates'"),

@@ -15,7 +15,10 @@ from bbflow.text.normalization import name_key
 from bbflow.text.prompt_context import speaks_of_person
 from bbflow.text.tokenization import TokenizedText
 
-STEPS = ("history", "examination", "escalation", "differential", "tests", "diagnosis", "treatment", "handover", "follow-up")
+STEPS = (
+    "history", "examination", "escalation", "emergency", "transfer", "differential", "tests", "diagnosis", "treatment", "review",
+    "handover", "follow-up",
+)  # fmt: skip
 """The clinical workflow, in order."""
 
 

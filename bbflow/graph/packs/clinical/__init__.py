@@ -6,9 +6,12 @@ is not medical advice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from bbflow.graph.elements import Node
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.readers.formats import GraphSource, read_graph
 
@@ -35,5 +38,14 @@ class ClinicalPack(GraphSource):
 def _load(core: bool) -> KnowledgeGraph:
     if not core:
         return read_graph(FOLDER, "yaml")
+    whole = _load(False)
     lines = (FOLDER / "core.txt").read_text(encoding="utf-8").splitlines()
-    return _load(False).induced({line for line in lines if line and not line.startswith("#")}, "clinical-core")
+    part = whole.induced({line for line in lines if line and not line.startswith("#")}, "clinical-core")
+    nodes = [replace(node, attributes=_with_others(whole, part, node)) for node in part.nodes()]
+    return KnowledgeGraph(nodes, part.edges(), part.name, part.version, part.salt, part.about)
+
+
+def _with_others(whole: KnowledgeGraph, part: KnowledgeGraph, node: Node) -> dict[str, Any]:
+    """Return the attributes of a node and, of a finding, `also_found_in`: the diseases outside the part that present with it."""
+    others = [disease for disease in whole.subjects("has_phenotype", node.id) if disease not in part]
+    return {**node.attributes, "also_found_in": others} if others else dict(node.attributes)

@@ -9,8 +9,9 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.records import Recommendation, Split
 from bbflow.synthesis.items.item import Item
-from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.questions.workflow import Workflow
+from bbflow.synthesis.sense.people import with_patient
 from bbflow.synthesis.splits import question_split
 from bbflow.synthesis.tasks.base import Task
 from bbflow.synthesis.workflows.workflow_machine import SHIPPED, WorkflowStep, load_workflow_machine
@@ -44,7 +45,8 @@ class ClinicalWorkflow(Task):
         """List the diseases that have findings and a test, and the tests of each."""
         self.machine = load_workflow_machine(Path(self.workflow) if self.workflow else SHIPPED)
         self.clinic = DrugSafetyIndex(graph)
-        tests = {node.id: graph.objects(node.id, "diagnosed_by") for node in graph.nodes("Disease")}
+        ends = (node.id for node in graph.nodes("Disease") if not node.attributes.get("syndrome"))
+        tests = {disease: graph.objects(disease, "diagnosed_by") for disease in ends}
         self.tests = {d: found for d, found in tests.items() if found and len(graph.objects(d, "has_phenotype")) > 2}
         self.diseases = list(self.tests)
         self.diagnosing: dict[str, list[str]] = {}
@@ -61,7 +63,7 @@ class ClinicalWorkflow(Task):
 
     def _case(self, disease: str, rng: random.Random) -> tuple[tuple[str, ...], tuple[WorkflowStep, ...]] | None:
         """Draw a patient's context and run the case through the machine."""
-        risks = [node for node in self.clinic.risks if node != disease]
+        risks = [node for node in self.clinic.risks if node != disease and node not in self.clinic.acute]
         context = tuple(sorted(rng.sample(risks, min(len(risks), rng.randint(0, self.max_context)))))
         steps = self.machine.run(self.graph, self.clinic, disease, context, rng)
         return None if steps is None else (context, steps)
@@ -135,11 +137,11 @@ class ClinicalWorkflow(Task):
         told_nodes = {node for step in question.steps if step.name in told for node in step.nodes}
         proof = question.proof(self.graph)
         edges = tuple(edge for edge in proof if edge[2] in told_nodes or edge[0] in told_nodes) or tuple(proof[:1])
-        return Item(
+        item = Item(
             self.name, self.capabilities, question, gold, edges, question.disease, options=tuple(shuffled), chain=True,
-            patient=draw_patient(self.graph, question.disease, question.context, rng), level=2 + len(told) // 2,
-            workflow=told, recommended=recommended,
+            level=2 + len(told) // 2, workflow=told, recommended=recommended,
         )  # fmt: skip
+        return with_patient(self.graph, item, rng)
 
 
 def _exchanged(labels: list[int], *pairs: tuple[int, int]) -> list[int]:

@@ -10,6 +10,7 @@ from bbflow.records import Split
 from bbflow.synthesis.items.distractors import Neighbourhoods
 from bbflow.synthesis.items.item import Item
 from bbflow.synthesis.questions.differential import Differential
+from bbflow.synthesis.sense.presentations import Presentations
 from bbflow.synthesis.splits import question_split
 from bbflow.synthesis.tasks.base import Task
 
@@ -17,7 +18,7 @@ _TRIES = 12
 
 
 class DifferentialFromFindings(Task):
-    """Offer diseases that have a finding in common; each of them can be the right one.
+    """Offer diseases that have a finding in common; each of them can be the right one, and its findings single it out in the graph.
 
     Args:
         num_options: Number of diseases.
@@ -34,9 +35,15 @@ class DifferentialFromFindings(Task):
 
     def index(self, graph: KnowledgeGraph) -> int:
         """List the findings of each disease."""
-        self.near = Neighbourhoods(graph)
-        found = {node.id: graph.objects(node.id, "has_phenotype") for node in graph.nodes("Disease")}
-        self.findings = {disease: sorted(findings) for disease, findings in found.items() if len(findings) > 1}
+        self.near, self.signs = Neighbourhoods(graph), Presentations(graph)
+        ends = (node.id for node in graph.nodes("Disease") if not node.attributes.get("syndrome"))
+        found = {disease: graph.objects(disease, "has_phenotype") for disease in ends}
+        self.findings = {
+            disease: sorted(findings)
+            for disease, findings in found.items()
+            if len(findings) > 1 and self.signs.single_out(disease, findings)
+        }
+        self.telling = {disease: self.signs.telling(findings) for disease, findings in self.findings.items()}
         self.having = {disease: frozenset(findings) for disease, findings in self.findings.items()}
         self.diseases = list(self.findings)
         return len(self.diseases)
@@ -65,11 +72,15 @@ class DifferentialFromFindings(Task):
         )  # fmt: skip
 
     def _question(self, disease: str, options: list[str], split: Split | None, rng: random.Random) -> Differential | None:
-        """Draw findings that distinguish a disease from the other options, for a question of the given split."""
+        """Draw findings, a telling one among them, that single out a disease, for a question of the given split."""
         own, others = self.findings[disease], [self.having[o] for o in options if o != disease]
         for _ in range(_TRIES):
-            chosen = rng.sample(own, min(len(own), rng.randint(2, self.max_findings)))
-            if not any(other.issuperset(chosen) for other in others):
+            telling = rng.choice(self.telling[disease])
+            rest = [finding for finding in own if finding != telling]
+            chosen = [telling, *rng.sample(rest, min(len(rest), rng.randint(1, self.max_findings - 1)))]
+            if any(other.issuperset(chosen) for other in others):
+                continue
+            if self.signs.single_out(disease, chosen):
                 question = Differential(tuple(sorted(chosen)))
                 if split is None or question_split(question, self.graph.salt) == split:
                     return question

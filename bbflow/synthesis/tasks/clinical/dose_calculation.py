@@ -11,29 +11,24 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Split
 from bbflow.synthesis.items.item import NO, YES, Item
 from bbflow.synthesis.questions.dose import GRAMS, Asks, Dose, format_mass
+from bbflow.synthesis.sense.doses import MOST_AT_ONCE, Marketed, marketed
 from bbflow.synthesis.splits import question_split
 from bbflow.synthesis.tasks.base import Task
 
-_STRENGTHS = (
-    *("0.1", "0.2", "0.4", "0.5", "1", "2", "2.5", "4", "5", "7.5", "10", "12.5", "15", "20", "25", "30", "40", "50", "60", "75", "80"),
-    *("100", "120", "125", "150", "200", "250", "300", "325", "400", "450", "500", "600", "625", "650", "750", "800", "850", "900"),
-    *("1000", "1200", "1500", "2000"),
-)
-"""Usual strengths of tablets and doses, in milligrams."""
-
-_TIMES = (1, 2, 3, 4, 6)
 _MOST_TABLETS = 24
 
 
 class DoseCalculation(Task):
-    """Ask five kinds of calculations. Options are results of other questions about the same drug; each can be the right one.
+    """Ask five kinds of calculations, with doses that are marketed and usual.
+
+    Options are results of other questions about the same drug; each can be the right one.
 
     Args:
         num_options: Number of amounts to choose from.
     """
 
     name: ClassVar[str] = "dose_calculation"
-    needs = "has_maximum_daily_dose edges to amounts in mg/d or g/d"
+    needs = "has_maximum_daily_dose edges to amounts in mg/d or g/d, of drugs with `strengths` and `doses_per_day`"
     capabilities: ClassVar[tuple[str, ...]] = ("domain",)
     fields: ClassVar[frozenset[str]] = frozenset({"options", "edges", "entities"})
 
@@ -47,14 +42,17 @@ class DoseCalculation(Task):
             attributes = graph.node(edge.object).attributes
             mass, _, per = str(attributes.get("unit", "")).partition("/")
             if mass in GRAMS and per == "d" and len(graph.objects(edge.subject, "has_maximum_daily_dose")) == 1:
-                self._index(edge.subject, Fraction(str(attributes["value"])) * GRAMS[mass])
+                limit = Fraction(str(attributes["value"])) * GRAMS[mass]
+                sold = marketed(graph, edge.subject, limit)
+                if sold is not None:
+                    self._index(edge.subject, limit, sold)
         self.ways = {key: results for key, results in self.ways.items() if len(results) >= (2 if key[1] == "within" else self.num_options)}
         self.keys = {asks: [key for key in self.ways if key[1] == asks] for asks in get_args(Asks)}
         self.keys = {asks: keys for asks, keys in self.keys.items() if keys}
         return len(self.ways)
 
-    def _index(self, drug: str, limit: Fraction) -> None:
-        for question, result in _sums(drug, limit):
+    def _index(self, drug: str, limit: Fraction, sold: Marketed) -> None:
+        for question, result in _sums(drug, limit, sold):
             split = question_split(question, self.graph.salt)
             results = self.ways.setdefault((drug, question.asks, question.wanted), {})
             results.setdefault(result, []).append((split, question))
@@ -83,36 +81,42 @@ class DoseCalculation(Task):
         return Item(self.name, self.capabilities, question, options[i], (proof,), drug, options=tuple(options), chain=True, level=level)
 
 
-def _sums(drug: str, limit: Fraction) -> Iterator[tuple[Dose, str]]:
+def _sums(drug: str, limit: Fraction, sold: Marketed) -> Iterator[tuple[Dose, str]]:
     """Yield questions about a drug with their results; the results of one kind are in ascending order."""
     found: list[tuple[Fraction, Dose, str]] = []
-    for times in _TIMES:
-        for wanted in ("mg", "g"):
+    units = ("mg", "g") if limit >= 1 else ("mg",)
+    for times in sold.times:
+        for wanted in units:
             each, question = limit / times, Dose(drug, "single", times=times, wanted=wanted)
-            found += [(each, question, format_mass(each, wanted))] if _is_short(each, wanted) else []
-    for strength in _STRENGTHS:
+            found += [(each, question, format_mass(each, wanted))] if _is_short(each, wanted) and sold.is_dose(each) else []
+    amounts = sorted({strength * number for strength in sold.strengths for number in range(1, MOST_AT_ONCE + 1)})
+    for grams in amounts:
         for unit in ("mg", "g"):
-            grams = Fraction(strength) * GRAMS["mg"]
             amount = format_mass(grams, unit).split()[0]
-            if unit == "g" and grams < Fraction(1, 10):
+            if not sold.is_dose(grams) or (unit == "g" and grams < Fraction(1, 10)):
                 continue
             tablets = limit // grams
-            if 1 <= tablets <= _MOST_TABLETS:
+            if grams in sold.strengths and 1 <= tablets <= _MOST_TABLETS:
                 question = Dose(drug, "tablets", amount, unit, 1, "mg")
                 found.append((Fraction(tablets), question, f"{tablets} tablet{'s' * (tablets > 1)}"))
-            for times in _TIMES:
-                total = grams * times
-                for wanted in ("mg", "g"):
-                    if total <= limit and _is_short(total, wanted):
-                        found.append((total, Dose(drug, "total", amount, unit, times, wanted), format_mass(total, wanted)))
-                    if total < limit and _is_short(limit - total, wanted):
-                        found.append(
-                            (limit - total, Dose(drug, "remaining", amount, unit, times, wanted), format_mass(limit - total, wanted))
-                        )
-                if limit / 4 <= total <= limit * 4:
-                    found.append((total, Dose(drug, "within", amount, unit, times, "mg"), YES if total <= limit else NO))
+            found += _of_amount(drug, limit, sold, grams, amount, unit)
     found.sort(key=lambda entry: (entry[1].asks, entry[1].wanted, entry[0]))
     yield from ((question, result) for _, question, result in found)
+
+
+def _of_amount(drug: str, limit: Fraction, sold: Marketed, grams: Fraction, amount: str, unit: str) -> Iterator[tuple[Fraction, Dose, str]]:
+    """Yield the questions about one amount, taken so many times a day, each with its result in grams and in words."""
+    most, units = max(sold.times), ("mg", "g") if limit >= 1 else ("mg",)
+    for times in range(1, most + 2):
+        total = grams * times
+        for wanted in units:
+            if total <= limit and times in sold.times and _is_short(total, wanted):
+                yield total, Dose(drug, "total", amount, unit, times, wanted), format_mass(total, wanted)
+            # What is left is of interest where another dose may follow.
+            if total < limit and times < most and _is_short(limit - total, wanted):
+                yield limit - total, Dose(drug, "remaining", amount, unit, times, wanted), format_mass(limit - total, wanted)
+        if limit / 4 <= total <= limit * 4 and (times in sold.times or total > limit):
+            yield total, Dose(drug, "within", amount, unit, times, "mg"), YES if total <= limit else NO
 
 
 def _is_short(grams: Fraction, unit: str) -> bool:

@@ -9,8 +9,8 @@ from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.severity import Weight, weight_of
 from bbflow.records import Split
 from bbflow.synthesis.items.item import NO, YES, Item
-from bbflow.synthesis.items.patients import draw_patient
 from bbflow.synthesis.questions.interaction import Interaction
+from bbflow.synthesis.sense.people import with_patient
 from bbflow.synthesis.splits import question_split
 from bbflow.synthesis.tasks.base import Task, WrongSplit
 
@@ -92,8 +92,10 @@ class InteractionCheck(Task):
             ways.append(drugs)
         i = rng.randrange(len(medications))
         added, gold = rng.choice(ways[i]), medications[i]
+        edge = self.graph.edge(added, "interacts_with", gold)
+        bars = edge is not None and weight_of(edge) is Weight.FORBIDS
         return Item(
-            self.name, ("domain",), Interaction(added, taken), gold, ((added, "interacts_with", gold),), added,
+            self.name, ("domain",), Interaction(added, taken, bars=bars), gold, ((added, "interacts_with", gold),), added,
             options=tuple(medications), chain=True, level=len(medications) - 1,
         )  # fmt: skip
 
@@ -114,8 +116,8 @@ class InteractionCheck(Task):
         harmless = sorted(self.clear[drug])
         medications = rng.sample(harmless, min(len(harmless), size if gold == YES else size - 1))
         medications += [rng.choice(self.major[drug])] if gold == NO else []
-        rng.shuffle(medications)
         disease = rng.choice(self.uses[drug])
+        rng.shuffle(medications)
         options = [YES, NO]
         rng.shuffle(options)
         proof = (
@@ -123,8 +125,8 @@ class InteractionCheck(Task):
         )
         question = Interaction(drug, tuple(sorted(medications)), disease)
         self._split(question, wanted)
-        patient = draw_patient(self.graph, disease, question.medications, rng)
-        return Item(
+        item = Item(
             self.name, self.capabilities, question, gold, (proof,), drug,
-            options=tuple(options), chain=True, patient=patient, level=size,
+            options=tuple(options), chain=True, level=size,
         )  # fmt: skip
+        return with_patient(self.graph, item, rng)

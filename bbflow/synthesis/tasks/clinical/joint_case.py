@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, permutations, product
 from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
@@ -11,8 +12,11 @@ from bbflow.records import Recommendation, Triple
 from bbflow.synthesis.constraints.base import draw_constraints
 from bbflow.synthesis.constraints.multi_answer import AFTERWORDS, MARKED
 from bbflow.synthesis.items.item import Item
-from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.questions.joint import Joint
+from bbflow.synthesis.sense.people import with_patient
+from bbflow.synthesis.sense.presentations import Presentations
+from bbflow.synthesis.sense.purposes import is_later
 from bbflow.synthesis.splits import question_split, split_of
 from bbflow.synthesis.tasks.base import Task
 
@@ -44,27 +48,34 @@ class JointCase(Task):
         """List the fair pairs of drugs for diseases that findings alone identify."""
         self.clinic = DrugSafetyIndex(graph)
         self.telling: dict[str, list[tuple[str, ...]]] = {}
+        signs = Presentations(graph)
         for disease in self.clinic.treated:
+            if disease in signs.emergencies:
+                continue  # findings of an emergency ask for more than a drug
             findings = sorted(graph.objects(disease, "has_phenotype"))
-            having = {f: set(graph.subjects("has_phenotype", f)) for f in findings}
-            sets = (s for size in (2, 3) for s in combinations(findings, size) if set.intersection(*(having[f] for f in s)) == {disease})
+            sets = (s for n in (2, 3) for s in combinations(findings, n) if signs.single_out(disease, s) and not signs.alarms(s))
             found = [s for s, _ in zip(sets, range(_MOST_SETS), strict=False)]
             if found:
                 self.telling[disease] = found
         self.pairs: dict[str, list[tuple[str, str]]] = {}
         for disease, one, other in self.clinic.fair_pairs():
-            if disease in self.telling:
+            if disease in self.telling and not is_later(graph, one, disease) and not is_later(graph, other, disease):
                 self.pairs.setdefault(disease, []).append((one, other))
-        self.diseases = list(self.pairs)
-        return len(self.diseases) if len(self.diseases) > 1 else 0
+        self.offers = {couple: offers for couple in permutations(self.pairs, 2) if (offers := list(self._distinct(*couple)))}
+        self.couples = list(self.offers)
+        return len(self.couples)
+
+    def _distinct(self, disease: str, other: str) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+        """Yield pairs of drugs for two diseases that have no drug in common and do not treat each other's disease."""
+        for mine, theirs in product(self.pairs[disease], self.pairs[other]):
+            if not set(mine) & set(theirs) and not self._treats(mine, other) and not self._treats(theirs, disease):
+                yield mine, theirs
 
     def propose(self, rng: random.Random) -> Item | None:
         """Draw two diseases with a pair of drugs each, the right disease, and the drug that is ruled out."""
-        disease, other = rng.sample(self.diseases, 2)
-        mine, theirs = rng.choice(self.pairs[disease]), rng.choice(self.pairs[other])
+        disease, other = couple = rng.choice(self.couples)
+        mine, theirs = rng.choice(self.offers[couple])
         options = [*mine, *theirs]
-        if len(set(options)) < len(options) or self._treats(mine, other) or self._treats(theirs, disease):
-            return None
         good, bad = mine if rng.random() < 0.5 else mine[::-1]
         rng.shuffle(options)
         split = split_of(f"offer/{sorted(options)}", self.graph.salt)
@@ -83,18 +94,21 @@ class JointCase(Task):
         one_reason = len(self.clinic.reasons(bad, (disease, *context))) == 1
         if not one_reason or not self.clinic.may_have(good, disease, context) or set(context) & set(options):
             return None
+        if not self.clinic.is_due(good, disease, context):
+            return None
         return Joint(disease, rng.choice(self.telling[disease]), context)
 
-    def _item(self, question: Joint, good: str, bad: str, options: list[str], rng: random.Random) -> Item:
+    def _item(self, question: Joint, good: str, bad: str, options: list[str], rng: random.Random) -> Item | None:
         disease, context = question.disease, question.context
         proof: list[Triple] = [(disease, "has_phenotype", finding) for finding in question.findings]
         proof += [*self.clinic.reasons(bad, (disease, *context)), (good, "treats", disease)]
         constraints = draw_constraints(AFTERWORDS[1:], rng.randint(1, self.max_demands), 1, rng)
-        return Item(
+        item = Item(
             self.name, self.capabilities, question, good, tuple(proof), disease, options=tuple(options),
-            chain=True, patient=draw_patient(self.graph, disease, context, rng), constraints=(MARKED, *constraints), level=4 + len(context),
+            chain=True, constraints=(MARKED, *constraints), level=4 + len(context),
             recommended=(Recommendation(drug=good, dose=None, unit=None, per_day=None, route=None),),
         )  # fmt: skip
+        return with_patient(self.graph, item, rng)
 
     def _treats(self, drugs: tuple[str, ...], disease: str) -> bool:
         return any(self.graph.has(drug, "treats", disease) for drug in drugs)

@@ -9,12 +9,14 @@ from typing import ClassVar
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Triple
 from bbflow.synthesis.items.item import NO, NONE_OF_THESE, YES, Item, Prescription
-from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.patients import DrugSafetyIndex
+from bbflow.synthesis.sense.people import with_patient
+from bbflow.synthesis.sense.purposes import shared_purposes
 from bbflow.synthesis.tasks.base import Task
 
 
 class TreatmentChoice(Task):
-    """Offer drugs that all treat the patient's disease and differ in whether the patient may have them.
+    """Offer drugs that all treat the patient's disease for one purpose and differ in whether the patient may have them.
 
     Args:
         permission: Share of yes/no questions about one drug.
@@ -45,7 +47,7 @@ class TreatmentChoice(Task):
             if drug in self.clinic.treated.get(disease, ()):
                 self.forbidding[drug, disease] = self.clinic.ruling_out(drug, (), disease)
                 self.harmless[drug, disease] = self.clinic.clear[drug] - {disease}
-        self.single = [pair for pair, forbidding in self.forbidding.items() if forbidding and self.harmless[pair]]
+        self.single = [pair for pair, forbidding in self.forbidding.items() if forbidding and self.harmless[pair] - self.clinic.acute]
         self.offers: list[tuple[str, tuple[str, ...]]] = []
         for treated in (node.id for node in graph.nodes("Disease")):
             drugs = [drug for drug in graph.subjects("treats", treated) if (drug, treated) in self.single]
@@ -58,6 +60,8 @@ class TreatmentChoice(Task):
 
         Only such offers are made, and the safe drug is drawn uniformly, so the options do not give the answer away.
         """
+        if not shared_purposes(self.graph, offer, disease):
+            return False
         return all(self._ways(disease, safe, [drug for drug in offer if drug != safe]) for safe in offer)
 
     def _ways(self, disease: str, safe: str | None, unsafe: list[str]) -> list[list[str]]:
@@ -71,7 +75,8 @@ class TreatmentChoice(Task):
         if rng.random() < self.permission:
             drug, disease = rng.choice(self.single)
             answer = rng.choice((YES, NO))
-            context = {rng.choice(self.forbidding[drug, disease] if answer == NO else sorted(self.harmless[drug, disease]))}
+            harmless = sorted(self.harmless[drug, disease] - self.clinic.acute)
+            context = {rng.choice(self.forbidding[drug, disease] if answer == NO else harmless)}
             context.update(self.clinic.bystanders((drug,), disease, max(0, self.max_context - len(context)), rng))
             return self._item(disease, context, (drug,), answer, rng)
         disease, offer = rng.choice(self.offers)
@@ -93,9 +98,9 @@ class TreatmentChoice(Task):
                 return None  # the proof would not be unique
             edges.append(reasons[0] if reasons else (drug, "treats", disease))
         query = Prescription(disease, context, tuple(order))
-        about = candidates[0] if len(candidates) == 1 else disease  # a question about one drug does not name the disease
-        patient = draw_patient(self.graph, disease, context, rng)
-        return Item(
+        about = candidates[0] if len(candidates) == 1 else disease
+        item = Item(
             self.name, self.capabilities, query, gold, tuple(edges), about,
-            options=tuple(options), chain=self.chain >= 1 or rng.random() < self.chain, patient=patient, level=1 + len(candidates),
+            options=tuple(options), chain=self.chain >= 1 or rng.random() < self.chain, level=1 + len(candidates),
         )  # fmt: skip
+        return with_patient(self.graph, item, rng)

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.records import Patient, Recommendation, Triple
-from bbflow.synthesis.items.item import NO, YES, Item
-from bbflow.synthesis.items.patients import DrugSafetyIndex, draw_patient
+from bbflow.synthesis.items.item import NO, YES, Case, Item
+from bbflow.synthesis.items.patients import DrugSafetyIndex
 from bbflow.synthesis.questions.request import Request
+from bbflow.synthesis.sense.people import draw_twins, is_pregnancy
 from bbflow.synthesis.tasks.base import Task
 
 
@@ -37,7 +38,7 @@ class UnsafeRequest(Task):
         for disease, drugs in self.clinic.treated.items():
             for drug in drugs:
                 for risk in self.clinic.ruling_out(drug, (), disease):
-                    harmless = [n for n in self.clinic.clear[drug] if n != disease]
+                    harmless = [n for n in self.clinic.clear[drug] if n != disease and n not in self.clinic.acute]
                     alike = [n for n in harmless if graph.node(n).kind == graph.node(risk).kind]
                     if alike or harmless:
                         self.cases.append((disease, drug, risk, sorted(alike or harmless)))
@@ -54,19 +55,17 @@ class UnsafeRequest(Task):
         shared = tuple(sorted(set(self.clinic.bystanders((drug,), disease, self.max_context, rng)) - {harmless, risk}))
         pair = (min(risk, harmless), max(risk, harmless))
         twins = [(risk, NO), (harmless, YES)]
-        patients = [draw_patient(self.graph, disease, (*shared, has), rng) for has, _ in twins]
-        if any(patient["pregnant"] for patient in patients):
-            patients = [self._woman(patient, patients) for patient in patients]
-        else:
-            patients[1]["age"], patients[1]["sex"] = patients[0]["age"], patients[0]["sex"]
+        contexts = [(*shared, has) for has, _ in twins]
+        alternatives = [self.clinic.alternatives(drug, disease, contexts[0])[:1], []]
+        patients = self._patients([Case(disease, (), context) for context in contexts], [alternatives[0], [drug]], rng)
+        if patients is None:
+            return []
         options = [YES, NO]
         rng.shuffle(options)
         made = []
-        for (has, gold), patient in zip(twins, patients, strict=True):
-            context = (*shared, has)
+        for (has, gold), patient, context, others in zip(twins, patients, contexts, alternatives, strict=True):
             edges: list[Triple] = self.clinic.reasons(drug, context) if gold == NO else [(drug, "treats", disease)]
-            others = [d for d in self.clinic.treated[disease] if d != drug and self.clinic.may_have(d, disease, context)]
-            advised = [drug] if gold == YES else others[:1]
+            advised = [drug] if gold == YES else others
             edges += [(d, "treats", disease) for d in advised if gold == NO]
             question = Request(drug, disease, shared, pair, has)
             recommended = tuple(Recommendation(drug=d, dose=None, unit=None, per_day=None, route=None) for d in advised)
@@ -87,7 +86,14 @@ class UnsafeRequest(Task):
             )
         return made
 
-    def _woman(self, patient: Patient, twins: list[Patient]) -> Patient:
-        """Return the patient as a woman of the age of the pregnant twin."""
-        age = next(twin["age"] for twin in twins if twin["pregnant"])
-        return Patient(**{**patient, "age": age, "sex": "female"})  # type: ignore[typeddict-item]
+    def _patients(self, cases: list[Case], given: list[list[str]], rng: random.Random) -> list[Patient] | None:
+        """Draw twins of one sex and age.
+
+        Where one is pregnant and no woman of her age may have the drug without contraception, the other is drawn by itself: a man,
+        or a woman past that age.
+        """
+        twins = draw_twins(self.graph, cases, given, rng)
+        if twins is None and any(is_pregnancy(self.graph, node) for case in cases for node in case.context):
+            alone = [draw_twins(self.graph, [case], [drugs], rng) for case, drugs in zip(cases, given, strict=True)]
+            return [patient for drawn in alone if drawn for patient in drawn] if all(alone) else None
+        return twins
