@@ -65,7 +65,7 @@ def test_safe_advice_and_the_rule_of_the_contract_refuse_the_same_spelling(graph
     safe = row | {"response": "Start amlodipine 5 mg daily."}
     assert not RULES["text_no_contraindicated_drug"].run([Row(0, safe)], graph).findings
     assert reward([Example.from_row(row)], [response]) == [0.0]
-    assert [d["drug"] for d in reward.advice(Example.from_row(row), f"Answer: {spelling}")] == ["drug:propranolol"]
+    assert [d["drug"] for d in reward.reader.advice(Example.from_row(row), f"Answer: {spelling}")] == ["drug:propranolol"]
 
 
 def test_a_family_that_is_advised_is_no_safe_advice():

@@ -53,10 +53,10 @@ def sentences_beside(example: Example, completion: str) -> list[Sentence]:
     found = [s for s in reading.sentences if s.text not in asked]
     if example.options is not None:
         chosen = chosen_answers(example, completion)
-        if begins_with_option(example, completion):
-            found = found[1:]  # the first sentence is the answer
+        if begins_with_option(example, completion):  # the first sentence is the answer
+            found = [sentence._replace(after=True) for sentence in found[1:]]
         return found + [sentence for _, rest in chosen if rest for sentence in sentences_of(rest, after=True)]
-    return found[1:] if begins_with_gold(example, completion) else found
+    return [sentence._replace(after=True) for sentence in found[1:]] if begins_with_gold(example, completion) else found
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -190,26 +190,39 @@ def _offers_another(sentence: Sentence, options: tuple[str, ...], index: int, as
     if are_decisions(options):
         lettered, bare = offered_options(sentence.text, options)
         return bool(bare and lettered - {index}) or _decides_otherwise(sentence, fold(options[index]), asked)
-    clauses = split_clauses(sentence.text, options)
+    whole, clauses = plain(sentence.text), split_clauses(sentence.text, options)
+    considered = not sentence.after and answer_cues().holds("restrains", whole)
     for clause in clauses:
-        offered, bare = offered_options(clause, options)
-        words = plain(sentence.text)
-        if bare and not sentence.after and len(clauses) > 1:  # `cephalexin: no` names, `the best: cephalexin` offers
-            offered = offered if clause is clauses[-1] and ":" in sentence.text and not answer_cues().holds("harms", words) else set()
-        if offered - {index} and (sentence.after or not answer_cues().holds("restrains", words)):
+        if not considered and _offered(clause, sentence, options, clauses) - {index}:
             return True
         named, words = named_options(clause, options)
-        if sentence.after and named - {index} and not _opposes(words, sentence.text):
+        if sentence.after and named - {index} and not _opposes(words, whole):
             return True
-        if named == {index} and re.search(r"(?<![\w'])\(?[A-H]\)?(?![\w'])", clause) and is_negated(words):
+        if named == {index} and _LETTER.search(clause) is not None and is_negated(words):
             return True
     return False
 
 
-def _opposes(clause: str, sentence: str) -> bool:
+_LETTER = re.compile(r"(?<![\w'])\(?[A-H]\)?(?![\w'])")
+
+
+def _offered(clause: str, sentence: Sentence, options: Sequence[str], clauses: Sequence[str]) -> set[int]:
+    """Return the options that a clause of a sentence offers as the answer."""
+    offered, bare = offered_options(clause, options)
+    if not bare:
+        return offered
+    whole, cues = plain(sentence.text), answer_cues()
+    if cues.holds("unworthy", whole):  # one of a list: `gout, asthma and angina are less likely`
+        return set()
+    if sentence.after or len(clauses) == 1:
+        return offered
+    last = clause is clauses[-1] and ":" in sentence.text  # `cephalexin: no` names, `the best: cephalexin` offers
+    return offered if last and not cues.holds("harms", whole) else set()
+
+
+def _opposes(clause: str, whole: str) -> bool:
     """Return whether what is said after the answer of another option speaks against it, or compares it."""
     cues = answer_cues()
-    whole = plain(sentence)
     opposed = any(cues.holds(group, whole) for group in ("negators", "harms", "unworthy", "falsehood", "others"))
     return opposed or " than " in f" {clause} " or any(cues.related(whole))
 

@@ -133,7 +133,8 @@ def is_negated(words: str) -> bool:
     >>> [is_negated(text) for text in ("it is not safe", "it is not without danger", "it is safe")]
     [True, False, False]
     """
-    return len(answer_cues().patterns["negators"].findall(words)) % 2 == 1
+    found = answer_cues().patterns["negators"].findall(words)
+    return (len(found) - ("neither" in found and "nor" in found)) % 2 == 1  # `neither A nor B` denies once
 
 
 def decided_otherwise(clause: str, wanted: str, short: int = 4) -> bool:

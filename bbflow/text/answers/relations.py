@@ -135,22 +135,40 @@ def _contradicts(
     strict: bool,
 ) -> bool:
     clauses = [read_clause(graph, text) for text in split_clauses(sentence.text)]
-    named = any(node in wanted for clause in clauses for node in clause.nodes)
-    if strict and not named and _denies_what_follows(sentence, clauses, wanted):
+    if (
+        strict
+        and not any(node in wanted for clause in clauses for node in clause.nodes)
+        and _denies_what_follows(sentence, clauses, wanted)
+    ):
         return True
+    named = ""
     for clause in clauses:
         about = [node for node in clause.nodes if node in wanted]
-        if about:
-            if any(_stance(graph, sentence.text, clause, node, wanted[node], strict) < 0 for node in about):
-                return True
-        elif (
-            implied is not None
-            and not clause.nodes
-            and _means_answer(clause.words, sentence, decides)
-            and clause_stance(clause.words, implied[1], bare=False) < 0
-        ):
+        named = about[-1] if about else named
+        if any(_stance(graph, sentence.text, clause, node, wanted[node], strict) < 0 for node in about):
+            return True
+        if not about and _goes_against(clause, sentence, wanted.get(named) if strict else None, implied, decides):
             return True
     return False
+
+
+def _goes_against(
+    clause: Clause, sentence: Sentence, named: frozenset[str] | None, implied: tuple[str, frozenset[str]] | None, decides: bool
+) -> bool:
+    """Return whether a clause that names no right answer speaks against one: that of the clause before, or the one that it means.
+
+    Args:
+        clause: The clause.
+        sentence: Its sentence.
+        named: The relations of the right answer that a clause before names (`X, known to be safe in Y`); None where there is none.
+        implied: The answer that a pronoun means, with its relations.
+        decides: Whether a decision is wanted.
+    """
+    if named is not None and clause_stance(clause.words, named, bare=False) < 0:
+        return True
+    if implied is None or clause.nodes or not _means_answer(clause.words, sentence, decides):
+        return False
+    return clause_stance(clause.words, implied[1], bare=clause.words.startswith("is ")) < 0
 
 
 def _denies_what_follows(sentence: Sentence, clauses: Sequence[Clause], wanted: Mapping[str, frozenset[str]]) -> bool:
