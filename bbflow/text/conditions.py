@@ -75,11 +75,13 @@ def conditions_named(text: TokenizedText, graph: KnowledgeGraph) -> Iterator[tup
     known, words = _conditions(graph), text.words
     staged = list(_patterns(text, graph)) if not patient_cues().trigger.isdisjoint(words) else []
     covered = {i for _, first, last in staged for i in range(first, last)}
-    for mention in known.phrases.mentions(text):
+    starts = [i for i, word in enumerate(words) if word in known.phrases.longest]
+    for mention in known.phrases.mentions(text, starts) if starts else ():
         node, clear = known.nodes["".join(words[mention.first : mention.last])]
         if clear or mention.first not in covered:  # "stage 2 CKD" is no unclear "CKD"
             yield node, mention.first, mention.last, clear
-    for i, word in enumerate(words):
+    for i in [i for i, word in enumerate(words) if word in known.measurements or word == "40"]:
+        word = words[i]
         for rest, measurement, node in known.measurements.get(word, ()):
             if words[i + 1 : i + 1 + len(rest)] == rest and _is_met(text, i + 1 + len(rest), measurement):
                 yield node, i, i + 2 + len(rest), not measurement.unclear

@@ -20,7 +20,7 @@ from bbflow.text.conditions import conditions_named
 from bbflow.text.entity_linking import EntityLinker, Mention, entity_linker, separated
 from bbflow.text.lexicon.patient_cues import patient_cues
 from bbflow.text.negation import DENIALS, is_negated
-from bbflow.text.tokenization import TokenizedText
+from bbflow.text.tokenization import TokenizedText, has_quotes
 
 CONDITION_KINDS = ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction")
 _LISTS = frozenset("and or plus with mg mcg g daily twice once a day bid tid qd nightly weekly".split())  # noqa: SIM905
@@ -146,11 +146,12 @@ def read_prompt(texts: Iterable[str | TokenizedText], graph: KnowledgeGraph) -> 
 class _Reader:
     """Reads the facts of one text into a context."""
 
-    __slots__ = ("context", "cues", "linker", "named", "others", "text", "words")
+    __slots__ = ("context", "cues", "linker", "named", "others", "quotes", "text", "words")
 
     def __init__(self, text: TokenizedText, linker: EntityLinker, context: PromptContext) -> None:
         self.text, self.words, self.linker, self.context, self.cues = text, text.words, linker, context, patient_cues()
         self.others = not self.cues.relatives.isdisjoint(text.words)  # whether a relative is spoken of
+        self.quotes = has_quotes(text.text)
         self.named: set[int] = set()  # the words of names of allergies
 
     def read(self) -> None:
@@ -172,6 +173,8 @@ class _Reader:
             if belief != "no":
                 self._note(mention, role, belief)
         for node, first, last, clear in conditions_named(self.text, self.linker.graph):
+            if any(m.first <= first and last <= m.last and m.last - m.first > last - first for m in mentions):
+                continue  # the "stroke" of "ischemic stroke"
             belief = self._belief(first, last)
             if belief != "no":
                 self._add("conditions", node, first, last, clear and belief == "clear")
@@ -194,7 +197,9 @@ class _Reader:
         end = self.text.sentence(first)[1]
         if last < end and self.words[last] in self.cues.denied_after and not self._comma(last):
             return "no"
-        if not self.cues.denied_after.isdisjoint(self.words[last : min(end, last + _DENIAL_REACH)]) or self.text.is_quoted(first):
+        if not self.cues.denied_after.isdisjoint(self.words[last : min(end, last + _DENIAL_REACH)]) or (
+            self.quotes and self.text.is_quoted(first)
+        ):
             return "unclear"
         return self._of_relative(first, last) if self.others else "clear"
 

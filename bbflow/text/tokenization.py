@@ -11,6 +11,8 @@ from bisect import bisect_right
 from bbflow.text.normalization import fold_characters, normalize_with_places, read_digits
 
 _TOKEN = re.compile(r"(?P<word>\d+(?:[.,]\d+)*|[A-Za-zμ]+|%)|;")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[A-Za-zμ]+|%")
+_QUOTES = re.compile("[\"'\u2018\u201c]")
 _OPEN_QUOTE = re.compile(r"(?<!\w)['\u2018](?:[^'\u2019\n]|(?<=\w)['\u2019](?=\w))*\Z")
 """A single quotation mark that opens and is not closed; an apostrophe within a word is none."""
 _LETTERS_STOP = re.compile(r"[A-Za-z]{3}[.!?]\Z")
@@ -20,6 +22,11 @@ _CACHE_SIZE = 100_000
 
 _Ends = tuple[tuple[int, ...], str]
 _Piece = tuple[tuple[str, ...], _Ends | None]
+
+
+def has_quotes(text: str) -> bool:
+    """Return whether a text has a character that can begin a quotation."""
+    return _QUOTES.search(text) is not None
 
 
 class _Pieces(dict[str, _Piece]):
@@ -107,6 +114,8 @@ class TokenizedText:
         >>> [TokenizedText("Aspirin? Take it.").is_question(word) for word in (0, 1)]
         [True, False]
         """
+        if "?" not in self.text:
+            return False
         end = self.sentence(word)[1]
         return "?" in self.text[self.span(end - 1, end)[1] :][:3].split(" ")[0]
 
@@ -129,7 +138,7 @@ class TokenizedText:
         places: list[int] | None = None
         if self._spans is None:
             text, places = normalize_with_places(self.text)
-            self._spans = [m.span() for m in _TOKEN.finditer(text) if m["word"]]
+            self._spans = [m.span() for m in _WORD.finditer(text)]
             if places is not None:
                 self._spans = [(places[start], places[end - 1] + 1) for start, end in self._spans]
         return self._spans[first][0], self._spans[last - 1][1]

@@ -6,7 +6,6 @@ only where something speaks against the drug: what is harmless either way hides 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,7 +19,7 @@ from bbflow.text.drugs.stance_cues import stance_cues
 from bbflow.text.language import count_non_latin, other_language
 from bbflow.text.lexicon.drug_classes import drugs_of
 from bbflow.text.normalization import fold_characters
-from bbflow.text.tokenization import TokenizedText
+from bbflow.text.tokenization import TokenizedText, has_quotes
 
 Unclear = Literal["set_aside", "refuse", "pass"]
 """What becomes of a drug of which it is unclear whether it is advised."""
@@ -88,6 +87,10 @@ def _readings(row: Row, graph: KnowledgeGraph) -> tuple[tuple[str, TextReading],
 
 
 def _texts(row: Row) -> list[tuple[str, TokenizedText]]:
+    return row.memo(_written)
+
+
+def _written(row: Row) -> list[tuple[str, TokenizedText]]:
     return [("response", row.words("response")), *((f"messages[{i}]", text) for i, text in row.assistant_turns())]
 
 
@@ -167,10 +170,7 @@ def _is_not_its_own(reading: TextReading, mention: DrugMention) -> bool:
     text, word = reading.text, mention.words[0]
     if not stance_cues().words.retractions.isdisjoint(text.words):
         return True
-    return ("?" in text.text and text.is_question(word)) or (_QUOTES.search(text.text) is not None and text.is_quoted(word))
-
-
-_QUOTES = re.compile("[\"'\u2018\u201c]")
+    return ("?" in text.text and text.is_question(word)) or (has_quotes(text.text) and text.is_quoted(word))
 
 
 def _put(found: dict[str, Advice], key: str, new: Advice) -> None:

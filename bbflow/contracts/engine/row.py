@@ -167,8 +167,11 @@ class Row:
 
     def assistant_turns(self) -> list[tuple[int, TokenizedText]]:
         """Return the earlier answers among the messages, each with its place and cut into words; none where there are no messages."""
-        messages = self.cell("messages") if self.has("messages") else None
-        if not isinstance(messages, list) or len(messages) < 2 or not any(is_assistant(m) for m in messages):
+        messages = self._cells.get("messages")
+        if messages is None or len(messages) < 2:  # as in nearly every row
+            return []
+        messages = self.cell("messages")
+        if not isinstance(messages, list) or not any(is_assistant(m) for m in messages):
             return []
         return [(i, text) for i, text in self.asked() if is_assistant(messages[i])]
 

@@ -7,7 +7,7 @@ everything else is not understood.
 from __future__ import annotations
 
 from bbflow.text.drugs.drug_mentions import DrugMention, TextReading
-from bbflow.text.drugs.stance_cues import Effect, StanceCues, break_between, stance_cues
+from bbflow.text.drugs.stance_cues import Effect, StanceCues, break_between, may_break_after, stance_cues
 from bbflow.text.tokenization import TokenizedText
 
 _REACH = 6
@@ -120,7 +120,11 @@ def _before(reading: TextReading, first: int, cues: StanceCues) -> list[int]:
     start = max([text.sentence(first)[0], *(m.last for m in reading.mentions if m.last <= first and m.nodes)])
     found: list[int] = []
     for i in range(first - 1, start - 1, -1):
-        if break_between(text, i, i + 1) and not (i == first - 1 and any(_opposes(text, k, cues) for k in range(max(start, i - 1), i + 1))):
+        if (
+            may_break_after(text, i)
+            and break_between(text, i, i + 1)
+            and not (i == first - 1 and any(_opposes(text, k, cues) for k in range(max(start, i - 1), i + 1)))
+        ):
             break
         found.append(i)
     return found[::-1]
@@ -134,7 +138,7 @@ def _after(reading: TextReading, last: int) -> list[int]:
         return list(range(last, end))
     found: list[int] = []
     for i in range(last, following[0]):
-        if reading.text.words[i] in _JOINING or break_between(reading.text, i - 1, i):
+        if reading.text.words[i] in _JOINING or (may_break_after(reading.text, i - 1) and break_between(reading.text, i - 1, i)):
             break
         found.append(i)
     return found

@@ -185,6 +185,7 @@ def comma_before(text: TokenizedText, word: int) -> bool:
     return "," in text.text[text.span(word - 1, word)[1] : text.span(word, word + 1)[0]]
 
 
+_BREAK_SIGNS = (",", ":", "(", "..", " -", "\u2013", "\u2014")
 _BREAK = re.compile(r"[,:(]|\.\.|\s-+\s|[\u2013\u2014]")
 _STRONG_BREAK = re.compile(r":|\s-+\s|[\u2013\u2014]")
 
@@ -197,6 +198,12 @@ def break_between(text: TokenizedText, word: int, later: int, strong: bool = Fal
     """
     between = text.text[text.span(word, word + 1)[1] : text.span(later, later + 1)[0]]
     return "\n" not in between and (_STRONG_BREAK if strong else _BREAK).search(between) is not None
+
+
+def may_break_after(text: TokenizedText, word: int) -> bool:
+    """Return whether a break can follow a word, from a look at the text alone: places of words take longer to work out."""
+    said, raw = text.words[word], text.text.lower()
+    return not raw.isascii() or any(f"{said}{sign}" in raw or f"{said} {sign}" in raw for sign in _BREAK_SIGNS)
 
 
 @cache

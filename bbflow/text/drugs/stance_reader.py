@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
-from bbflow.text.drugs.stance_cues import Cue, Effect, StanceCues, break_between, comma_before
+from bbflow.text.drugs.stance_cues import Cue, Effect, StanceCues, break_between, comma_before, may_break_after
 from bbflow.text.entity_linking import Mention
 from bbflow.text.tokenization import TokenizedText
 
@@ -246,11 +246,18 @@ class StanceReader:
 
     def _heads_list(self, after: int) -> bool:
         """Return whether a colon follows a cue with no drug before it, so that it means what stands behind: "STOPPED: X"."""
-        return self.clause == self.next_drug and after < self.end and ":" in self.text.text[slice(*self.text.span(after - 1, after + 1))]
+        return (
+            self.clause == self.next_drug
+            and after < self.end
+            and f"{self.words[after - 1]}:" in self.text.text.lower()
+            and ":" in self.text.text[slice(*self.text.span(after - 1, after + 1))]
+        )
 
     def _ends_phrase(self, after: int) -> bool:
         """Return whether a cue ends its sentence or a part of it, so that it means what stands before: "X: never", "X - STOP (edema)"."""
-        return self.next_drug > self.clause and (after >= self.end or break_between(self.text, after - 1, after))
+        return self.next_drug > self.clause and (
+            after >= self.end or (may_break_after(self.text, after - 1) and break_between(self.text, after - 1, after))
+        )
 
     def _opposes_before(self, cue: Cue, i: int) -> None:
         """Oppose the drugs before the cue, or advise them where it blames their omission.
