@@ -71,6 +71,8 @@ def main() -> None:
             **{outcome: counts[outcome] for outcome in OUTCOMES},
             "by_kind": {kind: [by_kind[kind, outcome] for outcome in OUTCOMES] for kind in sorted({note["kind"] for note in notes})},
         }
+        outside = [outcome_of(found) == "aside" and all("the graph does not have" in f.reason for f in found) for _, found in judged]
+        summary[side]["aside_for_drugs_outside_the_graph_alone"] = sum(outside)
         for note, findings in judged:
             if chosen.list == outcome_of(findings) and LISTED[chosen.list] == side:
                 print(f"{note['id']} [{note['kind']}] {note['response']}\n    patient {note['patient']}; prompt: {note['prompt']}")
@@ -78,6 +80,9 @@ def main() -> None:
     for side, found in summary.items():
         shares = ", ".join(f"{outcome} {found[outcome]} ({found[outcome] / max(found['notes'], 1):.1%})" for outcome in OUTCOMES)
         print(f"{found['notes']} {side} notes: {shares}; {' / '.join(OUTCOMES)} by kind {found['by_kind']}")
+        print(
+            f"    of those set aside, {found['aside_for_drugs_outside_the_graph_alone']} advise a drug outside the graph, and nothing else is unread"
+        )
     print(json.dumps(summary))
 
 

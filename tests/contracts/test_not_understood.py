@@ -139,6 +139,7 @@ def test_a_forbidden_drug_that_is_not_clearly_opposed_is_not_understood(pack, re
         "Avoid propranolol.", "Do not give propranolol, labetalol or carvedilol.", "Propranolol 40 mg - STOP (wheeze).", "Propranolol: never.",
         "Propranolol was stopped today.", "STOPPED: propranolol.", "Were it not for the asthma, I would give propranolol.",
         "Propranolol would tighten the airways, hence not chosen.", "Without asthma, propranolol would be an option.",
+        "Propranolol off. Rest.", "Propranolol? Absolutely not.", "Propranolol 40 mg od: discontinued on admission.",
         "Do not choose propranolol over amlodipine.", "Propranolol crossed off. Amlodipine 5 mg once daily.",
     ],
 )  # fmt: skip
@@ -153,7 +154,8 @@ def test_a_forbidden_drug_that_is_clearly_opposed_passes(pack, response):
         ("Start an SSRI.", "not understood"), ("Wellbax 20 mg twice daily.", "not understood"), ("Folic acid 5 mg daily.", "accepted"),
         ("Start amlodipine 15 mg/kg.", "not understood"), ("Amlodipine 10 bd.", "not understood"), ("Amlodipine 5 bd.", "accepted"),
         ("Amlodipine suits him. Step up to 20 mg daily.", "not understood"), ("Amlodipine 20 mg daily.", "unsafe"),
-        ("Amlodipine 10 mg, not once but twice daily.", "unsafe"),
+        ("Amlodipine 10 mg, not once but twice daily.", "unsafe"), ("Amlodipine 5 mg once daily, 28 tabs.", "accepted"),
+        ("Amlodipine suits him. 20 mg a day is too much.", "accepted"),
         ("Geben Sie dem Patienten bitte jeden Morgen das Mittel, das ihm nicht schadet.", "not understood"),
     ],
 )  # fmt: skip

@@ -153,6 +153,9 @@ def _merged(row: Row, mentions: Sequence[tuple[str, TextReading, DrugMention]], 
             if avoids:
                 continue  # the answer to "which drug must she avoid?" names what is not advised
             stance = "unclear"
+        elif stance in ("advised", "unclear") and _is_turned_down(reading.text, mention.words[0]):
+            _put(found, mention.drug, Advice(mention, column, reading, "dismissed"))
+            continue
         elif stance == "advised" and _is_not_its_own(reading, mention):
             stance = "unclear"
         state: Literal["advised", "unclear", "dismissed"] = "dismissed"
@@ -163,6 +166,17 @@ def _merged(row: Row, mentions: Sequence[tuple[str, TextReading, DrugMention]], 
         if advice.state == "advised" and advice.opposed:
             advice.state = "unclear"
     return found
+
+
+def _is_turned_down(text: TokenizedText, word: int) -> bool:
+    """Return whether a no answers the question that a word stands in: "X? Absolutely not."."""
+    if not text.is_question(word):
+        return False
+    end = text.sentence(word)[1]
+    return not _NO.isdisjoint(text.words[end : end + 2])
+
+
+_NO = frozenset(("no", "never", "not"))
 
 
 def _is_not_its_own(reading: TextReading, mention: DrugMention) -> bool:

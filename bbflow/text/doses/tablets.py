@@ -11,6 +11,8 @@ from bbflow.text.doses.numbers import NUMBER_WORDS, amount_before, count, count_
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
 
+_MOST_TAKEN = 12
+"""The largest number of tablets that counts as taken at a time without a verb such as `take`; more are a supply: "500 mg tds, 42 tabs"."""
 _REACH = 4
 """Words before an amount that can hold a number of tablets."""
 _REACH_BEFORE_DRUG = 5
@@ -127,7 +129,8 @@ def crossed(text: TokenizedText, after: Sequence[str], tail: int) -> bool:
 def _taken(text: TokenizedText, noun: int, start: int) -> float | None:
     """Return how many tablets are taken; None where there is no number, or they are dispensed."""
     tablets, at = count_before(text, noun, start)
-    return None if is_said_before(text.words, at, SUPPLIES) else tablets
+    supplied = tablets is not None and tablets > _MOST_TAKEN and not is_said_before(text.words, at, ADMINISTRATIONS)
+    return None if supplied or is_said_before(text.words, at, SUPPLIES) else tablets
 
 
 def _is_other(follows: str) -> bool:

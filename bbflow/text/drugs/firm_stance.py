@@ -72,7 +72,7 @@ def _count_against(text: TokenizedText, words: list[int], cues: StanceCues) -> i
 def _follows(text: TokenizedText, after: list[int], cues: StanceCues) -> bool:
     """Return whether a phrase against a drug follows it, over words that say nothing themselves."""
     for i in after:
-        if _opposes(text, i, cues) or _interacts(text, i, cues):
+        if _opposes(text, i, cues) or _interacts(text, i, cues) or (i == after[0] and text.words[i] in cues.words.terminal):
             return True
         if text.words[i] not in cues.words.bridges:
             return False

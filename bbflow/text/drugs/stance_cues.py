@@ -55,6 +55,7 @@ class CueWords:
     predicates: frozenset[str]
     conditional: frozenset[str]
     lists: frozenset[str]
+    terminal: frozenset[str]
     retractions: frozenset[str]
     dose_doubts: frozenset[str]
     joiners: frozenset[str]

@@ -151,6 +151,8 @@ class StanceReader:
             self.drug_stances[number] = "advised"
         self.next_drug = number + 1
         self.next_word = self.reach_from = self.drugs[number].last
+        if self._word_in(self.next_word, self.cues.words.terminal) and self._ends_phrase(self.next_word + 1):
+            self._oppose_from(self.clause)
         self.negated_at, self.pending_negation = _NO_NEGATION, False
 
     def _begins_after_comma(self, drug: int) -> bool:

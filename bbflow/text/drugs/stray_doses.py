@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bbflow.text.doses.dose_parsing import daily_dose
@@ -12,6 +13,7 @@ from bbflow.text.drugs.drug_mentions import DrugMention, TextReading
 _LINKS = frozenset("to at up from the is by goes go going raised increased dose doubled of now".split())  # noqa: SIM905
 """Words between a drug and a number without a unit."""
 _FREQUENCY_REACH = 4
+_CALCULATED = re.compile(r"[=>\u2192]|\b(?:too much|overdose|exceeds?|exceeding|ceiling)\b", re.IGNORECASE)
 _REACH = 5
 """Words before a unit that hold its amount."""
 _SHORTEST = 3
@@ -36,8 +38,8 @@ def stray_doses(reading: TextReading) -> Iterator[tuple[list[str], float, tuple[
         if start in done or any(start <= m.words[0] < end for m in (*reading.drug_mentions, *reading.class_mentions)):
             continue
         done.add(start)
-        if end - start <= _SHORTEST or "=" in text.text[slice(*text.span(start, end))]:
-            continue  # the result of a calculation
+        if end - start <= _SHORTEST or _CALCULATED.search(text.text[slice(*text.span(start, end))]):
+            continue  # a result, a change of dose, or what is too much
         dose = daily_dose(text, max(start, unit - _REACH), end, units=reading.units)
         before = [m for m in reading.drug_mentions if m.words[0] < start]
         if dose.daily_mg is not None and not (before and before[-1].stance == "against"):
