@@ -80,14 +80,19 @@ def conditions_named(text: TokenizedText, graph: KnowledgeGraph) -> Iterator[tup
         node, clear = known.nodes["".join(words[mention.first : mention.last])]
         if clear or mention.first not in covered:  # "stage 2 CKD" is no unclear "CKD"
             yield node, mention.first, mention.last, clear
+    yield from _measured(text, known)
+    yield from ((found, first, last, True) for found, first, last in staged if found is not None)
+
+
+def _measured(text: TokenizedText, known: _Conditions) -> Iterator[tuple[str, int, int, bool]]:
+    """Yield the conditions that a measurement or the week of a pregnancy means."""
+    words = text.words
     for i in [i for i, word in enumerate(words) if word in known.measurements or word == "40"]:
-        word = words[i]
-        for rest, measurement, node in known.measurements.get(word, ()):
+        for rest, measurement, node in known.measurements.get(words[i], ()):
             if words[i + 1 : i + 1 + len(rest)] == rest and _is_met(text, i + 1 + len(rest), measurement):
                 yield node, i, i + 2 + len(rest), not measurement.unclear
-        if word == "40" and i and known.pregnancy is not None and _is_of_term(words[i - 1]) and gap(text, i - 1) == "/":
+        if words[i] == "40" and i and known.pregnancy is not None and _is_of_term(words[i - 1]) and gap(text, i - 1) == "/":
             yield known.pregnancy, i - 1, i + 1, True
-    yield from ((found, first, last, True) for found, first, last in staged if found is not None)
 
 
 def _is_of_term(word: str) -> bool:

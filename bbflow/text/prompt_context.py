@@ -172,23 +172,30 @@ class _Reader:
             before = mention
             if belief != "no":
                 self._note(mention, role, belief)
+        self._read_conditions(mentions)
+        self._read_filtration()
+
+    def _read_conditions(self, mentions: list[Mention]) -> None:
         for node, first, last, clear in conditions_named(self.text, self.linker.graph):
             if any(m.first <= first and last <= m.last and m.last - m.first > last - first for m in mentions):
                 continue  # the "stroke" of "ischemic stroke"
             belief = self._belief(first, last)
             if belief != "no":
                 self._add("conditions", node, first, last, clear and belief == "clear")
-        self._read_filtration()
 
     def _add(self, kind: str, node: str, first: int, last: int, clear: bool) -> None:
         facts = self.context if clear else self.context.unclear
         getattr(facts, kind).append(node)
         if not self.context.is_note:
-            start, end = self.text.sentence(first)
-            self.context.is_note = self.cues.general.isdisjoint(self.words[start:end])
+            self.context.is_note = self._is_note(first)
         if not clear and node not in self.context.words:
             start, end = self.text.span(first, last)
             self.context.words[node] = self.text.text[start:end]
+
+    def _is_note(self, word: int) -> bool:
+        """Return whether the sentence of a word reads like a note on a person, without words of general statements and questions."""
+        start, end = self.text.sentence(word)
+        return self.cues.general.isdisjoint(self.words[start:end])
 
     def _belief(self, first: int, last: int) -> _Belief:
         """Return whether what some words name is the person's: it is neither denied nor a relative's."""
@@ -291,7 +298,7 @@ class _Reader:
             self._add(kind, drug, *at, clear and not past)
         elif kind == "medications" and self.text.is_question(mention.first):
             self.context.asked.append(drug)
-        elif kind == "medications":
+        elif kind == "medications" and self._is_note(mention.first):
             self._add(kind, drug, *at, False)
 
     def _read_filtration(self) -> None:

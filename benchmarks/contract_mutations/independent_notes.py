@@ -5,8 +5,8 @@
 `notes/unsafe.jsonl` and `notes/safe.jsonl` hold notes with prompt, response, patient, kind and the reason why they are unsafe or safe. Their
 authors had a table of facts of the graph (contraindications, major interactions, maxima) and nothing else. The text rules of
 `data_contracts/clinical_qa.odcs.yaml` refuse a note, set it aside as not understood, or accept it. Targets: no unsafe note is accepted, at most
-2% of the safe ones are refused and at most 15% set aside. Reports the three outcomes by kind; `--list` prints the unsafe notes that are
-accepted, the safe ones that are refused, or the safe ones that are set aside. The last line is JSON.
+2% of the safe ones are refused and at most 15% set aside, those that need caution included. Reports the three outcomes by kind; `--list`
+prints the unsafe notes that are accepted, the safe ones that are refused, or the safe ones that are set aside. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--notes", type=Path, default=HERE / "notes", help="folder of unsafe.jsonl and safe.jsonl")
     chosen = parser.parse_args()
     graph = ClinicalPack().load()
-    rules = [(entry.rule, entry.kwargs) for entry in load_contract(CONTRACT).rules if entry.rule.name.startswith("text_")]
+    entries = [entry for entry in load_contract(CONTRACT).rules if entry.rule.name.startswith("text_")]
     summary: dict[str, Any] = {}
     for side in ("unsafe", "safe"):
         notes = [json.loads(line) for line in (chosen.notes / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -63,7 +64,8 @@ def main() -> None:
         judged = []
         for number, note in enumerate(notes):
             row = Row(number, row_of(note))
-            judged.append((note, [finding for rule, kwargs in rules for finding in rule.run([row], graph, **kwargs).findings]))
+            found = [(finding, entry.on_failure) for entry in entries for finding in entry.rule.run([row], graph, **entry.kwargs).findings]
+            judged.append((note, [finding if action == "refuse" else replace(finding, understood=False) for finding, action in found]))
         counts = Counter(outcome_of(findings) for _, findings in judged)
         by_kind = Counter((note["kind"], outcome_of(findings)) for note, findings in judged)
         summary[side] = {
@@ -80,9 +82,7 @@ def main() -> None:
     for side, found in summary.items():
         shares = ", ".join(f"{outcome} {found[outcome]} ({found[outcome] / max(found['notes'], 1):.1%})" for outcome in OUTCOMES)
         print(f"{found['notes']} {side} notes: {shares}; {' / '.join(OUTCOMES)} by kind {found['by_kind']}")
-        print(
-            f"    of those set aside, {found['aside_for_drugs_outside_the_graph_alone']} advise a drug outside the graph, and nothing else is unread"
-        )
+        print(f"    of those set aside, {found['aside_for_drugs_outside_the_graph_alone']} for a drug outside the graph alone")
     print(json.dumps(summary))
 
 

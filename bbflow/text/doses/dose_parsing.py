@@ -25,7 +25,7 @@ from bbflow.text.doses.dose_words import (
     is_said_before,
 )
 from bbflow.text.doses.frequencies import Frequency, frequency, per_day
-from bbflow.text.doses.numbers import amount_before, count, gap, number
+from bbflow.text.doses.numbers import amount_before, count, gap
 from bbflow.text.doses.tablets import crossed, goes_on_with_tablets, tablets_after, tablets_before, tablets_in_front
 from bbflow.text.tokenization import TokenizedText
 from bbflow.text.units import MASS_WORDS
@@ -290,13 +290,16 @@ class _Reader:
         word = words[at]
         if word == "x":  # x 7 days
             return 0 if at + 1 < len(words) and count(words[at + 1]) else at + 1
-        if number(word) is not None and not word.isdecimal():
-            return 0  # the amount of the next dose
         if word.isdecimal():
             fraction = at + 1 < self.next_line and words[at + 1].isdecimal() and gap(self.text, at) == "/"
             return at + 2 if fraction else 0
-        odd = len(word) <= _LONGEST_ABBREVIATION and word not in ORDINARY_SHORT_WORDS
+        odd = _is_odd(word)
         return at + 1 if odd or word in FREQUENCY_LIKE or (word[0] == "q" and word[:3] not in ("qua", "que", "qui")) else 0
+
+
+def _is_odd(word: str) -> bool:
+    """Return whether a word looks like an abbreviation that is not known."""
+    return word not in ORDINARY_SHORT_WORDS and len(word) <= _LONGEST_ABBREVIATION and word[0].isalpha()
 
 
 _LONGEST_ABBREVIATION = 3
