@@ -199,3 +199,8 @@ def test_what_the_prompt_says_of_a_person(pack, prompt, response, expected):
 def test_what_patient_contradicts_is_not_understood(pack):
     said = outcome(pack, "Start lisinopril 10 mg daily.", "She is pregnant and hypertensive.", pregnant=False)
     assert said == "not understood"
+
+
+def test_a_text_that_is_too_long_to_be_read_is_not_understood(pack):
+    assert outcome(pack, "She rests a lot. " * 10_000) == "not understood"
+    assert outcome(pack, "She rests a lot. " * 100) == "accepted"

@@ -94,7 +94,7 @@ def _written(row: Row) -> list[tuple[str, TokenizedText]]:
     return [("response", row.words("response")), *((f"messages[{i}]", text) for i, text in row.assistant_turns())]
 
 
-_LONGEST = 200_000
+_LONGEST = 100_000
 """Characters of the longest text that is read."""
 _FOREIGN = 0.1
 """Share of letters that are not Latin above which a text is in another language."""
