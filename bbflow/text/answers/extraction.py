@@ -194,7 +194,12 @@ def chosen_option(example: Example, completion: str) -> int | None:
 
 def chosen_answers(example: Example, completion: str) -> list[tuple[int | None, str]]:
     """Return the option of each announced answer with what it says besides; without one, the option that the first sentence consists of."""
-    return _chosen(completion, tuple(example.options or ()))
+    chosen = _chosen(completion, tuple(example.options or ()))
+    reading = read_completion(completion)
+    if reading.announced or chosen[0][0] is None or begins_with_option(example, completion):
+        return chosen
+    asked = fold(example.prompt)  # a question that is repeated offers nothing
+    return [(None, "")] if all(fold(sentence.text) in asked for sentence in reading.sentences) else chosen
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
