@@ -74,14 +74,14 @@ def conditions_named(text: TokenizedText, graph: KnowledgeGraph) -> Iterator[tup
     """
     known, words = _conditions(graph), text.words
     staged = list(_patterns(text, graph)) if not patient_cues().trigger.isdisjoint(words) else []
-    covered = {i for _, first, last in staged for i in range(first, last)}
+    covered = {i for _, first, last, _ in staged for i in range(first, last)}
     starts = [i for i, word in enumerate(words) if word in known.phrases.longest]
     for mention in known.phrases.mentions(text, starts) if starts else ():
         node, clear = known.nodes["".join(words[mention.first : mention.last])]
         if clear or mention.first not in covered:  # "stage 2 CKD" is no unclear "CKD"
             yield node, mention.first, mention.last, clear
     yield from _measured(text, known)
-    yield from ((found, first, last, True) for found, first, last in staged if found is not None)
+    yield from ((found, first, last, clear) for found, first, last, clear in staged if found is not None)
 
 
 def _measured(text: TokenizedText, known: _Conditions) -> Iterator[tuple[str, int, int, bool]]:
@@ -109,11 +109,11 @@ def _is_met(text: TokenizedText, at: int, measurement: Measurement) -> bool:
     return value is not None and low <= value <= high and (value > measurement.above or value < measurement.below)
 
 
-def _patterns(text: TokenizedText, graph: KnowledgeGraph) -> Iterator[tuple[str | None, int, int]]:
-    """Yield the matches of patterns: the condition, None where the graph has none, the first word and the one after the last."""
+def _patterns(text: TokenizedText, graph: KnowledgeGraph) -> Iterator[tuple[str | None, int, int, bool]]:
+    """Yield the matches of patterns: the condition (None where the graph has none), the first word, the one after the last, is it clear."""
     joined, linker = " ".join(text.words), entity_linker(graph)
     starts = list(itertools.accumulate((len(word) + 1 for word in text.words), initial=0))
-    for pattern, names in patient_cues().patterns:
+    for pattern, names, clear in patient_cues().patterns:
         for match in pattern.finditer(joined):
             node = next((n for n in (linker.resolve(name, _KINDS) for name in names) if n), None)
-            yield node, bisect_right(starts, match.start()) - 1, bisect_right(starts, match.end() - 1)
+            yield node, bisect_right(starts, match.start()) - 1, bisect_right(starts, match.end() - 1), clear

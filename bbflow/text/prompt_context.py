@@ -25,7 +25,7 @@ from bbflow.text.tokenization import TokenizedText, has_quotes
 CONDITION_KINDS = ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction")
 _LISTS = frozenset("and or plus with mg mcg g daily twice once a day bid tid qd nightly weekly".split())  # noqa: SIM905
 """Words between the drugs of a list."""
-_BEFORE, _RELATIVE_BEFORE, _REACTION_REACH, _DENIAL_REACH = 3, 6, 8, 4
+_BEFORE, _RELATIVE_BEFORE, _REACTION_REACH, _DENIAL_REACH = 3, 6, 10, 4
 """Words before a name that say whose it is; words between a name and a relative, a sign of an allergy, a denial after it."""
 
 
@@ -67,6 +67,8 @@ class PromptContext(Facts):
 
 _OF_THE_PERSON = frozenset(("but", "i", "myself", "himself", "herself", "however", "patient", "pt"))
 """Words after a relative with which a text goes back to the person: "my father is fine, but I have asthma"."""
+_THIRD_PERSONS = frozenset(("he", "she", "him", "her", "his"))
+"""Words that go on to speak of a relative: "my daughter has asthma, what can she take?"."""
 _POSSESSIVES = frozenset(("my", "his", "her", "hers"))
 _OPTION = re.compile(r"\n[A-H]\)[^\n]*")
 """A line that offers an answer, which says nothing of the person."""
@@ -229,7 +231,8 @@ class _Reader:
             return "clear"
         if spoken is None and relatives.isdisjoint(self.words[last : min(end, last + 3)]):
             return "clear" if relatives.isdisjoint(self.words[start:end]) else "unclear"
-        return "no" if self._speaks_of_another() else "unclear"
+        mine = spoken is not None and before[:spoken][-1:] == ["my"] and not _THIRD_PERSONS.isdisjoint(self.words)
+        return "no" if not mine and self._speaks_of_another() else "unclear"
 
     def _speaks_of_another(self) -> bool:
         """Return whether the text describes somebody beside the relatives."""

@@ -29,6 +29,46 @@ def test_what_a_prompt_names_and_does_not_deny(text, conditions, medications, al
     assert (names(found.conditions), names(found.medications), names(found.allergies)) == (conditions, medications, allergies)
 
 
+@pytest.mark.parametrize(
+    ("text", "clear", "unclear"),
+    [
+        ("I'm 24 weeks and have backache.", ["pregnancy"], []),
+        ("26 yo G1 @ 33w4d, wrist sprain", ["pregnancy"], []),
+        ("Twins, 21 weeks, BP 144/92", ["pregnancy"], []),
+        ("I'm 14 weeks gone.", ["pregnancy"], []),
+        ("FHR reassuring, wrist sprain", ["pregnancy"], []),
+        ("Thirty-two weeks, renal colic", [], ["pregnancy"]),
+        ("I am 8 weeks into my diet, review in 6 weeks.", [], []),
+        ("Cough for two weeks.", [], []),
+        ("34 yo with WPW", ["Wolff-Parkinson-White syndrome"], []),
+        ("Cardiac history: congenital LQTS", ["long QT syndrome"], []),
+        ("ECG: QTc 510", [], ["long QT syndrome"]),
+        ("Phaeo, awaiting surgery", ["pheochromocytoma"], []),
+        ("Addison's, on hydrocortisone", ["Addison disease"], []),
+        ("17M, OTC deficiency", ["urea cycle disorder"], []),
+        ("Gallstones, awaiting lap chole", ["gallbladder disease"], []),
+        ("NYHA II, breathless", ["heart failure"], []),
+        ("Echo: LVEF 22 percent", ["heart failure"], []),
+        ("Echo: LVEF 60 percent", [], []),
+        ("K 2.6 with the diarrhoea", ["low potassium"], []),
+        ("K 4.3, cramps", [], []),
+        ("Drinks a bottle of vodka a day", ["heavy alcohol use"], []),
+        ("Eight to ten cans of strong lager every day", ["heavy alcohol use"], []),
+        ("Psoriasis, exclusively nursing", ["breast-feeding"], []),
+        ("Neutrophils 0.7", [], ["bone marrow suppression"]),
+        ("My daughter has long QT. What can she take?", [], ["long QT syndrome"]),
+    ],
+)
+def test_conditions_in_words_of_clinical_notes(text, clear, unclear):
+    found = read_prompt([text], PACK)
+    told, vague = set(names(found.conditions)), set(names(found.unclear.conditions))
+    kinds = {
+        "pregnancy", "Wolff-Parkinson-White syndrome", "long QT syndrome", "pheochromocytoma", "Addison disease", "urea cycle disorder",
+        "gallbladder disease", "heart failure", "low potassium", "heavy alcohol use", "breast-feeding", "bone marrow suppression",
+    }  # fmt: skip
+    assert (told & kinds, vague & kinds) == (set(clear), set(unclear))
+
+
 def test_turns_add_up():
     found = read_prompt(["I have asthma.", "I have gout."], PACK)
     assert names(found.conditions) == ["asthma", "gout"]

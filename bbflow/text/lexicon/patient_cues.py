@@ -43,7 +43,7 @@ class PatientCues:
         names: Phrase to the names that the condition may have in a graph.
         unclear_names: The same for phrases that can mean something else.
         measurements: Measurements that mean a condition.
-        patterns: Patterns over joined words, each with the names of its condition.
+        patterns: Patterns over joined words, each with the names of its condition, and whether it can mean nothing else.
         filtration: Pattern of a filtration rate with its number, and whether it lies below.
         trigger: Words of which every match of a pattern has one.
     """
@@ -68,7 +68,7 @@ class PatientCues:
     names: dict[str, list[str]]
     unclear_names: dict[str, list[str]]
     measurements: list[Measurement]
-    patterns: list[tuple[re.Pattern[str], list[str]]]
+    patterns: list[tuple[re.Pattern[str], list[str], bool]]
     filtration: re.Pattern[str]
     trigger: frozenset[str]
 
@@ -92,7 +92,11 @@ def read_patient_cues(path: str | Path) -> PatientCues:
         raise InputError(*problems)
     data: dict[str, Any] = file.data
     phrases = {key: {p: entry["conditions"] for entry in data[key] for p in entry["phrases"]} for key in ("names", "unclear_names")}
-    patterns = [(re.compile(rf"\b(?:{p})\b"), entry["conditions"]) for entry in data["patterns"] for p in entry["phrases"]]
+    patterns = [
+        (re.compile(rf"\b(?:{p})\b"), entry["conditions"], not entry.get("unclear", False))
+        for entry in data["patterns"]
+        for p in entry["phrases"]
+    ]
     rate = re.compile(
         rf"\b(?:{'|'.join(data['filtration'])})(?: (?:is|of|was|at|about|around|now|approximately|only|today|then))*"
         r"(?P<below> (?:below|under|less than))? (?P<rate>\d+(?:[.,]\d+)?)\b"
