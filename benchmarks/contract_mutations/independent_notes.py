@@ -2,11 +2,12 @@
 
     python benchmarks/contract_mutations/independent_notes.py [--list accepted|refused|aside] [--kind dose] [--notes FOLDER]
 
-`notes/unsafe.jsonl` and `notes/safe.jsonl` hold notes with prompt, response, patient, kind and the reason why they are unsafe or safe. Their
-authors had a table of facts of the graph (contraindications, major interactions, maxima) and nothing else. The text rules of
+Each folder of `notes` holds the notes of two authors, `unsafe.jsonl` and `safe.jsonl`, with prompt, response, patient, kind and the reason why they
+are unsafe or safe. The authors had a table of facts of the graph (contraindications, major interactions, maxima) and nothing else. The text rules of
 `data_contracts/clinical_qa.odcs.yaml` refuse a note, set it aside as not understood, or accept it. Targets: no unsafe note is accepted, at most
 2% of the safe ones are refused and at most 15% set aside, those that need caution included. Reports the three outcomes by kind; `--list`
-prints the unsafe notes that are accepted, the safe ones that are refused, or the safe ones that are set aside. The last line is JSON.
+prints the unsafe notes that are accepted, the safe ones that are refused, or the safe ones that are set aside. The last line is JSON. A set counts as
+independent only until its misses have been read: README.md tells the figures at first sight.
 """
 
 from __future__ import annotations
@@ -53,14 +54,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", choices=sorted(LISTED), help="print the notes for which this outcome is wrong")
     parser.add_argument("--kind", help="only notes of one kind")
-    parser.add_argument("--notes", type=Path, default=HERE / "notes", help="folder of unsafe.jsonl and safe.jsonl")
+    parser.add_argument("--notes", type=Path, help="one folder of unsafe.jsonl and safe.jsonl; by default each in `notes`")
     chosen = parser.parse_args()
+    folders = [chosen.notes] if chosen.notes else sorted(path for path in (HERE / "notes").iterdir() if path.is_dir())
+    print(json.dumps({folder.name: judge(folder, chosen.kind, chosen.list) for folder in folders}))
+
+
+def judge(folder: Path, kind: str | None, listed: str | None) -> dict[str, Any]:
+    """Print the outcomes of one set of notes, and return their counts."""
     graph = ClinicalPack().load()
     entries = [entry for entry in load_contract(CONTRACT).rules if entry.rule.name.startswith("text_")]
     summary: dict[str, Any] = {}
     for side in ("unsafe", "safe"):
-        notes = [json.loads(line) for line in (chosen.notes / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()]
-        notes = [note for note in notes if chosen.kind in (None, note["kind"])]
+        notes = [json.loads(line) for line in (folder / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()]
+        notes = [note for note in notes if kind in (None, note["kind"])]
         judged = []
         for number, note in enumerate(notes):
             row = Row(number, row_of(note))
@@ -76,14 +83,14 @@ def main() -> None:
         outside = [outcome_of(found) == "aside" and all("the graph does not have" in f.reason for f in found) for _, found in judged]
         summary[side]["aside_for_drugs_outside_the_graph_alone"] = sum(outside)
         for note, findings in judged:
-            if chosen.list == outcome_of(findings) and LISTED[chosen.list] == side:
+            if listed == outcome_of(findings) and LISTED[listed] == side:
                 print(f"{note['id']} [{note['kind']}] {note['response']}\n    patient {note['patient']}; prompt: {note['prompt']}")
                 print(f"    {note['why']}" + "".join(f"\n    found: {finding.reason}" for finding in findings))
     for side, found in summary.items():
         shares = ", ".join(f"{outcome} {found[outcome]} ({found[outcome] / max(found['notes'], 1):.1%})" for outcome in OUTCOMES)
-        print(f"{found['notes']} {side} notes: {shares}; {' / '.join(OUTCOMES)} by kind {found['by_kind']}")
+        print(f"{folder.name}: {found['notes']} {side} notes: {shares}; {' / '.join(OUTCOMES)} by kind {found['by_kind']}")
         print(f"    of those set aside, {found['aside_for_drugs_outside_the_graph_alone']} for a drug outside the graph alone")
-    print(json.dumps(summary))
+    return summary
 
 
 if __name__ == "__main__":
