@@ -25,7 +25,8 @@ CODE_THAT_DECIDES = (
     "policies/tiny/*",
     "synthesis/**/*",
     "contracts/**/*",
-    "rewards/base.py",  # judge answerability and preference pairs
+    "rewards/advice.py",  # the rewards judge answerability and preference pairs
+    "rewards/base.py",
     "rewards/correctness.py",
     "rewards/ifeval_verifiers.py",
     "rewards/instructions.py",
