@@ -76,7 +76,7 @@ def count_negations(text: str) -> int:
 
 DENIALS = frozenset({"no", "without", "denies", "deny", "not", "never", "absent", "negative"})
 """Words before a finding that deny it."""
-_ENDS = ("but", "with", "has", "reports")
+_ENDS = ("but", "with", "has", "reports", "takes")
 _REACH = 6
 
 

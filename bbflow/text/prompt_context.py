@@ -25,6 +25,9 @@ from bbflow.text.tokenization import TokenizedText, has_quotes
 CONDITION_KINDS = ("Disease", "PhenotypicFeature", "PhysiologicalState", "RenalFunction")
 _LISTS = frozenset("and or plus with mg mcg g daily twice once a day bid tid qd nightly weekly".split())  # noqa: SIM905
 """Words between the drugs of a list."""
+_INTERROGATIVES = frozenset(("which", "what"))
+_JOINS = frozenset(("and", "but", "with", "plus"))
+"""Words after a name that lead to the next one: what denies that is no denial of the first."""
 _BEFORE, _RELATIVE_BEFORE, _REACTION_REACH, _DENIAL_REACH = 3, 6, 10, 4
 """Words before a name that say whose it is; words between a name and a relative, a sign of an allergy, a denial after it."""
 
@@ -116,7 +119,8 @@ def asks_what_to_avoid(text: str | TokenizedText) -> bool | None:
     for start, end in itertools.pairwise(tokens.bounds):
         words = tokens.words[start:end]
         count = sum(word in cues.avoiding for word in words)
-        if count and not cues.asking.isdisjoint(words):
+        asking = cues.asking if tokens.is_question(start) else cues.asking - (cues.questions - _INTERROGATIVES)
+        if count and not asking.isdisjoint(words):
             return True if count == 1 else None
     return False
 
@@ -206,9 +210,8 @@ class _Reader:
         end = self.text.sentence(first)[1]
         if last < end and self.words[last] in self.cues.denied_after and not self._comma(last):
             return "no"
-        if not self.cues.denied_after.isdisjoint(self.words[last : min(end, last + _DENIAL_REACH)]) or (
-            self.quotes and self.text.is_quoted(first)
-        ):
+        after = itertools.takewhile(lambda word: word not in _JOINS, self.words[last : min(end, last + _DENIAL_REACH)])
+        if not self.cues.denied_after.isdisjoint(after) or (self.quotes and self.text.is_quoted(first)):
             return "unclear"
         return self._of_relative(first, last) if self.others else "clear"
 

@@ -24,8 +24,8 @@ class Watched(GRPO):
 
     seen: list
 
-    def gather(self, examples, batch_idx):
-        self.gathered, self.seen = super().gather(examples, batch_idx), []
+    def collect_experience(self, examples, batch_idx):
+        self.gathered, self.seen = super().collect_experience(examples, batch_idx), []
         return self.gathered
 
     def on_before_optimizer_step(self, optimizer):
