@@ -84,3 +84,11 @@ def test_turns_add_up():
 )  # fmt: skip
 def test_persons_and_requests(text, person, asks):
     assert (speaks_of_person(text), asks_for_patient(text)) == (person, asks)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "heavy"), [("He drinks 2 litres of water a day.", False), ("He gets through ten cans of strong lager every day.", True)]
+)
+def test_what_is_drunk_decides_whether_it_is_heavy_alcohol_use(prompt: str, heavy: bool) -> None:
+    found = read_prompt([prompt], ClinicalPack().load())
+    assert ("disease:heavy_alcohol_use" in found.conditions) == heavy
