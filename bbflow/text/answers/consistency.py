@@ -269,15 +269,6 @@ def _plain_sentences(completion: str) -> Iterator[str]:
     return (plain(sentence.text) for sentence in read_completion(completion).sentences)
 
 
-def holds_denial(completion: str) -> bool:
-    """Return whether a completion denies anything at all, which is far cheaper to see than what it denies.
-
-    >>> holds_denial("Not aspirin."), holds_denial("aspirin")
-    (True, False)
-    """
-    return _DENIES.search(fold(completion)) is not None
-
-
 def denied(example: Example, completion: str, names: Iterable[str]) -> bool:
     """Return whether a completion denies one of the names that it would be paid for: `not aspirin`, `aspirin does not help`.
 

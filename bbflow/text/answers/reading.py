@@ -13,7 +13,6 @@ from typing import NamedTuple
 from bbflow.graph.knowledge_graph import fold
 from bbflow.text.answers.answer_cues import answer_cues, phrases
 
-SENTENCE_END = re.compile(r"\.(?:\s|$)|\n")
 _SENTENCES = re.compile(r"[^.;!?\n]*(?:[.;!?](?![.;!?\s])[^.;!?\n]*)*[.;!?]*")
 _ANSWER_END = re.compile(r"[;\n]|[.!](?:\s|$)")
 _SPELLS = re.compile(r"[a-zA-Z0-9%]")
