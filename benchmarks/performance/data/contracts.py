@@ -28,9 +28,9 @@ from bbflow.contracts.contract import Contract
 from bbflow.graph import ClinicalPack
 
 ROOT = Path(__file__).parents[3]
-LEFT_OUT = {"task-fields", "workflow-in-order", "no-split-leakage", "no-duplicates", "benign-twin-present", "balanced-capabilities", "balanced-letters",
-            "balanced-lengths"}  # fmt: skip
-"""Of the 28 rules of the contract these read neither the graph nor the text, and are left out to make 20."""
+LEFT_OUT = {"needs-no-caution", "text-needs-no-caution", "task-fields", "workflow-in-order", "no-split-leakage", "no-duplicates",
+            "benign-twin-present", "balanced-capabilities", "balanced-letters", "balanced-lengths"}  # fmt: skip
+"""Of the 30 rules of the contract these read neither the graph nor the text, or set aside the cautions that the rows hold; left out to make 20."""
 
 
 def timed(function):
