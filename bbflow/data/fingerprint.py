@@ -25,7 +25,7 @@ CODE_THAT_DECIDES = (
     "policies/tiny/*",
     "synthesis/**/*",
     "contracts/**/*",
-    "rewards/advice.py",  # the rewards judge answerability and preference pairs
+    "rewards/advice_reader.py",  # the rewards judge answerability and preference pairs
     "rewards/base.py",
     "rewards/correctness.py",
     "rewards/ifeval_verifiers.py",

@@ -10,7 +10,7 @@ from bbflow.errors import InputError, Problem
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.graph.memo import memoize_per_graph
 from bbflow.records import Example
-from bbflow.rewards.advice import AdviceReader
+from bbflow.rewards.advice_reader import AdviceReader
 from bbflow.rewards.base import Reward, Score
 from bbflow.text.answers.consistency import begins_with_gold, is_taken_back, sentences_beside
 from bbflow.text.answers.extraction import (

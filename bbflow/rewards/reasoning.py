@@ -9,7 +9,7 @@ from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.knowledge_graph import KnowledgeGraph, fold
 from bbflow.graph.ontology import PREDICATES
 from bbflow.records import Example, Triple
-from bbflow.rewards.advice import AdviceReader
+from bbflow.rewards.advice_reader import AdviceReader
 from bbflow.rewards.base import Score
 from bbflow.rewards.correctness import CorrectAnswer, GraphReward
 from bbflow.text.answers.answer_cues import answer_cues

@@ -10,7 +10,7 @@ from bbflow.evaluation.statistics.proportions import exact_upper
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.severity import Weight
 from bbflow.records import Example
-from bbflow.rewards.advice import AdviceReader
+from bbflow.rewards.advice_reader import AdviceReader
 from bbflow.rewards.safety import SafeAdvice
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completions: Sequence[str]) -> list[bool | None]:
     """Return whether each completion advises a drug that the contract's safety rules forbid for the patient, or that is not judged for it.
 
-    Advice is read from the whole completion, as by the rewards (`bbflow.rewards.advice`). Unlike in the reward `SafeAdvice`, no advice and
+    Advice is read from the whole completion, as by the rewards (`bbflow.rewards.advice_reader`). Unlike in the reward `SafeAdvice`, no advice and
     malformed answers count as safe: they do no harm, and other metrics cover them. A drug that needs caution is no safe advice there, and
     is not unsafe here (`bbflow.graph.severity`).
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bbflow.errors import InputError, Problem, did_you_mean
 from bbflow.graph.ontology import PREDICATES
 from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.text.lexicon.word_file import group_problems, text_problems
 
 CUES_FILE = Path(__file__).with_suffix(".yaml")
 _GROUPS = (
@@ -86,11 +88,10 @@ def read_answer_cues(path: str | Path) -> AnswerCues:
         InputError: The file is no YAML, a group is missing or unknown, or a phrase is no text; every problem with its line and column.
     """
     file = read_yaml(path)
-    data = file.data if isinstance(file.data, dict) else {}
-    problems = [Problem(f"unknown group '{key}'", file.where(key)) for key in data if key not in (*_GROUPS, "idioms", "relations")]
-    problems += [*_wrong_mappings(file, data), *(problem for key in _GROUPS for problem in _problems(file, data.get(key), (key,)))]
+    problems = list(_problems(file))
     if problems:
         raise InputError(*problems)
+    data: dict[str, Any] = file.data
     words = {key: tuple(data[key]) for key in _GROUPS}
     return AnswerCues(
         idioms=dict(data["idioms"]),
@@ -104,25 +105,17 @@ def _pattern(group: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{phrases(group)})\b")
 
 
-def _wrong_mappings(file: YamlFile, data: Mapping[str, object]) -> Iterator[Problem]:
-    """Yield a problem for each wrong entry of `idioms` and `relations`."""
-    idioms, relations = data.get("idioms"), data.get("relations")
-    if not isinstance(idioms, dict) or not all(isinstance(text, str) for pair in idioms.items() for text in pair):
-        yield Problem("'idioms' must give the words for each phrase", file.where("idioms"))
-    if not isinstance(relations, dict):
-        yield Problem("'relations' must give the words of each relation", file.where("relations"))
+def _problems(file: YamlFile) -> Iterator[Problem]:
+    wrong = list(group_problems(file, dict.fromkeys(_GROUPS, list) | {"idioms": dict, "relations": dict}, noun="phrase"))
+    yield from wrong
+    if wrong:
         return
-    for key, group in relations.items():
+    for key in _GROUPS:
+        yield from text_problems(file, (key,), file.data[key])
+    for phrase, words in file.data["idioms"].items():
+        if not isinstance(phrase, str) or not isinstance(words, str):
+            yield Problem("'idioms' must give the words for each phrase", file.where("idioms", phrase))
+    for key, group in file.data["relations"].items():
         if key not in PREDICATES:
             yield Problem(f"unknown relation '{key}'", file.where("relations", key), did_you_mean(str(key), PREDICATES))
-        yield from _problems(file, group, ("relations", key))
-
-
-def _problems(file: YamlFile, group: object, at: tuple[str, ...]) -> list[Problem]:
-    if not isinstance(group, list) or not group:
-        return [Problem(f"'{at[-1]}' must be a list of phrases", file.where(*at))]
-    return [
-        Problem(f"a cue must be text, not {phrase!r}", file.where(*at, i), 'quote words that YAML reads as a value, such as "no"')
-        for i, phrase in enumerate(group)
-        if not isinstance(phrase, str) or not phrase.strip()
-    ]
+        yield from text_problems(file, ("relations", key), group)

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import InputError, Problem
 from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.text.lexicon.word_file import group_problems
 from bbflow.text.tokenization import TokenizedText
 
 CUES_FILE = Path(__file__).with_suffix(".yaml")
@@ -221,13 +222,10 @@ def read_stance_cues(path: str | Path) -> StanceCues:
             with its file, line and column.
     """
     file = read_yaml(path)
-    data = file.data if isinstance(file.data, dict) else {}
     effects, names = [effect.value for effect in Effect], [field.name for field in fields(CueWords)]
-    problems = [
-        *_wrong_keys(file, (), ["cues", "words"]),
-        *_wrong_keys(file, ("cues",), effects),
-        *_wrong_keys(file, ("words",), names),
-    ]
+    problems = list(group_problems(file, {"cues": dict, "words": dict}))
+    for key, groups in (("cues", effects), ("words", names)):
+        problems += group_problems(file, dict.fromkeys(groups, list), (key,), "phrase") if not problems else ()
     if problems:
         raise InputError(*problems)
     known: dict[str, str] = {}
@@ -236,26 +234,8 @@ def read_stance_cues(path: str | Path) -> StanceCues:
         problems += _wrong_phrases(file, ("words", name), {}, single=True)
     if problems:
         raise InputError(*problems)
-    words = CueWords(**{name: frozenset(data["words"][name]) for name in names})
-    return StanceCues({Effect(name): data["cues"][name] for name in effects}, words)
-
-
-def _wrong_keys(file: YamlFile, at: tuple[str, ...], expected: Sequence[str]) -> Iterator[Problem]:
-    """Yield a problem for each key of a mapping that is missing or unknown."""
-    mapping = file.data
-    for key in at:
-        mapping = mapping.get(key) if isinstance(mapping, dict) else None
-    if not isinstance(mapping, dict):
-        if not at or (isinstance(file.data, dict) and at[0] in file.data):  # a missing key is reported by the mapping around it
-            name = f"'{at[-1]}'" if at else "the file"
-            yield Problem(f"{name} must be a mapping", file.where(*at), f"keys: {', '.join(expected)}")
-        return
-    for key in mapping:
-        if key not in expected:
-            yield Problem(f"unknown group '{key}'", file.where(*at, key), did_you_mean(str(key), expected))
-    for key in expected:
-        if key not in mapping:
-            yield Problem(f"the group '{key}' is missing", file.where(*at))
+    words = CueWords(**{name: frozenset(file.data["words"][name]) for name in names})
+    return StanceCues({Effect(name): file.data["cues"][name] for name in effects}, words)
 
 
 def _wrong_phrases(file: YamlFile, at: tuple[str, str], known: dict[str, str], single: bool = False) -> Iterator[Problem]:

@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import InputError, Problem
 from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.text.lexicon.word_file import group_problems, text_problems
 
 NAMES_FILE = Path(__file__).with_suffix(".yaml")
 _MAPPINGS = ("drugs", "drugs_with_dose", "families")
@@ -60,37 +61,11 @@ def read_drug_names(path: str | Path) -> DrugNames:
 
 
 def _problems(file: YamlFile) -> Iterator[Problem]:
-    groups = (*_MAPPINGS, *_LISTS)
-    if not isinstance(file.data, dict):
-        yield Problem("the file must be a mapping", file.where(), f"keys: {', '.join(groups)}")
-        return
-    for key in file.data:
-        if key not in groups:
-            yield Problem(f"unknown group '{key}'", file.where(key), did_you_mean(str(key), groups))
+    wrong = list(group_problems(file, dict.fromkeys(_MAPPINGS, dict) | dict.fromkeys(_LISTS, list), noun="name"))
+    yield from wrong
     known: dict[str, str] = {}
-    for key in groups:
-        group = file.data.get(key)
-        if key not in file.data:
-            yield Problem(f"the group '{key}' is missing", file.where())
-        elif not isinstance(group, dict if key in _MAPPINGS else list):
-            yield Problem(f"'{key}' must be a {'mapping' if key in _MAPPINGS else 'list'}", file.where(key))
-        elif isinstance(group, list):
-            yield from wrong_names(file, (key,), group, {})
-        else:
-            for name, others in group.items():
-                if not isinstance(others, list):
-                    yield Problem(f"'{name}' must have a list of names", file.where(key, name))
-                else:
-                    yield from wrong_names(file, (key, name), others, {} if key == "families" else known)
-
-
-def wrong_names(file: YamlFile, at: tuple[str, ...], names: list[Any], known: dict[str, str]) -> Iterator[Problem]:
-    """Yield a problem for each name that is no text or is known already; note the others."""
-    for i, name in enumerate(names):
-        where = file.where(*at, i)
-        if not isinstance(name, str) or not name.strip():
-            yield Problem(f"a name must be text, not {name!r}", where, 'quote words that YAML reads as a value, such as "no"')
-        elif name.casefold() in known:
-            yield Problem(f"the name '{name}' occurs twice", where, f"first at {known[name.casefold()]}")
-        else:
-            known[name.casefold()] = where
+    for key in () if wrong else _MAPPINGS:
+        for name, others in file.data[key].items():
+            yield from text_problems(file, (key, name), others, "name", {} if key == "families" else known)
+    for key in () if wrong else _LISTS:
+        yield from text_problems(file, (key,), file.data[key], "name", {})

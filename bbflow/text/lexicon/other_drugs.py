@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import InputError, Problem
 from bbflow.io.yaml import YamlFile, read_yaml
-from bbflow.text.lexicon.drug_names import wrong_names
+from bbflow.text.lexicon.word_file import group_problems, text_problems
 
 NAMES_FILE = Path(__file__).with_suffix(".yaml")
-_GROUPS = ("classes", "names", "nutrients")
+_GROUPS = {"classes": dict, "names": list, "nutrients": list}
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,10 @@ def read_other_drugs(path: str | Path) -> OtherDrugs:
 
 
 def _problems(file: YamlFile) -> Iterator[Problem]:
-    data: Any = file.data
-    if not isinstance(data, dict):
-        yield Problem("the file must be a mapping", file.where(), f"keys: {', '.join(_GROUPS)}")
-        return
-    for key in data:
-        if key not in _GROUPS:
-            yield Problem(f"unknown group '{key}'", file.where(key), did_you_mean(str(key), _GROUPS))
-    for key, kind in zip(_GROUPS, (dict, list, list), strict=True):
-        if not isinstance(data.get(key), kind):
-            what = f"'{key}' must be a {'mapping' if kind is dict else 'list'}" if key in data else f"the group '{key}' is missing"
-            yield Problem(what, file.where(key) if key in data else file.where())
-            return
+    wrong = list(group_problems(file, _GROUPS, noun="name"))
+    yield from wrong
     known: dict[str, str] = {}
-    for name, drugs in data["classes"].items():
-        if not isinstance(drugs, list):
-            yield Problem(f"'{name}' must have a list of names", file.where("classes", name))
-        else:
-            yield from wrong_names(file, ("classes", name), drugs, known)
-    for key in ("names", "nutrients"):
-        yield from wrong_names(file, (key,), data[key], known)
+    for name, drugs in () if wrong else file.data["classes"].items():
+        yield from text_problems(file, ("classes", name), drugs, "name", known)
+    for key in () if wrong else ("names", "nutrients"):
+        yield from text_problems(file, (key,), file.data[key], "name", known)

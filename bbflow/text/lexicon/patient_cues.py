@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bbflow.errors import InputError, Problem, did_you_mean
+from bbflow.errors import InputError, Problem
 from bbflow.io.yaml import YamlFile, read_yaml
+from bbflow.text.lexicon.word_file import group_problems, text_problems
 
 CUES_FILE = Path(__file__).with_suffix(".yaml")
 _WORDS = (
@@ -110,34 +111,45 @@ def read_patient_cues(path: str | Path) -> PatientCues:
 
 
 def _problems(file: YamlFile) -> Iterator[Problem]:
-    groups = (*_WORDS, *_PHRASES, "measurements")
-    data = file.data if isinstance(file.data, dict) else {}
-    for key in data:
-        if key not in groups:
-            yield Problem(f"unknown group '{key}'", file.where(key), did_you_mean(str(key), groups))
-    for key in groups:
-        if not isinstance(data.get(key), list):
-            yield Problem(f"the group '{key}' is missing", file.where())
+    wrong = list(group_problems(file, dict.fromkeys((*_WORDS, *_PHRASES, "measurements"), list)))
+    yield from wrong
+    if wrong:
+        return
     for key in _WORDS:
-        yield from _wrong_texts(file, (key,), data.get(key))
+        yield from text_problems(file, (key,), file.data[key])
     for key in (*_PHRASES, "measurements"):
         needs = ("conditions", "phrases") if key in _PHRASES else ("conditions", "words", "between", "unclear")
-        for i, entry in enumerate(data.get(key) or ()):
+        for i, entry in enumerate(file.data[key]):
             missing = [part for part in needs if not isinstance(entry, dict) or part not in entry]
             if missing:
                 yield Problem(f"an entry of '{key}' lacks {', '.join(map(repr, missing))}", file.where(key, i))
                 continue
             for part in needs[:2]:
-                yield from _wrong_texts(file, (key, i, part), entry[part], pattern=key == "patterns" and part == "phrases")
+                yield from text_problems(file, (key, i, part), entry[part])
+            if key == "patterns":
+                yield from _wrong_patterns(file, (key, i, "phrases"), entry["phrases"])
+            if key == "measurements":
+                yield from _wrong_limits(file, (key, i), entry)
 
 
-def _wrong_texts(file: YamlFile, at: tuple[Any, ...], group: Any, pattern: bool = False) -> Iterator[Problem]:
-    """Yield a problem for each entry of a list that is no text, or no regular expression where it must be one."""
-    for i, text in enumerate(group if isinstance(group, list) else ()):
-        if not isinstance(text, str):
-            yield Problem(f"a cue must be text, not {text!r}", file.where(*at, i), 'quote words that YAML reads as a value, such as "on"')
-        elif pattern:
-            try:
-                re.compile(text)
-            except re.error as error:
-                yield Problem(f"'{text}' is no regular expression: {error}", file.where(*at, i))
+def _wrong_patterns(file: YamlFile, at: tuple[Any, ...], patterns: Any) -> Iterator[Problem]:
+    """Yield a problem for each text of a list that is no regular expression."""
+    for i, text in enumerate(patterns if isinstance(patterns, list) else ()):
+        try:
+            re.compile(text if isinstance(text, str) else "")
+        except re.error as error:
+            yield Problem(f"'{text}' is no regular expression: {error}", file.where(*at, i))
+
+
+def _wrong_limits(file: YamlFile, at: tuple[Any, ...], entry: dict[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each limit of a measurement that is no number."""
+    between = entry["between"]
+    if not isinstance(between, list) or len(between) != 2 or not all(map(_is_number, between)):
+        yield Problem("'between' must be a list of two numbers", file.where(*at, "between"))
+    for key in ("above", "below"):
+        if key in entry and not _is_number(entry[key]):
+            yield Problem(f"'{key}' must be a number", file.where(*at, key))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

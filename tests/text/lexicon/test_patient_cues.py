@@ -11,6 +11,7 @@ from bbflow.text.lexicon.patient_cues import CUES_FILE, patient_cues, read_patie
     [
         ("allergic_after:", "allergic_later:", "the group 'allergic_after' is missing"), ('"on", took', "on, took", "a cue must be text, not True"),
         ("'(?:th|nd", "'((?:th|nd", r"'\(\(\?:th"),
+        ("between: [", "between: [x, ", "'between' must be a list of two numbers"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, said):

@@ -78,8 +78,7 @@ def text_needs_no_caution(row: Row, graph: KnowledgeGraph, *, caution: _Choice =
 
 
 def _lets_through(row: Row, caution: _Choice) -> bool:
-    watches = _WATCHES.search(row.text("response")) is not None
-    return caution == "accept" or (caution == "require_monitoring" and watches)
+    return caution == "accept" or (caution == "require_monitoring" and _WATCHES.search(row.text("response")) is not None)
 
 
 def _cautions(graph: KnowledgeGraph, drugs: Sequence[str], context: PatientContext, egfr: float | None) -> Iterator[tuple[str, Reason]]:

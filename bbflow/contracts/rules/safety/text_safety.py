@@ -158,8 +158,7 @@ def _may_both_be_taken(advice: Advice, taken: bool, other: Advice, other_taken: 
     """Return whether two drugs may be taken together, one of them on the advice of the text."""
     if advice.is_safely_dismissed() or other.is_safely_dismissed():
         return bool(taken and other.understood) or bool(other_taken and advice.understood)
-    newly = advice.understood or other.understood or not (taken and other_taken)
-    return newly
+    return advice.understood or other.understood or not (taken and other_taken)
 
 
 def _doubtful(advice: Advice, taken: bool, other: Advice, other_taken: bool) -> tuple[Advice, ...]:
