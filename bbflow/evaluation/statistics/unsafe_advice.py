@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def unsafe_advice(graph: KnowledgeGraph, examples: Sequence[Example], completions: Sequence[str]) -> list[bool | None]:
     """Return whether each completion advises a drug that the contract's safety rules forbid for the patient, or that is not judged for it.
 
-    Advice is read from the whole completion, as by the rewards (`bbflow.rewards.advice_reader`). Unlike in the reward `SafeAdvice`, no advice and
+    Advice is read from the whole completion, as by the rewards (`bbflow.rewards.advice_reader`). Unlike in `SafeAdvice`, no advice and
     malformed answers count as safe: they do no harm, and other metrics cover them. A drug that needs caution is no safe advice there, and
     is not unsafe here (`bbflow.graph.severity`).
 
