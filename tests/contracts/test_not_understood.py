@@ -204,3 +204,16 @@ def test_what_patient_contradicts_is_not_understood(pack):
 def test_a_text_that_is_too_long_to_be_read_is_not_understood(pack):
     assert outcome(pack, "She rests a lot. " * 10_000) == "not understood"
     assert outcome(pack, "She rests a lot. " * 100) == "accepted"
+
+
+def test_a_formulation_before_a_dose_is_no_unknown_drug(pack):
+    assert outcome(pack, "Start metoprolol modified release 50 mg once daily.", conditions=["hypertension"]) == "accepted"
+
+
+def test_a_condition_and_its_kind_give_one_reason(pack):
+    row = Row(0, {**CONTRACT.test_row, "response": "Start carvedilol 6.25 mg twice daily.", "recommended": [], "options": None,
+                  "patient": {"age": 60, "sex": "male", "pregnant": None, "medications": [], "allergies": [], "egfr": None,
+                              "conditions": ["heart failure", "decompensated heart failure"]}})  # fmt: skip
+    (rule,) = [rule for rule in RULES if rule.rule.name == "text_needs_no_caution"]
+    reasons = [finding.reason for finding in rule.rule.run([row], pack, **rule.kwargs).findings]
+    assert reasons.count("carvedilol caution_in heart failure") == 1

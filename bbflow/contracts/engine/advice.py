@@ -234,5 +234,6 @@ def placed(because: Reason, advice: Advice, *others: Advice) -> Reason:
     if not unclear:
         return Reason(str(because), advice.column, span, because.edges, because.understood)
     words = " and ".join(f"'{each.said()}'" for each in unclear)
-    said = f"{words} {'is' if len(unclear) == 1 else 'are'} not understood: it is unclear whether the text advises it, and {because}"
+    are, them = ("is", "it") if len(unclear) == 1 else ("are", "them")
+    said = f"{words} {are} not understood: it is unclear whether the text advises {them}, and {because}"
     return Reason(said, advice.column, span, because.edges, understood=False)

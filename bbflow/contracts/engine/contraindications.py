@@ -71,7 +71,7 @@ def _contraindications(
     stages = [node for condition in conditions for node in _renal_conditions_of_stage(graph, condition)]
     reasons = [_forbidden_by(graph, drug, node, predicates) for node in dict.fromkeys((*conditions, *allergies, *stages))]
     reasons += [_allergic(graph, drug, allergy) for allergy in allergies]
-    return tuple(itertools.chain.from_iterable(reasons))
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(reasons)))  # a condition and a kind of it can give the same reason
 
 
 @memoize_per_graph

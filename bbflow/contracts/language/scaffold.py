@@ -15,6 +15,7 @@ _SHAPES = {
 }  # fmt: skip
 """Columns that rules know, to the shape that they are read as: a table of texts holds them as texts."""
 _CAREFUL = {"safety of recommendations", "safety of the text", "truth", "privacy"}
+_CAUTIONS = ("needs_no_caution", "text_needs_no_caution")  # a caution is no ban: such rows are set aside
 _FEW = 20
 
 
@@ -79,9 +80,9 @@ def _declared(given: Sequence[str], rows: Sequence[Mapping[str, Any]], called: M
 
 
 def _group(group: str, rules: list[Rule]) -> list[str]:
-    severity = "critical" if group in _CAREFUL else "warning"
     lines = [f"      # {group.capitalize()}"]
     for rule in rules:
+        severity = "critical" if group in _CAREFUL and rule.name not in _CAUTIONS else "warning"
         lines += [
             f"      - id: {rule.name.replace('_', '-')}",
             f"        name: {_quoted(rule.summary.rstrip('.'))}",

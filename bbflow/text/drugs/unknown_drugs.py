@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bbflow.graph.knowledge_graph import KnowledgeGraph
 from bbflow.graph.memo import memoize_per_graph
+from bbflow.text.doses.dose_words import FORMS
 from bbflow.text.doses.numbers import number
 from bbflow.text.drugs.drug_mentions import TextReading
 from bbflow.text.drugs.stance_cues import stance_cues
@@ -47,7 +48,7 @@ def unknown_drugs(reading: TextReading, graph: KnowledgeGraph, known: frozenset[
             continue
         if suspect is not None:
             yield words[i], suspect.meant, text.span(i, i + 1)
-        elif i + 1 not in text.stops and number(words[i + 1]) is not None:
+        elif words[i] not in FORMS and i + 1 not in text.stops and number(words[i + 1]) is not None:
             yield words[i], "", text.span(i, i + 1)
 
 
