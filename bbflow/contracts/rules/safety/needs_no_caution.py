@@ -78,7 +78,8 @@ def text_needs_no_caution(row: Row, graph: KnowledgeGraph, *, caution: _Choice =
 
 
 def _lets_through(row: Row, caution: _Choice) -> bool:
-    return caution == "accept" or (caution == "require_monitoring" and _WATCHES.search(row.text("response")) is not None)
+    response = row.text("response")  # a malformed cell fails whatever the owner lets through
+    return caution == "accept" or (caution == "require_monitoring" and _WATCHES.search(response) is not None)
 
 
 def _cautions(graph: KnowledgeGraph, drugs: Sequence[str], context: PatientContext, egfr: float | None) -> Iterator[tuple[str, Reason]]:
